@@ -1,0 +1,197 @@
+//! The receive buffers of one port, and the ledger that says who has which.
+
+use std::cell::{Cell, RefCell};
+use std::ptr::NonNull;
+use std::rc::Rc;
+
+use super::Lease;
+
+/// Who has the receive buffers of a port: `free + leased + kernel = total`, always.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Ledger {
+    /// Buffers that exist.
+    pub total: usize,
+    /// Buffers that lie in the pool.
+    pub free: usize,
+    /// Buffers that a [`Lease`] keeps.
+    pub leased: usize,
+    /// Buffers that the kernel may write to.
+    pub kernel: usize,
+}
+
+/// Who has one buffer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Owner {
+    Pool,
+    Kernel,
+    /// With the number of leases that keep it.
+    Leases(u32),
+}
+
+/// A fixed number of equal buffers in one piece of memory, which is touched page by page as it is
+/// used. Free buffers are kept last-in first-out: the warm one is used again.
+#[derive(Debug)]
+pub(crate) struct BufferPool {
+    memory: NonNull<u8>,
+    buffer_bytes: usize,
+    owners: Box<[Cell<Owner>]>,
+    free: RefCell<Vec<u16>>,
+    leased: Cell<usize>,
+    kernel: Cell<usize>,
+}
+
+impl BufferPool {
+    /// A pool of `count` buffers of `buffer_bytes` each, all free.
+    pub(crate) fn new(count: u16, buffer_bytes: u32) -> Rc<Self> {
+        let buffer_bytes = buffer_bytes as usize;
+        let memory = Box::leak(vec![0u8; usize::from(count) * buffer_bytes].into_boxed_slice());
+        Rc::new(Self {
+            memory: NonNull::from(memory).cast(),
+            buffer_bytes,
+            owners: vec![Cell::new(Owner::Pool); usize::from(count)].into_boxed_slice(),
+            free: RefCell::new((0..count).rev().collect()),
+            leased: Cell::new(0),
+            kernel: Cell::new(0),
+        })
+    }
+
+    pub(crate) const fn buffer_bytes(&self) -> usize {
+        self.buffer_bytes
+    }
+
+    pub(crate) fn total(&self) -> usize {
+        self.owners.len()
+    }
+
+    /// Buffers that lie in the pool.
+    pub(crate) fn free(&self) -> usize {
+        self.free.borrow().len()
+    }
+
+    /// Buffers that the kernel has.
+    pub(crate) fn in_kernel(&self) -> usize {
+        self.kernel.get()
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        let ledger = Ledger {
+            total: self.total(),
+            free: self.free(),
+            leased: self.leased.get(),
+            kernel: self.kernel.get(),
+        };
+        assert_eq!(ledger.free + ledger.leased + ledger.kernel, ledger.total, "buffer ledger");
+        ledger
+    }
+
+    /// Gives a free buffer to the kernel: it alone may touch the bytes until
+    /// [`lease`](Self::lease) or [`take_back`](Self::take_back).
+    pub(crate) fn lend(&self) -> Option<u16> {
+        let id = self.free.borrow_mut().pop()?;
+        let owner = self.owners[usize::from(id)].replace(Owner::Kernel);
+        assert_eq!(owner, Owner::Pool, "buffer {id} was lent twice");
+        self.kernel.set(self.kernel.get() + 1);
+        Some(id)
+    }
+
+    /// Where a buffer begins; `buffer_bytes` lie there until the pool is dropped.
+    pub(crate) fn start_of(&self, id: u16) -> NonNull<u8> {
+        assert!(usize::from(id) < self.owners.len(), "no buffer {id}");
+        // SAFETY: `id` is below the number of buffers (asserted above), so the offset lies within the
+        // one allocation that `new` made and that lives until `drop`.
+        unsafe { self.memory.add(usize::from(id) * self.buffer_bytes) }
+    }
+
+    /// Takes a buffer over from the kernel, which has written `len` bytes to it and is done with it.
+    pub(crate) fn lease(self: &Rc<Self>, id: u16, len: usize) -> Lease {
+        assert!(len <= self.buffer_bytes, "{len} bytes in a buffer of {}", self.buffer_bytes);
+        let owner = self.owners[usize::from(id)].replace(Owner::Leases(1));
+        assert_eq!(owner, Owner::Kernel, "buffer {id} came from nowhere");
+        self.kernel.set(self.kernel.get() - 1);
+        self.leased.set(self.leased.get() + 1);
+        Lease::new(Rc::clone(self), id, len)
+    }
+
+    /// Takes a buffer back that the kernel is done with and has not written to.
+    pub(crate) fn take_back(&self, id: u16) {
+        let owner = self.owners[usize::from(id)].replace(Owner::Pool);
+        assert_eq!(owner, Owner::Kernel, "buffer {id} came from nowhere");
+        self.kernel.set(self.kernel.get() - 1);
+        self.free.borrow_mut().push(id);
+    }
+
+    /// Takes back everything that the kernel has, which must have let go of it.
+    pub(crate) fn take_back_all(&self) {
+        for (id, owner) in (0u16..).zip(self.owners.iter()) {
+            if owner.get() == Owner::Kernel {
+                self.take_back(id);
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn keep(&self, id: u16) {
+        let owner = &self.owners[usize::from(id)];
+        let Owner::Leases(count) = owner.get() else { unreachable!("buffer {id} has no lease") };
+        owner.set(Owner::Leases(count + 1));
+    }
+
+    #[inline]
+    pub(super) fn let_go(&self, id: u16) {
+        let owner = &self.owners[usize::from(id)];
+        let Owner::Leases(count) = owner.get() else { unreachable!("buffer {id} has no lease") };
+        if count > 1 {
+            owner.set(Owner::Leases(count - 1));
+            return;
+        }
+        owner.set(Owner::Pool);
+        self.leased.set(self.leased.get() - 1);
+        self.free.borrow_mut().push(id);
+    }
+}
+
+impl Drop for BufferPool {
+    fn drop(&mut self) {
+        let bytes = self.owners.len() * self.buffer_bytes;
+        let memory = std::ptr::slice_from_raw_parts_mut(self.memory.as_ptr(), bytes);
+        if self.kernel.get() > 0 {
+            // The kernel may still write there (rule 9): to leak is the lesser evil.
+            return;
+        }
+        // SAFETY: `memory` is the allocation that `new` leaked, with the same length, and this is the
+        // only place that takes it back. No lease is left, since each keeps the pool alive, and the
+        // kernel has no buffer (checked above).
+        drop(unsafe { Box::from_raw(memory) });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_ledger_balances_through_every_step() {
+        let pool = BufferPool::new(4, 64);
+        let a = pool.lend().unwrap();
+        let b = pool.lend().unwrap();
+        assert_eq!(pool.ledger(), Ledger { total: 4, free: 2, leased: 0, kernel: 2 });
+        let lease = pool.lease(a, 10);
+        let part = lease.slice(2..5);
+        assert_eq!(pool.ledger(), Ledger { total: 4, free: 2, leased: 1, kernel: 1 });
+        drop(lease);
+        assert_eq!(pool.ledger().leased, 1, "a part keeps the whole buffer");
+        drop(part);
+        pool.take_back(b);
+        assert_eq!(pool.ledger(), Ledger { total: 4, free: 4, leased: 0, kernel: 0 });
+    }
+
+    #[test]
+    fn a_pool_gives_no_more_than_it_has() {
+        let pool = BufferPool::new(2, 64);
+        assert!(pool.lend().is_some());
+        assert!(pool.lend().is_some());
+        assert!(pool.lend().is_none());
+        pool.take_back_all();
+        assert_eq!(pool.free(), 2);
+    }
+}

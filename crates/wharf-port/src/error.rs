@@ -1,0 +1,270 @@
+//! What can go wrong, one type per operation.
+
+use std::io;
+use std::net::SocketAddr;
+
+use thiserror::Error;
+
+use crate::select::Backend;
+
+/// Why a completion port did not open.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The backend that was asked for by name is not to be had here.
+    #[error("backend {backend} is not available: {reason}")]
+    Unavailable {
+        /// What was asked for.
+        backend: Backend,
+        /// What this system said.
+        reason: String,
+    },
+    /// The system has the backend, but not enough left for another port.
+    #[error("{backend}: {source} ({advice})")]
+    Shortage {
+        /// The backend that was being opened.
+        backend: Backend,
+        /// What this system said.
+        source: io::Error,
+        /// What to raise.
+        advice: &'static str,
+    },
+    /// An option is out of its range.
+    #[error("port options: {0}")]
+    Options(String),
+    /// Anything else that the system refused.
+    #[error("{backend}: {source}")]
+    Os {
+        /// The backend that was being opened.
+        backend: Backend,
+        /// What this system said.
+        source: io::Error,
+    },
+}
+
+/// Why a listener did not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ListenError {
+    /// Another socket listens there.
+    #[error("{0} is in use by another server: choose another port or stop that server")]
+    AddressInUse(SocketAddr),
+    /// No interface of this machine has the address.
+    #[error("{0} is not an address of this machine: use one that it has, or 0.0.0.0 for all")]
+    AddressNotLocal(SocketAddr),
+    /// The process may not listen there.
+    #[error("not allowed to listen on {0}: ports below 1024 need a privilege, choose a higher one")]
+    Forbidden(SocketAddr),
+    /// Descriptors or memory have run out.
+    #[error("cannot listen on {address}: {source}")]
+    Shortage {
+        /// Where.
+        address: SocketAddr,
+        /// What this system said.
+        source: io::Error,
+    },
+    /// Anything else.
+    #[error("cannot listen on {address}: {source}")]
+    Os {
+        /// Where.
+        address: SocketAddr,
+        /// What this system said.
+        source: io::Error,
+    },
+}
+
+/// Why no connection was accepted; the listener goes on.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Error)]
+#[non_exhaustive]
+pub enum AcceptError {
+    /// The process has no descriptor left (`EMFILE`).
+    #[error("the process has no descriptor left: raise its limit (ulimit -n)")]
+    ProcessDescriptors,
+    /// The system has no descriptor left (`ENFILE`).
+    #[error("the system has no descriptor left: raise fs.file-max")]
+    SystemDescriptors,
+    /// The kernel has no memory for another socket (`ENOBUFS`, `ENOMEM`).
+    #[error("the kernel has no memory for another socket")]
+    Memory,
+    /// The connection was gone before it was accepted, many times in a row.
+    #[error("connections are gone before they are accepted")]
+    Aborted,
+    /// Anything else, by its code.
+    #[error("accept failed with system error {0}")]
+    Os(i32),
+}
+
+/// Why a connection was not made.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// Nobody listens there.
+    #[error("connection refused: nobody listens there")]
+    Refused,
+    /// No answer in time.
+    #[error("no answer in time")]
+    TimedOut,
+    /// There is no way to that address.
+    #[error("no route to that address")]
+    Unreachable,
+    /// The connect was cancelled or its socket closed.
+    #[error("cancelled")]
+    Cancelled,
+    /// Descriptors, local addresses or memory have run out.
+    #[error("out of descriptors, local addresses or memory (system error {0})")]
+    Shortage(i32),
+    /// Anything else, by its code.
+    #[error("connect failed with system error {0}")]
+    Os(i32),
+}
+
+/// Why a receive ended before the end of the stream.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Error)]
+#[non_exhaustive]
+pub enum ReceiveError {
+    /// The peer reset the connection.
+    #[error("connection reset by the peer")]
+    Reset,
+    /// The peer did not answer (keepalive, retransmission).
+    #[error("the peer no longer answers")]
+    TimedOut,
+    /// The way to the peer is gone.
+    #[error("the peer is no longer reachable")]
+    Unreachable,
+    /// Anything else, by its code.
+    #[error("receive failed with system error {0}")]
+    Os(i32),
+}
+
+/// Why a send was not finished.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// The peer reset the connection, or it had been ended.
+    #[error("connection reset by the peer")]
+    Reset,
+    /// The peer did not answer (keepalive, retransmission).
+    #[error("the peer no longer answers")]
+    TimedOut,
+    /// The way to the peer is gone.
+    #[error("the peer is no longer reachable")]
+    Unreachable,
+    /// The send was cancelled or its socket closed.
+    #[error("cancelled")]
+    Cancelled,
+    /// Anything else, by its code.
+    #[error("send failed with system error {0}")]
+    Os(i32),
+}
+
+/// The name of a socket that is closed, or that this port never had.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("no such socket: it has been closed")]
+pub struct UnknownSocket;
+
+/// The port could not wait: its kernel object is broken.
+#[derive(Debug, Error)]
+#[error("{backend}: wait failed: {source}")]
+pub struct WaitError {
+    /// The backend.
+    pub backend: Backend,
+    /// What this system said.
+    pub source: io::Error,
+}
+
+/// What was left when a port closed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[error("{operations} operations did not come back in time: their memory is leaked")]
+pub struct CloseError {
+    /// Operations that the kernel did not give back.
+    pub operations: usize,
+}
+
+#[cfg(unix)]
+mod unix {
+    use std::io;
+    use std::net::SocketAddr;
+
+    use rustix::io::Errno;
+
+    use super::{AcceptError, ConnectError, ListenError, ReceiveError, SendError};
+
+    impl ListenError {
+        pub(crate) fn new(address: SocketAddr, errno: Errno) -> Self {
+            match errno {
+                Errno::ADDRINUSE => Self::AddressInUse(address),
+                Errno::ADDRNOTAVAIL => Self::AddressNotLocal(address),
+                Errno::ACCESS | Errno::PERM => Self::Forbidden(address),
+                Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => {
+                    Self::Shortage { address, source: io::Error::from(errno) }
+                }
+                _ => Self::Os { address, source: io::Error::from(errno) },
+            }
+        }
+    }
+
+    impl From<Errno> for AcceptError {
+        fn from(errno: Errno) -> Self {
+            match errno {
+                Errno::MFILE => Self::ProcessDescriptors,
+                Errno::NFILE => Self::SystemDescriptors,
+                Errno::NOBUFS | Errno::NOMEM => Self::Memory,
+                // accept(2): errors of the connection that was to be accepted.
+                Errno::CONNABORTED
+                | Errno::PROTO
+                | Errno::PERM
+                | Errno::INTR
+                | Errno::NETDOWN
+                | Errno::NETUNREACH
+                | Errno::HOSTDOWN
+                | Errno::HOSTUNREACH
+                | Errno::NOPROTOOPT
+                | Errno::NONET
+                | Errno::OPNOTSUPP
+                | Errno::TIMEDOUT => Self::Aborted,
+                _ => Self::Os(errno.raw_os_error()),
+            }
+        }
+    }
+
+    impl From<Errno> for ConnectError {
+        fn from(errno: Errno) -> Self {
+            match errno {
+                Errno::CONNREFUSED | Errno::CONNRESET => Self::Refused,
+                Errno::TIMEDOUT => Self::TimedOut,
+                Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN => Self::Unreachable,
+                Errno::CANCELED => Self::Cancelled,
+                Errno::MFILE
+                | Errno::NFILE
+                | Errno::NOBUFS
+                | Errno::NOMEM
+                | Errno::ADDRNOTAVAIL
+                | Errno::AGAIN => Self::Shortage(errno.raw_os_error()),
+                _ => Self::Os(errno.raw_os_error()),
+            }
+        }
+    }
+
+    impl From<Errno> for ReceiveError {
+        fn from(errno: Errno) -> Self {
+            match errno {
+                Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED => Self::Reset,
+                Errno::TIMEDOUT => Self::TimedOut,
+                Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN => Self::Unreachable,
+                _ => Self::Os(errno.raw_os_error()),
+            }
+        }
+    }
+
+    impl From<Errno> for SendError {
+        fn from(errno: Errno) -> Self {
+            match errno {
+                Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED => Self::Reset,
+                Errno::TIMEDOUT => Self::TimedOut,
+                Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN => Self::Unreachable,
+                Errno::CANCELED => Self::Cancelled,
+                _ => Self::Os(errno.raw_os_error()),
+            }
+        }
+    }
+}

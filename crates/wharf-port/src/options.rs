@@ -1,0 +1,138 @@
+//! How a completion port, a listener and a socket are set up.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::select::Backend;
+
+/// How a [`CompletionPort`](crate::CompletionPort) is set up.
+///
+/// ```
+/// use wharf_port::{Backend, CompletionPort, PortOptions};
+///
+/// let options = PortOptions { backend: Backend::Readiness, ..PortOptions::default() };
+/// let port = CompletionPort::open(&options)?;
+/// assert_eq!(port.backend(), Backend::Readiness);
+/// # Ok::<(), wharf_port::OpenError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct PortOptions {
+    /// Which backend; default [`Backend::Auto`].
+    pub backend: Backend,
+    /// How many receive buffers the port's sockets share: a power of two, 2 to 32,768; default 256.
+    ///
+    /// A batch of completions holds some 25 at a time, so 128 are enough for a thousand sessions that
+    /// answer at once; more only widen the cache's footprint.
+    pub buffers: u16,
+    /// Bytes of one receive buffer: 64 to 1 MiB; default 16 KiB. A receive gives at most this much.
+    pub buffer_bytes: u32,
+    /// Entries of the completion queue where there is one: 8 to 65,536; default 4,096. A shorter
+    /// queue loses nothing, the kernel keeps the rest, but it costs further system calls.
+    pub completion_queue: u32,
+    /// What of `io_uring` may be used; see [`UringFeatures`].
+    pub uring: UringFeatures,
+}
+
+impl Default for PortOptions {
+    fn default() -> Self {
+        Self {
+            backend: Backend::Auto,
+            buffers: 256,
+            buffer_bytes: 16 << 10,
+            completion_queue: 4096,
+            uring: UringFeatures::default(),
+        }
+    }
+}
+
+impl PortOptions {
+    /// What is out of range, if anything is.
+    pub(crate) fn problem(&self) -> Option<String> {
+        if !self.buffers.is_power_of_two() || !(2..=1 << 15).contains(&self.buffers) {
+            return Some(format!("buffers is {}: a power of two, 2 to 32,768", self.buffers));
+        }
+        if !(64..=1 << 20).contains(&self.buffer_bytes) {
+            return Some(format!("buffer_bytes is {}: 64 to 1,048,576", self.buffer_bytes));
+        }
+        if !(8..=1 << 16).contains(&self.completion_queue) {
+            return Some(format!("completion_queue is {}: 8 to 65,536", self.completion_queue));
+        }
+        None
+    }
+}
+
+/// Which features of `io_uring` a port may use. All of them are in Linux 6.1; each has a step down
+/// for a kernel (or a self-test) that lacks it, and switching one off here takes that step, so that
+/// it can be tested anywhere.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct UringFeatures {
+    /// `IORING_SETUP_DEFER_TASKRUN` (Linux 6.1). Without it: `COOP_TASKRUN` (5.19), at some 27% more
+    /// CPU, and without that plain task work.
+    pub defer_taskrun: bool,
+    /// One accept that stays armed (5.19). Without it: an accept is armed for each connection.
+    pub multishot_accept: bool,
+    /// One receive that stays armed (6.0). Without it: a receive is armed for each completion.
+    pub multishot_receive: bool,
+}
+
+impl Default for UringFeatures {
+    fn default() -> Self {
+        Self { defer_taskrun: true, multishot_accept: true, multishot_receive: true }
+    }
+}
+
+/// How a listener is set up.
+#[derive(Clone, Debug)]
+pub struct ListenOptions {
+    /// Connections that may wait to be accepted; default 4,096. The system may cap it (Linux:
+    /// `net.core.somaxconn`).
+    pub backlog: u32,
+    /// Whether a listener on an IPv6 address takes IPv4 as well; default false.
+    pub dual_stack: bool,
+    /// What accepted sockets are set to.
+    pub accepted: SocketOptions,
+}
+
+impl Default for ListenOptions {
+    fn default() -> Self {
+        Self { backlog: 4096, dual_stack: false, accepted: SocketOptions::default() }
+    }
+}
+
+/// How a socket is set up.
+#[derive(Clone, Debug)]
+pub struct SocketOptions {
+    /// `TCP_NODELAY`; default true: the session layer gathers what belongs together itself.
+    pub no_delay: bool,
+    /// Probes on an idle connection; default none.
+    pub keepalive: Option<Keepalive>,
+    /// `SO_SNDBUF` in bytes; default the system's own sizing.
+    pub send_buffer_bytes: Option<u32>,
+    /// `SO_RCVBUF` in bytes; default the system's own sizing.
+    pub receive_buffer_bytes: Option<u32>,
+    /// The local address of a connecting socket; default any.
+    pub bind: Option<SocketAddr>,
+}
+
+impl Default for SocketOptions {
+    fn default() -> Self {
+        Self {
+            no_delay: true,
+            keepalive: None,
+            send_buffer_bytes: None,
+            receive_buffer_bytes: None,
+            bind: None,
+        }
+    }
+}
+
+/// When the kernel asks a silent peer whether it is still there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Keepalive {
+    /// Silence before the first probe; whole seconds, at least one.
+    pub idle: Duration,
+    /// Time between probes; whole seconds, at least one.
+    pub interval: Duration,
+    /// Probes without an answer after which the connection is gone; 1 to 127.
+    pub probes: u32,
+}

@@ -1,0 +1,354 @@
+//! The completion port: one face for every backend.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use crate::buffer::{Ledger, Segment};
+use crate::clock::{Random, Time, monotonic_now, system_seed};
+use crate::completion::{Completion, Direction};
+use crate::error::{CloseError, ConnectError, ListenError, OpenError, UnknownSocket, WaitError};
+use crate::ids::{ListenerId, SocketId, TimerId};
+use crate::options::{ListenOptions, PortOptions, SocketOptions};
+use crate::select::{self, Backend, Driver};
+use crate::socket::FreshSocket;
+use crate::sys;
+use crate::timers::Timers;
+use crate::waker::Waker;
+
+/// How long dropping a port waits for operations to come back.
+const DROP_DEADLINE: Duration = Duration::from_secs(5);
+
+/// What a port has met, counted since it opened.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct Stats {
+    /// Waits, each of them one entry into the kernel unless it says otherwise below.
+    pub waits: u64,
+    /// Completions taken.
+    pub completions: u64,
+    /// Receives that found no buffer and were parked until one came back.
+    pub buffer_shortages: u64,
+    /// Accepts and receives that the kernel ended unasked, and that were armed again.
+    pub rearmed: u64,
+    /// Waits in which completions had not fitted into the kernel's queue (none is lost).
+    pub queue_overflows: u64,
+    /// Times that the kernel refused submissions for the moment (`EAGAIN`, `EBUSY`); they were
+    /// submitted again.
+    pub submit_refusals: u64,
+    /// Sends that the kernel took only in part or not at all at first.
+    pub short_sends: u64,
+    /// Accepted connections that were gone before they could be used.
+    pub accepts_gone: u64,
+    /// Times that a listener had to rest.
+    pub accept_delays: u64,
+}
+
+/// The queue of finished I/O of one worker thread; see the [crate's contract](crate).
+#[derive(Debug)]
+pub struct CompletionPort {
+    driver: Driver,
+    waker: Waker,
+    timers: Timers,
+    /// Completions that the port itself has made.
+    ready: VecDeque<Completion>,
+    now: Time,
+    random: Random,
+    kept_from: Option<String>,
+}
+
+impl CompletionPort {
+    /// Opens a port on this thread.
+    ///
+    /// # Errors
+    /// [`OpenError`] if the options are out of range, if the backend that was named is not to be had,
+    /// or if descriptors or memory are short. [`Backend::Auto`] never fails for the lack of a backend.
+    pub fn open(options: &PortOptions) -> Result<Self, OpenError> {
+        if let Some(problem) = options.problem() {
+            return Err(OpenError::Options(problem));
+        }
+        let selection = select::choose(options)?;
+        let waker = Waker::new().map_err(|source| OpenError::Shortage {
+            backend: selection.backend,
+            source,
+            advice: "raise the descriptor limit (ulimit -n)",
+        })?;
+        let driver = Driver::open(&selection, options, waker.notifier())?;
+        Ok(Self {
+            driver,
+            waker,
+            timers: Timers::new(),
+            ready: VecDeque::new(),
+            now: monotonic_now(),
+            random: Random::new(system_seed()),
+            kept_from: selection.kept_from,
+        })
+    }
+
+    /// Which backend this port runs on; never [`Backend::Auto`].
+    pub const fn backend(&self) -> Backend {
+        self.driver.backend()
+    }
+
+    /// Why [`Backend::Auto`] did not take the best backend of this system, if it did not.
+    pub fn fallback_reason(&self) -> Option<&str> {
+        self.kept_from.as_deref()
+    }
+
+    /// A handle that wakes this port from any thread.
+    pub fn waker(&self) -> Waker {
+        self.waker.clone()
+    }
+
+    /// The time as of the last [`wait`](Self::wait).
+    pub const fn now(&self) -> Time {
+        self.now
+    }
+
+    /// A random number for jitter and hash seeds; not for secrets.
+    pub const fn random(&mut self) -> u64 {
+        self.random.next()
+    }
+
+    /// Listens on an address and starts to accept.
+    ///
+    /// # Errors
+    /// [`ListenError`]: the address is in use, is not this machine's, is not allowed, or something is
+    /// short.
+    pub fn listen(
+        &mut self,
+        address: SocketAddr,
+        options: &ListenOptions,
+    ) -> Result<ListenerId, ListenError> {
+        let socket = sys::open_listener(address, options)
+            .map_err(|errno| ListenError::new(address, errno))?;
+        self.driver.listen(socket).map_err(|errno| ListenError::new(address, errno))
+    }
+
+    /// The address that a listener has got: with the real port where port 0 was asked for. `None` if
+    /// it is closed.
+    pub fn listener_address(&self, listener: ListenerId) -> Option<SocketAddr> {
+        self.driver.listener(listener).and_then(sys::local_address)
+    }
+
+    /// Stops accepting. What waits in the listener's queue is still delivered, then
+    /// [`Completion::ListenerClosed`]. Does nothing if the listener is closed or closing.
+    pub fn stop_listening(&mut self, listener: ListenerId) {
+        self.driver.stop_listening(listener);
+    }
+
+    /// Takes a fresh socket in.
+    ///
+    /// # Errors
+    /// The system's error, if the table is full or the socket cannot be registered; the connection is
+    /// closed then.
+    pub fn adopt(&mut self, socket: FreshSocket) -> std::io::Result<SocketId> {
+        self.driver.adopt(socket)
+    }
+
+    /// Starts to connect; [`Completion::Connected`] says how it went.
+    ///
+    /// # Errors
+    /// [`ConnectError::Shortage`] and the like, if there is not even a socket to connect with.
+    pub fn connect(
+        &mut self,
+        address: SocketAddr,
+        options: &SocketOptions,
+    ) -> Result<SocketId, ConnectError> {
+        let socket = sys::open_stream(address, options)?;
+        self.driver.connect(socket, address)
+    }
+
+    /// Starts the receive of a socket: it stays started until its final completion.
+    ///
+    /// # Errors
+    /// [`UnknownSocket`] if the name is void.
+    ///
+    /// # Panics
+    /// If a receive is in flight (rule 4), or the socket is closing.
+    pub fn receive(&mut self, socket: SocketId) -> Result<(), UnknownSocket> {
+        self.driver.receive(socket)
+    }
+
+    /// Stops the delivery of bytes until [`resume_receive`](Self::resume_receive); the receive stays
+    /// started.
+    ///
+    /// # Errors
+    /// [`UnknownSocket`] if the name is void.
+    pub fn pause_receive(&mut self, socket: SocketId) -> Result<(), UnknownSocket> {
+        self.driver.pause_receive(socket)
+    }
+
+    /// Lets bytes be delivered again.
+    ///
+    /// # Errors
+    /// [`UnknownSocket`] if the name is void.
+    pub fn resume_receive(&mut self, socket: SocketId) -> Result<(), UnknownSocket> {
+        self.driver.resume_receive(socket)
+    }
+
+    /// Starts a send of segments, in their order. An empty list is sent at once.
+    ///
+    /// # Errors
+    /// [`UnknownSocket`] if the name is void; the segments are dropped.
+    ///
+    /// # Panics
+    /// If a send or a connect is in flight (rule 4), or the socket is closing.
+    pub fn send(&mut self, socket: SocketId, segments: Vec<Segment>) -> Result<(), UnknownSocket> {
+        self.driver.send(socket, segments)
+    }
+
+    /// Ends the sending direction at once: the peer sees the end of the stream after what has been
+    /// sent. A connection that is gone already is no error.
+    ///
+    /// # Errors
+    /// [`UnknownSocket`] if the name is void.
+    ///
+    /// # Panics
+    /// If a send is in flight: its rest would be lost.
+    pub fn shutdown(&mut self, socket: SocketId) -> Result<(), UnknownSocket> {
+        self.driver.shutdown(socket)
+    }
+
+    /// Asks for the end of an operation; its final completion says how it ended. Does nothing if
+    /// there is none.
+    ///
+    /// # Errors
+    /// [`UnknownSocket`] if the name is void.
+    pub fn cancel(&mut self, socket: SocketId, direction: Direction) -> Result<(), UnknownSocket> {
+        self.driver.cancel(socket, direction)
+    }
+
+    /// Closes a socket: cancels its operations, waits for them, and gives [`Completion::Closed`]. What
+    /// the kernel has been given to send is still sent. Closing twice is closing once.
+    ///
+    /// # Errors
+    /// [`UnknownSocket`] if the name is void.
+    pub fn close(&mut self, socket: SocketId) -> Result<(), UnknownSocket> {
+        self.driver.close(socket, false)
+    }
+
+    /// Closes a socket like [`close`](Self::close), but the peer sees a reset and what has not been
+    /// sent is thrown away.
+    ///
+    /// # Errors
+    /// [`UnknownSocket`] if the name is void.
+    pub fn abort(&mut self, socket: SocketId) -> Result<(), UnknownSocket> {
+        self.driver.close(socket, true)
+    }
+
+    /// The local address of a socket; `None` if it is closed.
+    pub fn local_address(&self, socket: SocketId) -> Option<SocketAddr> {
+        self.driver.socket(socket).and_then(sys::local_address)
+    }
+
+    /// The address of a socket's peer; `None` if it is closed or not connected.
+    pub fn peer_address(&self, socket: SocketId) -> Option<SocketAddr> {
+        self.driver.socket(socket).and_then(sys::peer_address)
+    }
+
+    /// Whether `TCP_NODELAY` is set on a socket; `None` if it is closed.
+    pub fn no_delay(&self, socket: SocketId) -> Option<bool> {
+        self.driver.socket(socket).and_then(|socket| sys::no_delay(socket).ok())
+    }
+
+    /// Starts a timer; [`Completion::Timer`] comes with the first wait that ends after `deadline`.
+    /// `None` if more than eight million are running.
+    pub fn start_timer(&mut self, deadline: Time, token: u64) -> Option<TimerId> {
+        self.timers.start(deadline, token)
+    }
+
+    /// Stops a timer. True if it had not fired: then there is no completion. False if it has fired or
+    /// been stopped before.
+    pub fn cancel_timer(&mut self, timer: TimerId) -> bool {
+        self.timers.cancel(timer).is_some()
+    }
+
+    /// Starts what is staged and waits until there is something to [`take`](Self::take), or until
+    /// `deadline`; `None` waits for as long as it takes.
+    ///
+    /// # Errors
+    /// [`WaitError`] if the kernel object is broken; the port is of no further use then. Signals and
+    /// shortages are no errors: there is nothing to take then.
+    pub fn wait(&mut self, deadline: Option<Time>) -> Result<(), WaitError> {
+        let timeout = self.timeout(deadline);
+        let blocks = timeout != Some(Duration::ZERO) && self.waker.fall_asleep();
+        let timeout = if blocks { timeout } else { Some(Duration::ZERO) };
+        let backend = self.backend();
+        let waited = self.driver.wait(timeout, self.now);
+        if self.waker.get_up() {
+            self.ready.push_back(Completion::Wake);
+        }
+        self.now = monotonic_now();
+        waited.map_err(|source| WaitError { backend, source })?;
+        self.driver.tick(self.now);
+        while let Some((timer, token)) = self.timers.pop_due(self.now) {
+            self.ready.push_back(Completion::Timer { timer, token });
+        }
+        Ok(())
+    }
+
+    /// How long the kernel may keep us: not at all if there is something to take already.
+    fn timeout(&self, deadline: Option<Time>) -> Option<Duration> {
+        if !self.ready.is_empty() || self.driver.has_ready() {
+            return Some(Duration::ZERO);
+        }
+        let deadlines = [deadline, self.timers.next_deadline(), self.driver.next_deadline()];
+        let first = deadlines.into_iter().flatten().min()?;
+        Some(first.since(monotonic_now()))
+    }
+
+    /// Takes one completion of those that the last [`wait`](Self::wait) found; `None` if all have been
+    /// taken.
+    #[inline]
+    pub fn take(&mut self) -> Option<Completion> {
+        if let Some(completion) = self.ready.pop_front() {
+            return Some(completion);
+        }
+        self.driver.take(self.now)
+    }
+
+    /// Sockets that this port holds.
+    pub fn sockets(&self) -> usize {
+        self.driver.sockets()
+    }
+
+    /// Operations that have been started and have not had their final completion, timers included.
+    pub fn operations(&self) -> usize {
+        self.driver.operations() + self.timers.len()
+    }
+
+    /// Who has the receive buffers.
+    ///
+    /// # Panics
+    /// If the ledger does not balance.
+    pub fn ledger(&self) -> Ledger {
+        self.driver.ledger()
+    }
+
+    /// What the port has met so far.
+    pub fn stats(&self) -> Stats {
+        self.driver.stats()
+    }
+
+    /// Closes the port: every socket and listener, joined. Completions that are still to come are
+    /// thrown away.
+    ///
+    /// # Errors
+    /// [`CloseError`] if operations did not come back within `timeout`; their memory is leaked.
+    pub fn shut_down(mut self, timeout: Duration) -> Result<(), CloseError> {
+        self.ready.clear();
+        self.driver.shut_down(timeout)
+    }
+}
+
+impl Drop for CompletionPort {
+    /// Does what [`shut_down`](Self::shut_down) does within five seconds, and says so on the standard
+    /// error stream if it fails.
+    fn drop(&mut self) {
+        self.ready.clear();
+        if let Err(error) = self.driver.shut_down(DROP_DEADLINE) {
+            eprintln!("wharf-port: {error}");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Connecting: started by a wait, ended by the edge that says the socket is writable.
+
+use std::net::SocketAddr;
+
+use rustix::io::Errno;
+
+use super::Readiness;
+use super::connection::{Connection, Outgoing};
+use crate::completion::Completion;
+use crate::error::ConnectError;
+use crate::ids::SocketId;
+use crate::sys::{self, Socket};
+
+impl Readiness {
+    pub(crate) fn connect(
+        &mut self,
+        socket: Socket,
+        address: SocketAddr,
+    ) -> Result<SocketId, ConnectError> {
+        sys::adapt(&socket, true)?;
+        let id = self.register(socket, Outgoing::Connect(Box::new(address)))?;
+        if let Ok(connection) = super::lookup(&mut self.connections, id) {
+            connection.stage(id, &mut self.staged);
+        }
+        self.operations += 1;
+        Ok(id)
+    }
+}
+
+impl Connection {
+    /// A socket that is not connected counts as writable, but epoll asks it again before it reports
+    /// that, and by then it is connecting: the first edge is the end of the connect.
+    pub(super) fn start_connect(
+        &mut self,
+        id: SocketId,
+        address: SocketAddr,
+    ) -> Option<Completion> {
+        match sys::start_connect(&self.socket, address) {
+            Err(Errno::INPROGRESS | Errno::INTR) => {
+                self.outgoing = Outgoing::Connecting;
+                None
+            }
+            outcome => Some(self.connected(id, outcome)),
+        }
+    }
+
+    pub(super) fn finish_connect(&mut self, id: SocketId) -> Completion {
+        let outcome = sys::take_error(&self.socket);
+        self.connected(id, outcome)
+    }
+
+    fn connected(&mut self, socket: SocketId, outcome: Result<(), Errno>) -> Completion {
+        self.failure = outcome.err();
+        self.end_outgoing();
+        Completion::Connected { socket, result: outcome.map_err(ConnectError::from) }
+    }
+}

@@ -1,0 +1,146 @@
+//! What is kept for a socket.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use rustix::io::Errno;
+
+use super::send::Sending;
+use crate::completion::Completion;
+use crate::ids::SocketId;
+use crate::port::Stats;
+use crate::sys::Socket;
+
+/// A socket, its two operations, and what its edges have told. Idle ones are many: it owns no buffer
+/// and stays within a cache line.
+#[derive(Debug)]
+pub(super) struct Connection {
+    pub(super) socket: Socket,
+    pub(super) phase: Phase,
+    /// Closing is to reset the connection.
+    pub(super) reset: bool,
+    pub(super) incoming: Incoming,
+    pub(super) outgoing: Outgoing,
+    pub(super) cancel_outgoing: bool,
+    /// An edge has told of something to receive, and no receive has found the end of it.
+    pub(super) readable: bool,
+    /// A receive that does not fill its buffer is not the end of it.
+    pub(super) until_blocked: bool,
+    pub(super) in_line: bool,
+    pub(super) staged: bool,
+    /// A failure that a send or a connect has met. The kernel reports each failure once, and would
+    /// call it the end of the stream when the receive comes to it.
+    pub(super) failure: Option<Errno>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Phase {
+    Open,
+    /// To be closed by the next wait.
+    Closing,
+    /// All final completions are made; the descriptor and the name go when the last one is taken.
+    Closed,
+}
+
+/// The receive.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Incoming {
+    Idle,
+    Started,
+    Paused,
+    /// To be ended by the next wait.
+    Cancelled,
+    /// The final completion is made and not taken.
+    Ended,
+}
+
+/// The send or the connect.
+#[derive(Debug)]
+pub(super) enum Outgoing {
+    Idle,
+    /// To be started by the next wait. Boxed, to keep the many small that never connect.
+    Connect(Box<SocketAddr>),
+    Connecting,
+    Sending(Sending),
+    /// The final completion is made and not taken.
+    Ended,
+}
+
+impl Connection {
+    pub(super) const fn new(socket: Socket, outgoing: Outgoing) -> Self {
+        Self {
+            socket,
+            phase: Phase::Open,
+            reset: false,
+            incoming: Incoming::Idle,
+            outgoing,
+            cancel_outgoing: false,
+            readable: false,
+            until_blocked: false,
+            in_line: false,
+            staged: false,
+            failure: None,
+        }
+    }
+
+    /// Has the next wait look at this connection.
+    pub(super) fn stage(&mut self, id: SocketId, staged: &mut Vec<SocketId>) {
+        if !self.staged {
+            self.staged = true;
+            staged.push(id);
+        }
+    }
+
+    /// Puts this connection at the end of the line, if it has something to receive and somebody wants
+    /// it.
+    pub(super) fn line_up(&mut self, id: SocketId, line: &mut VecDeque<SocketId>) {
+        if self.readable && !self.in_line && self.incoming == Incoming::Started {
+            self.in_line = true;
+            line.push_back(id);
+        }
+    }
+
+    /// Starts what was staged; its final completion, if it ends at once.
+    pub(super) fn start(&mut self, id: SocketId, stats: &mut Stats) -> Option<Completion> {
+        match &self.outgoing {
+            Outgoing::Connect(address) => {
+                let address = **address;
+                self.start_connect(id, address)
+            }
+            Outgoing::Sending(_) => {
+                let sent = self.go_on_sending(id);
+                if let Outgoing::Sending(left) = &mut self.outgoing {
+                    stats.short_sends += u64::from(left.detach());
+                }
+                sent
+            }
+            Outgoing::Idle | Outgoing::Connecting | Outgoing::Ended => None,
+        }
+    }
+
+    /// Goes on with what waited for the socket to become writable.
+    pub(super) fn go_on(&mut self, id: SocketId) -> Option<Completion> {
+        match self.outgoing {
+            Outgoing::Connecting => Some(self.finish_connect(id)),
+            Outgoing::Sending(_) => self.go_on_sending(id),
+            Outgoing::Idle | Outgoing::Connect(_) | Outgoing::Ended => None,
+        }
+    }
+
+    /// A receive has found nothing more: the next edge will tell.
+    pub(super) const fn drained(&mut self) {
+        self.readable = false;
+        self.until_blocked = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_connection_fits_into_a_cache_line_and_a_half() {
+        let bytes = size_of::<Connection>();
+        assert!(bytes <= 96, "{bytes} bytes");
+    }
+}

@@ -1,0 +1,118 @@
+//! Receiving: one receive at a time, done when its completion is taken.
+//!
+//! Connections that have something wait in a line. Each pass gives every one of them a turn of one
+//! buffer; who has more then goes to the end, for the next pass. When the pool is empty the line just
+//! stands still, in its order, until a buffer is back.
+
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, recv};
+
+use super::connection::{Incoming, Phase};
+use super::{Readiness, lookup};
+use crate::buffer::BufferPool;
+use crate::completion::{Completion, Received};
+use crate::error::{ReceiveError, UnknownSocket};
+use crate::ids::SocketId;
+use crate::sys::Socket;
+
+impl Readiness {
+    pub(crate) fn receive(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
+        let connection = lookup(&mut self.connections, id)?;
+        assert!(connection.phase == Phase::Open, "receive on {id:?}, which is closing");
+        assert!(connection.incoming == Incoming::Idle, "{id:?} has a receive in flight");
+        connection.incoming = Incoming::Started;
+        connection.line_up(id, &mut self.line);
+        self.operations += 1;
+        Ok(())
+    }
+
+    pub(crate) fn pause_receive(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
+        let connection = lookup(&mut self.connections, id)?;
+        if connection.incoming == Incoming::Started {
+            connection.incoming = Incoming::Paused;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn resume_receive(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
+        let connection = lookup(&mut self.connections, id)?;
+        if connection.incoming == Incoming::Paused {
+            connection.incoming = Incoming::Started;
+            connection.line_up(id, &mut self.line);
+        }
+        Ok(())
+    }
+
+    /// Receives for the first of the line that has something.
+    #[inline]
+    pub(super) fn take_received(&mut self) -> Option<Completion> {
+        if self.turns == 0 {
+            return None;
+        }
+        let Some(buffer) = self.pool.lend() else {
+            self.stats.buffer_shortages += u64::from(!self.starved);
+            self.starved = true;
+            return None;
+        };
+        self.starved = false;
+        let received = self.give_turns(buffer);
+        let Some((socket, Ok(bytes @ 1..))) = received else {
+            self.pool.take_back(buffer);
+            return received.map(|(socket, last)| self.end_receive(socket, last.err()));
+        };
+        let what = Received::Data(self.pool.lease(buffer, bytes));
+        Some(Completion::Received { socket, what })
+    }
+
+    /// Gives turns until a receive has a result: bytes, or 0 or an error, which end it.
+    fn give_turns(&mut self, buffer: u16) -> Option<(SocketId, Result<usize, Errno>)> {
+        while self.turns > 0 {
+            self.turns -= 1;
+            let id = self.line.pop_front()?;
+            let Ok(connection) = lookup(&mut self.connections, id) else { continue };
+            connection.in_line = false;
+            if connection.incoming != Incoming::Started || connection.phase != Phase::Open {
+                continue;
+            }
+            match receive_now(&connection.socket, &self.pool, buffer) {
+                Err(Errno::AGAIN) => connection.drained(),
+                Err(Errno::INTR) => connection.line_up(id, &mut self.line),
+                Ok(bytes @ 1..) => {
+                    if bytes < self.pool.buffer_bytes() && !connection.until_blocked {
+                        connection.readable = false;
+                    }
+                    connection.line_up(id, &mut self.line);
+                    return Some((id, Ok(bytes)));
+                }
+                end => return Some((id, end)),
+            }
+        }
+        None
+    }
+
+    /// Makes the final completion of a receive that came to the end, or failed.
+    fn end_receive(&mut self, socket: SocketId, failure: Option<Errno>) -> Completion {
+        let mut met_before = None;
+        if let Ok(connection) = lookup(&mut self.connections, socket) {
+            connection.incoming = Incoming::Idle;
+            met_before = connection.failure;
+        }
+        self.operations -= 1;
+        let what = match failure.or(met_before) {
+            Some(errno) => Received::Failed(ReceiveError::from(errno)),
+            None => Received::End,
+        };
+        Completion::Received { socket, what }
+    }
+}
+
+/// Receives into a buffer that is lent from the pool.
+#[inline]
+fn receive_now(socket: &Socket, pool: &BufferPool, buffer: u16) -> Result<usize, Errno> {
+    let start = pool.start_of(buffer).as_ptr();
+    // SAFETY: `buffer_bytes` initialised bytes lie there, and they are ours alone for as long as the
+    // slice lives: the buffer is lent, so no lease of it exists, and the pool stays borrowed.
+    let bytes = unsafe { std::slice::from_raw_parts_mut(start, pool.buffer_bytes()) };
+    let (_, bytes) = recv(socket, bytes, RecvFlags::empty())?;
+    Ok(bytes)
+}

@@ -1,0 +1,269 @@
+//! Which backend a port runs on: the one place where they are chosen and told apart.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use rustix::io::Errno;
+
+use crate::buffer::{Ledger, Segment};
+use crate::clock::Time;
+use crate::completion::{Completion, Direction};
+use crate::error::{CloseError, ConnectError, OpenError, UnknownSocket};
+use crate::ids::{ListenerId, SocketId};
+use crate::options::{PortOptions, UringFeatures};
+use crate::port::Stats;
+use crate::readiness::Readiness;
+use crate::socket::FreshSocket;
+use crate::sys::{Notifier, Socket};
+#[cfg(target_os = "linux")]
+use crate::uring::{self, Uring};
+
+/// What finishes the operations of a port.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Backend {
+    /// The best that works here: `io_uring` on Linux, or readiness where it is denied.
+    Auto,
+    /// Linux `io_uring`.
+    Uring,
+    /// Readiness (epoll), dressed as completions.
+    Readiness,
+    /// Windows I/O completion ports.
+    Iocp,
+}
+
+impl Backend {
+    /// The name as the command line has it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Uring => "uring",
+            Self::Readiness => "readiness",
+            Self::Iocp => "iocp",
+        }
+    }
+}
+
+impl fmt::Display for Backend {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl FromStr for Backend {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        [Self::Auto, Self::Uring, Self::Readiness, Self::Iocp]
+            .into_iter()
+            .find(|backend| backend.name() == name)
+            .ok_or_else(|| format!("no backend '{name}': auto, uring, readiness or iocp"))
+    }
+}
+
+/// What was chosen, and why nothing better was.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    pub(crate) backend: Backend,
+    pub(crate) features: UringFeatures,
+    pub(crate) kept_from: Option<String>,
+}
+
+impl Selection {
+    fn readiness(kept_from: Option<String>) -> Self {
+        Self { backend: Backend::Readiness, features: UringFeatures::default(), kept_from }
+    }
+}
+
+/// Chooses a backend. A shortage is an error, never a reason to take a lesser backend: it would
+/// hide what is wrong.
+pub(crate) fn choose(options: &PortOptions) -> Result<Selection, OpenError> {
+    match options.backend {
+        Backend::Readiness => Ok(Selection::readiness(None)),
+        Backend::Iocp => Err(OpenError::Unavailable {
+            backend: Backend::Iocp,
+            reason: "completion ports of this kind exist on Windows only; use auto".to_owned(),
+        }),
+        asked => choose_uring(asked, options),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn choose_uring(asked: Backend, options: &PortOptions) -> Result<Selection, OpenError> {
+    let probed = uring::probe()?;
+    match probed {
+        Ok(features) => Ok(Selection {
+            backend: Backend::Uring,
+            features: UringFeatures {
+                defer_taskrun: features.defer_taskrun && options.uring.defer_taskrun,
+                multishot_accept: features.multishot_accept && options.uring.multishot_accept,
+                multishot_receive: features.multishot_receive && options.uring.multishot_receive,
+            },
+            kept_from: None,
+        }),
+        Err(reason) if asked == Backend::Auto => Ok(Selection::readiness(Some(reason))),
+        Err(reason) => Err(OpenError::Unavailable { backend: asked, reason }),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn choose_uring(asked: Backend, _: &PortOptions) -> Result<Selection, OpenError> {
+    if asked == Backend::Auto {
+        return Ok(Selection::readiness(None));
+    }
+    Err(OpenError::Unavailable {
+        backend: asked,
+        reason: "io_uring exists on Linux only".to_owned(),
+    })
+}
+
+/// The backend of one port. A match and no trait object: the choice is made once, the branch is
+/// predicted, and each backend is a plain struct with the same methods.
+#[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "there is one per port")]
+pub(crate) enum Driver {
+    #[cfg(target_os = "linux")]
+    Uring(Uring),
+    Readiness(Readiness),
+}
+
+macro_rules! each {
+    ($self:expr, $driver:ident => $call:expr) => {
+        match $self {
+            #[cfg(target_os = "linux")]
+            Driver::Uring($driver) => $call,
+            Driver::Readiness($driver) => $call,
+        }
+    };
+}
+
+impl Driver {
+    pub(crate) fn open(
+        selection: &Selection,
+        options: &PortOptions,
+        notifier: &Notifier,
+    ) -> Result<Self, OpenError> {
+        match selection.backend {
+            #[cfg(target_os = "linux")]
+            Backend::Uring => Ok(Self::Uring(Uring::open(options, selection.features, notifier)?)),
+            _ => Ok(Self::Readiness(Readiness::open(options, notifier)?)),
+        }
+    }
+
+    pub(crate) const fn backend(&self) -> Backend {
+        match self {
+            #[cfg(target_os = "linux")]
+            Self::Uring(_) => Backend::Uring,
+            Self::Readiness(_) => Backend::Readiness,
+        }
+    }
+
+    pub(crate) fn listen(&mut self, socket: Socket) -> Result<ListenerId, Errno> {
+        each!(self, driver => driver.listen(socket))
+    }
+
+    pub(crate) fn listener(&self, id: ListenerId) -> Option<&Socket> {
+        each!(self, driver => driver.listener(id))
+    }
+
+    pub(crate) fn stop_listening(&mut self, id: ListenerId) {
+        each!(self, driver => driver.stop_listening(id));
+    }
+
+    pub(crate) fn adopt(&mut self, socket: FreshSocket) -> io::Result<SocketId> {
+        each!(self, driver => driver.adopt(socket))
+    }
+
+    pub(crate) fn connect(
+        &mut self,
+        socket: Socket,
+        address: SocketAddr,
+    ) -> Result<SocketId, ConnectError> {
+        each!(self, driver => driver.connect(socket, address))
+    }
+
+    pub(crate) fn socket(&self, id: SocketId) -> Option<&Socket> {
+        each!(self, driver => driver.socket(id))
+    }
+
+    pub(crate) fn receive(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
+        each!(self, driver => driver.receive(id))
+    }
+
+    pub(crate) fn pause_receive(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
+        each!(self, driver => driver.pause_receive(id))
+    }
+
+    pub(crate) fn resume_receive(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
+        each!(self, driver => driver.resume_receive(id))
+    }
+
+    pub(crate) fn send(&mut self, id: SocketId, what: Vec<Segment>) -> Result<(), UnknownSocket> {
+        each!(self, driver => driver.send(id, what))
+    }
+
+    pub(crate) fn shutdown(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
+        each!(self, driver => driver.shutdown(id))
+    }
+
+    pub(crate) fn cancel(
+        &mut self,
+        id: SocketId,
+        direction: Direction,
+    ) -> Result<(), UnknownSocket> {
+        each!(self, driver => driver.cancel(id, direction))
+    }
+
+    pub(crate) fn close(&mut self, id: SocketId, reset: bool) -> Result<(), UnknownSocket> {
+        each!(self, driver => driver.close(id, reset))
+    }
+
+    /// Starts what is staged and waits, for at most `timeout`, until there is something to take.
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, now: Time) -> io::Result<()> {
+        each!(self, driver => driver.wait(timeout, now))
+    }
+
+    /// Looks at the driver's own timers (listeners that rest).
+    pub(crate) fn tick(&mut self, now: Time) {
+        each!(self, driver => driver.tick(now));
+    }
+
+    #[inline]
+    pub(crate) fn take(&mut self, now: Time) -> Option<Completion> {
+        each!(self, driver => driver.take(now))
+    }
+
+    /// Whether there is something to take without a wait.
+    pub(crate) fn has_ready(&self) -> bool {
+        each!(self, driver => driver.has_ready())
+    }
+
+    /// When [`tick`](Self::tick) is next due.
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        each!(self, driver => driver.next_deadline())
+    }
+
+    pub(crate) fn sockets(&self) -> usize {
+        each!(self, driver => driver.sockets())
+    }
+
+    pub(crate) fn operations(&self) -> usize {
+        each!(self, driver => driver.operations())
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        each!(self, driver => driver.ledger())
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        each!(self, driver => driver.stats())
+    }
+
+    /// Closes everything and joins it; does nothing the second time.
+    pub(crate) fn shut_down(&mut self, timeout: Duration) -> Result<(), CloseError> {
+        each!(self, driver => driver.shut_down(timeout))
+    }
+}

@@ -1,0 +1,11 @@
+//! What a platform gives besides its completion port. Every platform provides:
+//!
+//! - `Socket`: an owned socket, closed when dropped; `open_listener`, `open_stream`, and the calls
+//!   that finish at once: options, addresses, shutdown, reset.
+//! - `Notifier`: what a [`Waker`](crate::Waker) notifies the kernel with.
+//! - `descriptors`: how many sockets the process may open.
+
+#[cfg(unix)]
+mod unix;
+#[cfg(unix)]
+pub(crate) use unix::*;

@@ -1,0 +1,12 @@
+//! Linux, the BSDs and macOS, through `rustix`.
+
+mod descriptors;
+mod notifier;
+mod socket;
+
+pub(crate) use descriptors::raise_descriptor_limit;
+pub(crate) use notifier::Notifier;
+pub(crate) use socket::{
+    Socket, accept_now, adapt, local_address, no_delay, open_listener, open_stream, peer_address,
+    reset, shutdown_send, start_connect, take_error,
+};

@@ -1,0 +1,112 @@
+//! Sockets, and the calls on them that finish at once.
+
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, Shutdown, SocketFlags, SocketType, accept_with, bind, connect, getpeername,
+    getsockname, ipproto, listen, shutdown, socket_with, sockopt,
+};
+
+use crate::options::{ListenOptions, SocketOptions};
+
+/// An owned socket, closed when dropped.
+pub(crate) type Socket = OwnedFd;
+
+fn open(address: SocketAddr) -> Result<Socket, Errno> {
+    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::TCP))
+}
+
+fn set_options(socket: &Socket, options: &SocketOptions) -> Result<(), Errno> {
+    sockopt::set_tcp_nodelay(socket, options.no_delay)?;
+    if let Some(keepalive) = options.keepalive {
+        sockopt::set_socket_keepalive(socket, true)?;
+        sockopt::set_tcp_keepidle(socket, keepalive.idle)?;
+        sockopt::set_tcp_keepintvl(socket, keepalive.interval)?;
+        sockopt::set_tcp_keepcnt(socket, keepalive.probes)?;
+    }
+    if let Some(bytes) = options.send_buffer_bytes {
+        sockopt::set_socket_send_buffer_size(socket, bytes as usize)?;
+    }
+    if let Some(bytes) = options.receive_buffer_bytes {
+        sockopt::set_socket_recv_buffer_size(socket, bytes as usize)?;
+    }
+    Ok(())
+}
+
+/// A socket that listens. Accepted sockets inherit its options, which Linux and the BSDs do for all
+/// that are set here, so that an accept needs no further call.
+pub(crate) fn open_listener(address: SocketAddr, options: &ListenOptions) -> Result<Socket, Errno> {
+    let socket = open(address)?;
+    // On Unix this lets a server start while connections of the last one are in TIME_WAIT; two
+    // listeners on one address still exclude each other.
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if address.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, !options.dual_stack)?;
+    }
+    set_options(&socket, &options.accepted)?;
+    bind(&socket, &address)?;
+    listen(&socket, i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    Ok(socket)
+}
+
+/// A socket that is about to connect.
+pub(crate) fn open_stream(address: SocketAddr, options: &SocketOptions) -> Result<Socket, Errno> {
+    let socket = open(address)?;
+    set_options(&socket, options)?;
+    if let Some(local) = options.bind {
+        bind(&socket, &local)?;
+    }
+    Ok(socket)
+}
+
+/// Starts to connect a socket that does not block: `Err(INPROGRESS)` is the usual answer.
+pub(crate) fn start_connect(socket: &Socket, address: SocketAddr) -> Result<(), Errno> {
+    connect(socket, &address)
+}
+
+/// How a connect that was in progress went.
+pub(crate) fn take_error(socket: &Socket) -> Result<(), Errno> {
+    sockopt::socket_error(socket)?
+}
+
+/// Takes a connection that waits; the listener must not block.
+pub(crate) fn accept_now(listener: &Socket, nonblocking: bool) -> Result<Socket, Errno> {
+    let mut flags = SocketFlags::CLOEXEC;
+    flags.set(SocketFlags::NONBLOCK, nonblocking);
+    accept_with(listener, flags)
+}
+
+/// Makes a socket block or not, as its backend needs it.
+pub(crate) fn adapt(socket: &Socket, nonblocking: bool) -> Result<(), Errno> {
+    rustix::io::ioctl_fionbio(socket, nonblocking)
+}
+
+pub(crate) fn local_address(socket: &Socket) -> Option<SocketAddr> {
+    getsockname(socket).ok()?.try_into().ok()
+}
+
+/// `None` if the peer is gone already.
+pub(crate) fn peer_address(socket: &Socket) -> Option<SocketAddr> {
+    getpeername(socket).ok()??.try_into().ok()
+}
+
+/// Whether small sends go out at once.
+pub(crate) fn no_delay(socket: &Socket) -> Result<bool, Errno> {
+    sockopt::tcp_nodelay(socket)
+}
+
+/// Ends the sending direction: the peer sees the end of the stream after what has been sent.
+pub(crate) fn shutdown_send(socket: &Socket) -> Result<(), Errno> {
+    shutdown(socket, Shutdown::Write)
+}
+
+/// Closes a socket so that its peer sees a reset and nothing stays in the kernel.
+pub(crate) fn reset(socket: Socket) {
+    // Fails only on what is no socket; closing is what remains either way.
+    let _ = sockopt::set_socket_linger(&socket, Some(Duration::ZERO));
+    drop(socket);
+}

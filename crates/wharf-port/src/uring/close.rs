@@ -1,0 +1,112 @@
+//! Cancelling, closing and joining: of one operation, of one socket, of the whole port.
+
+use std::time::Duration;
+
+use super::Uring;
+use super::socket::{Closing, Send};
+use crate::clock::monotonic_now;
+use crate::completion::{Completion, Direction};
+use crate::error::{CloseError, UnknownSocket};
+use crate::ids::{ListenerId, SocketId};
+use crate::sys;
+
+impl Uring {
+    pub(crate) fn shutdown(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
+        let socket = self.find(id)?;
+        if socket.closing.is_some() {
+            return Ok(());
+        }
+        assert!(socket.send == Send::Idle, "a send is in flight on {id:?}");
+        // It fails only on a connection that is gone, and then it has no one to tell.
+        let _ = sys::shutdown_send(&socket.socket);
+        Ok(())
+    }
+
+    pub(crate) fn cancel(&mut self, id: SocketId, what: Direction) -> Result<(), UnknownSocket> {
+        if self.find(id)?.closing.is_some() {
+            return Ok(());
+        }
+        match what {
+            Direction::Receive => self.cancel_receive(id),
+            Direction::Send => self.cancel_send(id),
+        }
+        Ok(())
+    }
+
+    pub(crate) fn close(&mut self, id: SocketId, reset: bool) -> Result<(), UnknownSocket> {
+        let how = if reset { Closing::Reset } else { Closing::Close };
+        let socket = self.find(id)?;
+        if let Some(closing) = &mut socket.closing {
+            if reset {
+                *closing = Closing::Reset;
+            }
+            return Ok(());
+        }
+        // Nothing may end the close before both directions have been asked to end: it is set last.
+        self.operations += 1;
+        self.cancel_send(id);
+        self.cancel_receive(id);
+        self.find(id)?.closing = Some(how);
+        self.finish_close(id);
+        Ok(())
+    }
+
+    /// Closes a socket whose operations have all come back. The descriptor is closed here and not
+    /// before: until then the kernel knows it by its operations, and its number must not be reused.
+    pub(super) fn finish_close(&mut self, id: SocketId) {
+        let Ok(socket) = self.find(id) else { return };
+        let Some(closing) = socket.closing else { return };
+        if socket.receive.started || socket.send != Send::Idle {
+            return;
+        }
+        let Some(socket) = self.sockets.remove(id.slot(), id.generation()) else { return };
+        match closing {
+            Closing::Close => drop(socket.socket),
+            Closing::Reset => sys::reset(socket.socket),
+        }
+        self.operations -= 1;
+        self.ready.push_back(Completion::Closed { socket: id });
+    }
+
+    /// Closes everything and joins it; see rule 9.
+    pub(crate) fn shut_down(&mut self, timeout: Duration) -> Result<(), CloseError> {
+        if std::mem::replace(&mut self.closed, true) {
+            return Ok(());
+        }
+        for number in 0..u32::try_from(self.listeners.len()).unwrap_or(u32::MAX) {
+            self.stop_listening(ListenerId(number));
+        }
+        for (slot, generation) in self.sockets.names() {
+            let _ = self.close(SocketId::from_parts(slot, generation), false);
+        }
+        self.stage_cancel_wake();
+        if self.join(timeout) {
+            return Ok(());
+        }
+        // The kernel may still write to what these hold.
+        self.provided.leak();
+        let operations = self.operations;
+        std::mem::forget(std::mem::replace(&mut self.sockets, crate::slots::Slots::new(0)));
+        std::mem::forget(std::mem::take(&mut self.headers));
+        std::mem::forget(std::mem::take(&mut self.addresses));
+        Err(CloseError { operations })
+    }
+
+    /// Waits until nothing is in flight; false if that took too long or the ring is broken.
+    fn join(&mut self, timeout: Duration) -> bool {
+        let deadline = monotonic_now() + timeout;
+        loop {
+            let now = monotonic_now();
+            while let Some(completion) = self.take(now) {
+                drop(completion);
+            }
+            if self.operations == 0 && !self.wake_armed {
+                return true;
+            }
+            let left = deadline.since(now);
+            if left.is_zero() || self.wait(Some(left), now).is_err() {
+                return false;
+            }
+        }
+    }
+}

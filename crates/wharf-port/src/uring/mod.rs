@@ -1,0 +1,260 @@
+//! `io_uring`: one ring per port, used by its thread alone.
+//!
+//! The shape is the one that measured best: deferred task work, so that the kernel runs a bounded
+//! batch of receives within the one entry per turn; accepts and receives that stay armed; one ring of
+//! buffers for all sockets, from which who finds none is parked until one comes back; and sends that
+//! are tried on the way into the kernel, so that most of them are finished when it returns and have
+//! no completion of their own. What did not measure is not here: registered files, zero-copy sends,
+//! a polling kernel thread.
+//!
+//! | file | what it is about |
+//! |---|---|
+//! | `probe` | whether it works here, and with what |
+//! | `ring` | staging, entering, reaping |
+//! | `provided` | the ring of receive buffers |
+//! | `token` | how a completion finds its socket |
+//! | `accept`, `connect`, `receive`, `send`, `close` | one operation each |
+
+mod accept;
+mod close;
+mod connect;
+mod probe;
+mod provided;
+mod receive;
+mod ring;
+mod send;
+mod socket;
+mod token;
+
+use std::collections::VecDeque;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+use std::time::Duration;
+
+use io_uring::types::Fd;
+use io_uring::{opcode, squeue};
+
+pub(crate) use probe::probe;
+
+use self::accept::Listener;
+use self::connect::PeerAddress;
+use self::provided::Provided;
+use self::ring::{Outcome, Ring};
+use self::send::Headers;
+use self::socket::Socket;
+use self::token::{Kind, Token};
+use crate::buffer::{BufferPool, Ledger};
+use crate::clock::Time;
+use crate::completion::Completion;
+use crate::error::OpenError;
+use crate::ids::SocketId;
+use crate::options::{PortOptions, UringFeatures};
+use crate::port::Stats;
+use crate::select::Backend;
+use crate::slots::Slots;
+use crate::socket::FreshSocket;
+use crate::sys::{self, Notifier};
+
+/// The `io_uring` backend of one port.
+#[derive(Debug)]
+pub(crate) struct Uring {
+    /// Declared before what the kernel may point at: unmapped and closed first.
+    ring: Ring,
+    provided: Provided,
+    headers: Headers,
+    /// Addresses of connects that the kernel has not taken yet.
+    #[expect(clippy::vec_box, reason = "the kernel is given where they lie")]
+    addresses: Vec<Box<PeerAddress>>,
+    features: UringFeatures,
+    buffer_bytes: u32,
+    sockets: Slots<Socket>,
+    listeners: Vec<Option<Listener>>,
+    /// What the kernel has finished and has not been taken.
+    outcomes: VecDeque<Outcome>,
+    /// Completions that are made already.
+    ready: VecDeque<Completion>,
+    /// Sends that went into the kernel as tries and have not been heard of.
+    tried: Vec<SocketId>,
+    /// Tries of which the kernel said nothing, which is to say that they succeeded.
+    succeeded: VecDeque<SocketId>,
+    /// Sockets whose receive waits for a buffer.
+    parked: VecDeque<SocketId>,
+    /// Sockets that were resumed and have late bytes, or a late end, to deliver.
+    resumed: VecDeque<SocketId>,
+    /// Started operations that have had no final completion.
+    operations: usize,
+    /// The notifier's descriptor; the port's `Waker` keeps it open for as long as this lives.
+    notifier: Fd,
+    wake_armed: bool,
+    closed: bool,
+    stats: Stats,
+}
+
+impl Uring {
+    pub(crate) fn open(
+        options: &PortOptions,
+        features: UringFeatures,
+        notifier: &Notifier,
+    ) -> Result<Self, OpenError> {
+        let failed = |source: io::Error| {
+            if probe::is_shortage(&source) {
+                return probe::shortage(source);
+            }
+            OpenError::Os { backend: Backend::Uring, source }
+        };
+        let ring = Ring::open(options.completion_queue, features).map_err(failed)?;
+        let pool = BufferPool::new(options.buffers, options.buffer_bytes);
+        let provided = Provided::register(&ring, pool).map_err(failed)?;
+        Ok(Self {
+            ring,
+            provided,
+            headers: Headers::default(),
+            addresses: Vec::new(),
+            features,
+            buffer_bytes: options.buffer_bytes,
+            sockets: Slots::new(SocketId::SLOTS_MAX),
+            listeners: Vec::new(),
+            outcomes: VecDeque::new(),
+            ready: VecDeque::new(),
+            tried: Vec::new(),
+            succeeded: VecDeque::new(),
+            parked: VecDeque::new(),
+            resumed: VecDeque::new(),
+            operations: 0,
+            notifier: Fd(notifier.as_fd().as_raw_fd()),
+            wake_armed: false,
+            closed: false,
+            stats: Stats::default(),
+        })
+    }
+
+    pub(crate) fn adopt(&mut self, mut fresh: FreshSocket) -> io::Result<SocketId> {
+        // io_uring answers EAGAIN on a socket that does not block, instead of waiting for it.
+        fresh.adapt(false)?;
+        self.insert(fresh.socket).ok_or_else(|| io::Error::from(io::ErrorKind::QuotaExceeded))
+    }
+
+    fn insert(&mut self, socket: sys::Socket) -> Option<SocketId> {
+        let (slot, generation) = self.sockets.insert(Socket::new(socket)).ok()?;
+        Some(SocketId::from_parts(slot, generation))
+    }
+
+    pub(crate) fn socket(&self, id: SocketId) -> Option<&sys::Socket> {
+        self.sockets.get(id.slot(), id.generation()).map(|socket| &socket.socket)
+    }
+
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, _: Time) -> io::Result<()> {
+        self.arm_wake();
+        self.provided.refill();
+        self.rearm_parked();
+        self.stats.waits += 1;
+        // A try that succeeds has no completion of its own to end a wait with.
+        let timeout = if self.tried.is_empty() { timeout } else { Some(Duration::ZERO) };
+        let entered = self.ring.enter(timeout)?;
+        self.stats.submit_refusals += u64::from(entered.refused);
+        self.stats.queue_overflows += u64::from(entered.overflowed);
+        let first = self.outcomes.len();
+        let reaped_all = self.ring.reap(&mut self.outcomes)?;
+        if reaped_all && self.ring.is_flushed() {
+            self.headers.recycle();
+            self.addresses.clear();
+            self.settle_tries(first);
+        }
+        debug_assert_eq!(self.provided.pool().ledger().total, self.provided.pool().total());
+        Ok(())
+    }
+
+    /// Watches the notifier: one poll that stays armed and fires at each write.
+    fn arm_wake(&mut self) {
+        if self.wake_armed || self.closed {
+            return;
+        }
+        let readable = u32::try_from(libc::POLLIN).unwrap_or(0);
+        let entry = opcode::PollAdd::new(self.notifier, readable).multi(true).build();
+        self.stage(entry, Token::numbered(Kind::Wake, 0));
+        self.wake_armed = true;
+    }
+
+    /// Stages an operation that points at nothing, or at what this struct keeps for it.
+    fn stage(&mut self, entry: squeue::Entry, token: Token) {
+        // SAFETY: headers and addresses lie boxed in `headers` and `addresses`, which are emptied only
+        // when the ring is flushed; segments lie in their socket's slot, which is emptied only by the
+        // final completion of the send; provided buffers outlive the ring.
+        unsafe { self.ring.stage(entry.user_data(token.0)) };
+    }
+
+    /// The last operation of a port that closes.
+    fn stage_cancel_wake(&mut self) {
+        if self.wake_armed {
+            self.stage_cancel(Token::numbered(Kind::Wake, 0));
+        }
+    }
+
+    fn stage_cancel(&mut self, target: Token) {
+        let entry = opcode::AsyncCancel::new(target.0).build();
+        // What a cancel met is of no interest: the operation itself says how it ended.
+        let entry = entry.flags(squeue::Flags::SKIP_SUCCESS);
+        self.stage(entry, Token::numbered(Kind::Cancel, 0));
+    }
+
+    #[inline]
+    pub(crate) fn take(&mut self, now: Time) -> Option<Completion> {
+        loop {
+            if let Some(completion) = self.ready.pop_front() {
+                self.stats.completions += 1;
+                return Some(completion);
+            }
+            let completion = if let Some(id) = self.succeeded.pop_front() {
+                self.send_succeeded(id)
+            } else if let Some(id) = self.resumed.pop_front() {
+                self.deliver_late(id)
+            } else {
+                let outcome = self.outcomes.pop_front()?;
+                self.complete(outcome, now)
+            };
+            if completion.is_some() {
+                self.stats.completions += 1;
+                return completion;
+            }
+        }
+    }
+
+    fn complete(&mut self, outcome: Outcome, now: Time) -> Option<Completion> {
+        let id = outcome.token.socket();
+        match outcome.token.kind() {
+            Kind::Receive => self.received(id, outcome),
+            Kind::Send => self.sent(id, outcome),
+            Kind::Accept => self.accepted(outcome, now),
+            Kind::Connect => self.connected(id, outcome),
+            Kind::Wake => {
+                self.wake_armed = outcome.more();
+                None
+            }
+            // Failed tries were settled in `wait`; a cancel says nothing.
+            Kind::TrySend | Kind::Cancel => None,
+        }
+    }
+
+    pub(crate) fn has_ready(&self) -> bool {
+        !(self.ready.is_empty()
+            && self.outcomes.is_empty()
+            && self.succeeded.is_empty()
+            && self.resumed.is_empty())
+    }
+
+    pub(crate) const fn sockets(&self) -> usize {
+        self.sockets.len()
+    }
+
+    pub(crate) const fn operations(&self) -> usize {
+        self.operations
+    }
+
+    pub(crate) fn ledger(&self) -> Ledger {
+        self.provided.pool().ledger()
+    }
+
+    pub(crate) const fn stats(&self) -> Stats {
+        self.stats
+    }
+}
