@@ -1,0 +1,37 @@
+//! What the factory of sessions is told.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use crate::session_id::SessionId;
+use crate::session_ref::SessionRef;
+use crate::shared::Shared;
+
+/// A connection that is about to become a session.
+#[derive(Debug)]
+pub struct Arrival {
+    id: SessionId,
+    peer: SocketAddr,
+    shared: Arc<Shared>,
+}
+
+impl Arrival {
+    pub(crate) const fn new(id: SessionId, peer: SocketAddr, shared: Arc<Shared>) -> Self {
+        Self { id, peer, shared }
+    }
+
+    /// The id that the session will have.
+    pub const fn id(&self) -> SessionId {
+        self.id
+    }
+
+    /// The address of its peer.
+    pub const fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// A handle to the session for other threads.
+    pub fn session_ref(&self) -> SessionRef {
+        SessionRef::new(self.id, Arc::clone(&self.shared))
+    }
+}

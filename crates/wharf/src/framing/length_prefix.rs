@@ -1,0 +1,86 @@
+//! Frames that begin with the length of their payload.
+
+use super::{Decoded, Envelope, FrameError};
+
+/// How the length is written: it counts the payload that follows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct LengthPrefix {
+    width: Width,
+    big_endian: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Width {
+    Two = 2,
+    Four = 4,
+}
+
+impl LengthPrefix {
+    pub(super) const U16_LE: Self = Self { width: Width::Two, big_endian: false };
+    pub(super) const U16_BE: Self = Self { width: Width::Two, big_endian: true };
+    pub(super) const U32_LE: Self = Self { width: Width::Four, big_endian: false };
+    pub(super) const U32_BE: Self = Self { width: Width::Four, big_endian: true };
+
+    const fn header_len(self) -> usize {
+        self.width as usize
+    }
+
+    pub(super) const fn payload_max(self) -> usize {
+        match self.width {
+            Width::Two => u16::MAX as usize,
+            Width::Four => u32::MAX as usize,
+        }
+    }
+
+    /// The length that a header announces; `None` if the header is not complete.
+    #[inline]
+    fn announced(self, bytes: &[u8]) -> Option<usize> {
+        let length = match (self.width, self.big_endian) {
+            (Width::Two, false) => u32::from(u16::from_le_bytes(*bytes.first_chunk()?)),
+            (Width::Two, true) => u32::from(u16::from_be_bytes(*bytes.first_chunk()?)),
+            (Width::Four, false) => u32::from_le_bytes(*bytes.first_chunk()?),
+            (Width::Four, true) => u32::from_be_bytes(*bytes.first_chunk()?),
+        };
+        Some(length as usize)
+    }
+
+    #[inline]
+    pub(super) fn decode(self, bytes: &[u8], max: usize) -> Result<Decoded, FrameError> {
+        let Some(announced) = self.announced(bytes) else { return Ok(Decoded::Partial) };
+        if announced > max {
+            return Err(FrameError::TooLong { announced, max });
+        }
+        let header = self.header_len();
+        let consumed = header + announced;
+        if bytes.len() < consumed {
+            return Ok(Decoded::Partial);
+        }
+        Ok(Decoded::Frame { payload: header..consumed, consumed })
+    }
+
+    /// How many bytes the frame that `begun` begins still needs: for its header, if that is not
+    /// complete.
+    pub(super) fn missing(self, begun: &[u8]) -> usize {
+        let header = self.header_len();
+        let whole = self.announced(begun).map_or(header, |announced| header + announced);
+        whole.saturating_sub(begun.len())
+    }
+
+    #[inline]
+    pub(super) fn envelope(self, len: usize) -> Option<Envelope> {
+        let mut header = [0; 4];
+        match self.width {
+            Width::Two => {
+                let length = u16::try_from(len).ok()?;
+                let bytes =
+                    if self.big_endian { length.to_be_bytes() } else { length.to_le_bytes() };
+                header[..2].copy_from_slice(&bytes);
+            }
+            Width::Four => {
+                let length = u32::try_from(len).ok()?;
+                header = if self.big_endian { length.to_be_bytes() } else { length.to_le_bytes() };
+            }
+        }
+        Some(Envelope { header, header_len: self.width as u8, trailer: b"" })
+    }
+}

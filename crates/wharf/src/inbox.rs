@@ -1,0 +1,104 @@
+//! What other threads have for a worker.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use wharf_port::{FreshSocket, Waker};
+
+use crate::admission::Seat;
+use crate::session_id::SessionId;
+
+/// Bytes of frames that may wait for one worker.
+const BYTES_MAX: usize = 64 << 20;
+
+/// Something for a worker.
+#[derive(Debug)]
+pub(crate) enum Message {
+    /// A connection is this worker's.
+    Adopt(FreshSocket, Seat),
+    /// A frame for a session.
+    Send(SessionId, Box<[u8]>),
+    /// A session is to be closed.
+    Close(SessionId),
+    /// The server drains.
+    Drain,
+    /// The server stops at once.
+    Stop,
+    /// Every listener of the server is closed.
+    NothingComes,
+}
+
+/// Why a message was not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Refused {
+    /// Too much waits already.
+    Full,
+    /// The worker has ended.
+    Ended,
+}
+
+/// The messages of one worker: bounded in bytes, and in connections by the sessions that the server
+/// allows.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    queue: Mutex<Queue>,
+    waker: Waker,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    messages: Vec<Message>,
+    bytes: usize,
+    ended: bool,
+}
+
+impl Inbox {
+    pub(crate) fn new(waker: Waker) -> Self {
+        Self { queue: Mutex::default(), waker }
+    }
+
+    /// Puts a message in and wakes the worker. A message that is refused is dropped: a connection is
+    /// closed with it.
+    pub(crate) fn put(&self, message: Message) -> Result<(), Refused> {
+        let bytes = if let Message::Send(_, bytes) = &message { bytes.len() } else { 0 };
+        {
+            let mut queue = self.queue();
+            if queue.ended {
+                return Err(Refused::Ended);
+            }
+            if bytes > 0 && queue.bytes + bytes > BYTES_MAX {
+                return Err(Refused::Full);
+            }
+            queue.bytes += bytes;
+            queue.messages.push(message);
+        }
+        self.waker.wake();
+        Ok(())
+    }
+
+    /// Takes everything out, into an empty list.
+    pub(crate) fn take(&self, messages: &mut Vec<Message>) {
+        debug_assert!(messages.is_empty());
+        let mut queue = self.queue();
+        std::mem::swap(&mut queue.messages, messages);
+        queue.bytes = 0;
+    }
+
+    /// Ends the inbox if nothing is in it: from here on nothing can be put in. False if something is.
+    pub(crate) fn end_if_empty(&self) -> bool {
+        let mut queue = self.queue();
+        queue.ended |= queue.messages.is_empty();
+        queue.ended
+    }
+
+    /// Ends the inbox, and drops what is in it.
+    pub(crate) fn end(&self) {
+        let mut queue = self.queue();
+        queue.ended = true;
+        drop(std::mem::take(&mut queue.messages));
+    }
+
+    /// No panic happens under this lock that would leave it half done.
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

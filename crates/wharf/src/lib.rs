@@ -1,0 +1,72 @@
+//! A server core for programs that hold many long-lived TCP sessions: game servers, chat, presence,
+//! gateways, device hubs.
+//!
+//! You write what a session does when it connects, when a frame arrives and when it closes; wharf runs
+//! a hundred thousand of them on completion ports, a worker thread per core.
+//!
+//! ```no_run
+//! use wharf::{Context, Outcome, Server, Session};
+//!
+//! struct Echo;
+//! impl Session for Echo {
+//!     fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
+//!         ctx.send(frame);
+//!         Ok(())
+//!     }
+//! }
+//! fn main() -> Result<(), wharf::ServerError> {
+//!     Server::bind("127.0.0.1:7777").run(|_| Echo).map(|report| println!("{report}"))
+//! }
+//! ```
+//!
+//! # What is promised
+//!
+//! - The callbacks of one session never overlap and come in order: connected, frames, disconnected
+//!   exactly once with one [reason](CloseReason). `&mut self`, no locks, no async.
+//! - A [`SessionId`] is never used again. A stale one names nobody.
+//! - [`send`](Context::send) never blocks, never grows without bound and keeps order; what happens to a
+//!   slow reader is a [policy](SlowReader).
+//! - [`Limits`] are on by default, all in one struct.
+//! - A callback that fails or panics ends its own session, and nothing else.
+//! - A [drain](ServerHandle::drain) loses no queued byte that the peer is willing to take.
+//! - When [`run`](Server::run) returns, nothing is left: no operation, socket, buffer, timer or thread.
+//!
+//! The library logs through `tracing`, installs no signal handler, and spawns no thread but its workers.
+
+#![forbid(unsafe_code)]
+
+mod admission;
+mod arrival;
+mod close_reason;
+mod context;
+mod error;
+mod framing;
+mod inbox;
+mod limits;
+mod report;
+mod send_queue;
+mod server;
+mod session;
+mod session_id;
+mod session_ref;
+mod shared;
+mod stats;
+mod worker;
+
+pub use arrival::Arrival;
+pub use close_reason::CloseReason;
+pub use context::Context;
+pub use error::ServerError;
+pub use framing::{FrameError, Framing};
+pub use limits::Limits;
+pub use report::DrainReport;
+pub use send_queue::{SendStatus, SlowReader};
+pub use server::{RunningServer, Server, ServerHandle};
+pub use session::{Outcome, Session};
+pub use session_id::SessionId;
+pub use session_ref::SessionRef;
+pub use stats::Stats;
+pub use wharf_port::{
+    Backend, Keepalive, ListenError, OpenError, PortOptions, SocketOptions, Time, UringFeatures,
+};
+pub use worker::{Turn, Worker};

@@ -1,0 +1,89 @@
+//! Every maximum of a server, in one place.
+
+use std::time::Duration;
+
+use crate::send_queue::SlowReader;
+
+/// Every maximum of a server. All are on; what can be switched off is an `Option`, and `None` spells
+/// it out.
+///
+/// ```
+/// use std::time::Duration;
+/// use wharf::Limits;
+///
+/// let limits = Limits { idle: Some(Duration::from_secs(60)), ..Limits::default() };
+/// ```
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Sessions at a time, on all workers together. `None`: as many as there are descriptors, less a
+    /// reserve. Beyond it a connection is accepted and reset at once.
+    pub sessions_max: Option<usize>,
+    /// Sessions from one address at a time; default 64. Loopback is exempt; IPv6 addresses count by
+    /// their /64. Beyond it a connection is accepted and reset at once.
+    pub per_address_max: Option<usize>,
+    /// Bytes of payload in one frame, inclusive: 1 to 16 MiB; default 64 KiB. Checked before anything
+    /// is allocated.
+    pub frame_bytes_max: usize,
+    /// How long a session may take until its first frame is complete; default 5 s.
+    pub first_frame: Option<Duration>,
+    /// How long a frame may take from its first byte to its last; default 10 s. It is not extended by
+    /// further bytes, so a peer that drips is cut off.
+    pub frame_deadline: Option<Duration>,
+    /// How long nothing may be received; default 60 s.
+    pub idle: Option<Duration>,
+    /// Bytes that may wait to be sent to one session; 4 KiB and up, default 256 KiB. One frame more is
+    /// taken, so that a frame longer than this can be sent at all.
+    pub send_bytes_max: usize,
+    /// What happens to a session that reads too slowly; default [`SlowReader::Disconnect`].
+    pub slow_reader: SlowReader,
+    /// How long a drain waits for sessions; default 10 s. Also how long a session that is being closed
+    /// may take to be flushed.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions_max: None,
+            per_address_max: Some(64),
+            frame_bytes_max: 64 << 10,
+            first_frame: Some(Duration::from_secs(5)),
+            frame_deadline: Some(Duration::from_secs(10)),
+            idle: Some(Duration::from_secs(60)),
+            send_bytes_max: 256 << 10,
+            slow_reader: SlowReader::Disconnect,
+            drain: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Limits {
+    /// The largest [`frame_bytes_max`](Self::frame_bytes_max).
+    pub const FRAME_BYTES_MAX: usize = 16 << 20;
+    /// The smallest [`send_bytes_max`](Self::send_bytes_max).
+    pub const SEND_BYTES_MIN: usize = 4 << 10;
+
+    /// What is out of range, if anything is.
+    pub(crate) fn problem(&self) -> Option<String> {
+        if !(1..=Self::FRAME_BYTES_MAX).contains(&self.frame_bytes_max) {
+            return Some(format!("frame_bytes_max is {}: 1 to 16 MiB", self.frame_bytes_max));
+        }
+        if self.send_bytes_max < Self::SEND_BYTES_MIN {
+            return Some(format!("send_bytes_max is {}: 4 KiB and up", self.send_bytes_max));
+        }
+        if self.sessions_max == Some(0) {
+            return Some("sessions_max is 0: 1 and up".to_owned());
+        }
+        if self.per_address_max == Some(0) {
+            return Some("per_address_max is 0: 1 and up, or None".to_owned());
+        }
+        let durations = [
+            ("first_frame", self.first_frame),
+            ("frame_deadline", self.frame_deadline),
+            ("idle", self.idle),
+            ("drain", Some(self.drain)),
+        ];
+        let zero = durations.iter().find(|(_, duration)| *duration == Some(Duration::ZERO));
+        zero.map(|(name, _)| format!("{name} is 0: any longer time, or None where it can be off"))
+    }
+}

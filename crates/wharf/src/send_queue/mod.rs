@@ -1,0 +1,193 @@
+//! What waits to be sent to one session.
+
+mod chunks;
+mod policy;
+
+use std::collections::VecDeque;
+
+use wharf_port::{Lease, Segment};
+
+pub(crate) use self::chunks::Chunks;
+pub use self::policy::SlowReader;
+
+use crate::framing::Envelope;
+
+/// A received payload of fewer bytes than this is copied rather than sent from where it lies, unless
+/// it continues what is queued already: a slice of its own costs the kernel more than the copy.
+const SLICE_BYTES_MIN: usize = 512;
+
+/// What has become of a frame that was to be sent. It may be ignored: none of the outcomes leaves a
+/// stream with a hole in it unless the policy says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SendStatus {
+    /// It goes out at the end of the turn, in one send with whatever else is queued.
+    Queued,
+    /// It is queued, and older frames were dropped for it ([`SlowReader::DropOldest`]).
+    DroppedOldest,
+    /// It was dropped: the queue is full ([`SlowReader::DropNewest`]).
+    Dropped,
+    /// It was not taken: the session is closing, or there is none of that id. A queue that is full
+    /// closes its session ([`SlowReader::Disconnect`]), and so does a frame that is too long.
+    Closed,
+    /// It was not taken: the inbox of the session's worker is full, since other threads send faster
+    /// than it works.
+    Overloaded,
+}
+
+/// What waits to be sent to one session, in order; and how much is with the port.
+///
+/// One gathered send is in flight at a time. What is queued meanwhile goes with the next one.
+#[derive(Debug, Default)]
+pub(crate) struct SendQueue {
+    segments: Vec<Segment>,
+    queued_bytes: usize,
+    in_flight_bytes: usize,
+    in_flight: bool,
+    /// The lengths of the queued frames, where a policy may have to leave some out.
+    #[expect(clippy::box_collection, reason = "sessions are many, and few have it")]
+    frames: Option<Box<VecDeque<u32>>>,
+}
+
+impl SendQueue {
+    pub(crate) fn new(policy: SlowReader) -> Self {
+        let frames = (policy == SlowReader::DropOldest).then(Box::default);
+        Self { frames, ..Self::default() }
+    }
+
+    /// Bytes that have not gone to the kernel, as far as is known.
+    #[inline]
+    pub(crate) const fn bytes(&self) -> usize {
+        self.queued_bytes + self.in_flight_bytes
+    }
+
+    pub(crate) const fn is_empty(&self) -> bool {
+        !self.in_flight && self.queued_bytes == 0
+    }
+
+    /// Appends a frame by copying it.
+    pub(crate) fn push(&mut self, envelope: &Envelope, payload: &[u8], chunks: &mut Chunks) {
+        let (header, trailer) = (envelope.header(), envelope.trailer());
+        let len = header.len() + payload.len() + trailer.len();
+        let owned = self.room_for(len, chunks);
+        for part in [header, payload, trailer] {
+            let fitted = owned.try_extend(part);
+            debug_assert!(fitted, "room was made for all parts");
+        }
+        self.count(len);
+    }
+
+    /// Memory at the end of the queue with room for `len` more bytes.
+    fn room_for(&mut self, len: usize, chunks: &mut Chunks) -> &mut wharf_port::OwnedBytes {
+        let fits = matches!(self.segments.last(), Some(Segment::Owned(last)) if last.room() >= len);
+        if !fits {
+            let chunk = chunks.take(len);
+            self.push_segment(Segment::Owned(chunk), chunks);
+        }
+        match self.segments.last_mut() {
+            Some(Segment::Owned(last)) => last,
+            _ => unreachable!("a chunk was pushed if there was none"),
+        }
+    }
+
+    /// Appends a whole frame, envelope included, that lies in a received buffer. Gives it back if it is
+    /// better copied.
+    #[inline]
+    pub(crate) fn push_received(&mut self, frame: &Lease, chunks: &mut Chunks) -> bool {
+        if let Some(Segment::Received(last)) = self.segments.last_mut()
+            && last.join(frame)
+        {
+            self.count(frame.len());
+            return true;
+        }
+        if !self.segments.is_empty() && frame.len() < SLICE_BYTES_MIN {
+            return false;
+        }
+        self.count(frame.len());
+        self.push_segment(Segment::Received(frame.slice(0..frame.len())), chunks);
+        true
+    }
+
+    #[inline]
+    fn push_segment(&mut self, segment: Segment, chunks: &mut Chunks) {
+        if self.segments.capacity() == 0 {
+            self.segments = chunks.take_list();
+        }
+        self.segments.push(segment);
+    }
+
+    #[inline]
+    fn count(&mut self, len: usize) {
+        self.queued_bytes += len;
+        if let Some(frames) = &mut self.frames {
+            frames.push_back(u32::try_from(len).unwrap_or(u32::MAX));
+        }
+    }
+
+    /// Drops the oldest queued frames until `wanted` bytes are free below `max`; returns how many. What
+    /// is with the port cannot be taken back.
+    pub(crate) fn drop_oldest(&mut self, wanted: usize, max: usize, chunks: &mut Chunks) -> usize {
+        let mut dropped = 0;
+        let mut bytes = 0;
+        while self.bytes() - bytes + wanted > max {
+            let Some(oldest) = self.frames.as_mut().and_then(|frames| frames.pop_front()) else {
+                break;
+            };
+            bytes += oldest as usize;
+            dropped += 1;
+        }
+        self.queued_bytes -= bytes;
+        self.leave_out(bytes, chunks);
+        dropped
+    }
+
+    /// Leaves the first `bytes` out of the queue.
+    fn leave_out(&mut self, mut bytes: usize, chunks: &mut Chunks) {
+        let mut whole = 0;
+        for segment in &mut self.segments {
+            if segment.len() > bytes {
+                segment.advance(bytes);
+                break;
+            }
+            bytes -= segment.len();
+            whole += 1;
+        }
+        let mut gone = chunks.take_list();
+        gone.extend(self.segments.drain(..whole));
+        chunks.give_back(gone);
+    }
+
+    /// What is to be sent now: everything, if nothing is in flight. Otherwise received bytes are copied
+    /// out, since it may be long until they go.
+    pub(crate) fn start_send(&mut self) -> Option<Vec<Segment>> {
+        if self.in_flight {
+            self.segments.iter_mut().for_each(Segment::detach);
+            return None;
+        }
+        if self.queued_bytes == 0 {
+            return None;
+        }
+        self.in_flight = true;
+        self.in_flight_bytes = std::mem::take(&mut self.queued_bytes);
+        if let Some(frames) = &mut self.frames {
+            frames.clear();
+        }
+        Some(std::mem::take(&mut self.segments))
+    }
+
+    /// The send in flight has ended; returns how many of its bytes have gone.
+    pub(crate) fn end_send(&mut self, unsent: usize) -> usize {
+        debug_assert!(self.in_flight);
+        self.in_flight = false;
+        std::mem::take(&mut self.in_flight_bytes).saturating_sub(unsent)
+    }
+
+    /// Drops everything that is not with the port; returns how many bytes that was.
+    pub(crate) fn clear(&mut self, chunks: &mut Chunks) -> usize {
+        chunks.give_back(std::mem::take(&mut self.segments));
+        if let Some(frames) = &mut self.frames {
+            frames.clear();
+        }
+        std::mem::take(&mut self.queued_bytes)
+    }
+}

@@ -1,0 +1,51 @@
+//! What happens to a session that reads too slowly.
+
+use std::str::FromStr;
+
+/// What happens to a session whose send queue is full, because its peer reads more slowly than it is
+/// sent to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum SlowReader {
+    /// Nothing more is received from the session until its queue has drained to half: right where what
+    /// is sent answers what was received. If the queue grows beyond twice its limit all the same, since
+    /// others send to the session too, it is disconnected.
+    Pause,
+    /// The session is disconnected: right where a slow one must not hold up the rest.
+    Disconnect,
+    /// The frame that does not fit is dropped. Not with [`Framing::RAW`](crate::Framing::RAW).
+    DropNewest,
+    /// The oldest frames that have not gone are dropped until the new one fits. Not with
+    /// [`Framing::RAW`](crate::Framing::RAW).
+    DropOldest,
+}
+
+impl SlowReader {
+    const NAMED: [(&'static str, Self); 4] = [
+        ("pause", Self::Pause),
+        ("disconnect", Self::Disconnect),
+        ("drop-newest", Self::DropNewest),
+        ("drop-oldest", Self::DropOldest),
+    ];
+
+    /// The name as the command line has it.
+    pub fn name(self) -> &'static str {
+        Self::NAMED.iter().find(|(_, policy)| *policy == self).map_or("", |(name, _)| name)
+    }
+
+    /// Whether frames may be left out, which a stream without frames cannot bear.
+    pub(crate) const fn drops(self) -> bool {
+        matches!(self, Self::DropNewest | Self::DropOldest)
+    }
+}
+
+impl FromStr for SlowReader {
+    type Err = String;
+
+    fn from_str(name: &str) -> Result<Self, String> {
+        let found = Self::NAMED.iter().find(|(known, _)| *known == name);
+        found.map(|(_, policy)| *policy).ok_or_else(|| {
+            format!("no policy '{name}': pause, disconnect, drop-newest or drop-oldest")
+        })
+    }
+}

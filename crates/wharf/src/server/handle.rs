@@ -1,0 +1,74 @@
+//! A running server, seen from any thread.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use wharf_port::Backend;
+
+use crate::inbox::Message;
+use crate::session_id::SessionId;
+use crate::session_ref::SessionRef;
+use crate::shared::Shared;
+use crate::stats::Stats;
+
+/// A handle to a running server for any thread: to end it, to find its sessions, to look at it.
+#[derive(Clone, Debug)]
+pub struct ServerHandle {
+    pub(super) shared: Arc<Shared>,
+    pub(super) backend: Backend,
+    pub(super) fallback_reason: Option<Arc<str>>,
+}
+
+impl ServerHandle {
+    /// Ends the server in order: it accepts no more, flushes its sessions, tells their peers, and waits
+    /// for them until [`Limits::drain`](crate::Limits::drain) is over. Returns at once; the server's
+    /// [`run`](crate::Server::run) returns when it is done.
+    pub fn drain(&self) {
+        self.shared.put_all(|| Message::Drain);
+    }
+
+    /// Ends the server at once: every session is reset. Also cuts a drain short.
+    pub fn stop(&self) {
+        self.shared.put_all(|| Message::Stop);
+    }
+
+    /// The addresses that it listens on, with their real ports.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.shared.addresses.get().map_or(&[], Vec::as_slice)
+    }
+
+    /// What finishes its I/O.
+    pub const fn backend(&self) -> Backend {
+        self.backend
+    }
+
+    /// Why [`Backend::Auto`] did not take the best backend of this system, if it did not.
+    pub fn fallback_reason(&self) -> Option<&str> {
+        self.fallback_reason.as_deref()
+    }
+
+    /// How many workers it has.
+    pub fn workers(&self) -> usize {
+        self.shared.inboxes.len()
+    }
+
+    /// A handle to a session. It is not looked up: one that has ended takes nothing.
+    pub fn session(&self, id: SessionId) -> SessionRef {
+        SessionRef::new(id, Arc::clone(&self.shared))
+    }
+
+    /// Sessions that exist, and those that are on their way to their worker.
+    pub fn sessions(&self) -> usize {
+        self.shared.admission.sessions()
+    }
+
+    /// What all workers have counted, as of their last turns.
+    pub fn stats(&self) -> Stats {
+        self.shared.stats()
+    }
+
+    /// What each worker has counted, as of its last turn.
+    pub fn worker_stats(&self) -> Vec<Stats> {
+        self.shared.published.iter().map(crate::stats::Published::read).collect()
+    }
+}

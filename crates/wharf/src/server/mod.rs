@@ -1,0 +1,252 @@
+//! The server: what it listens on, how many workers it has, and how it starts.
+
+mod handle;
+mod start;
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+use wharf_port::{Backend, PortOptions, SocketOptions};
+
+pub use self::handle::ServerHandle;
+pub use self::start::RunningServer;
+
+use crate::arrival::Arrival;
+use crate::error::ServerError;
+use crate::framing::Framing;
+use crate::limits::Limits;
+use crate::report::DrainReport;
+use crate::session::Session;
+use crate::session_id::SessionId;
+
+/// A server that is being set up.
+///
+/// ```no_run
+/// use wharf::{Context, Framing, Limits, Outcome, Server, Session};
+///
+/// struct Echo;
+///
+/// impl Session for Echo {
+///     fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
+///         ctx.send(frame);
+///         Ok(())
+///     }
+/// }
+///
+/// let report = Server::bind("0.0.0.0:7777")
+///     .framing(Framing::U32_LE)
+///     .workers(4)
+///     .limits(Limits { frame_bytes_max: 1 << 20, ..Limits::default() })
+///     .run(|_| Echo)?;
+/// println!("{report}");
+/// # Ok::<(), wharf::ServerError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Server {
+    addresses: Vec<String>,
+    framing: Framing,
+    workers: Option<usize>,
+    limits: Limits,
+    port: PortOptions,
+    socket: SocketOptions,
+}
+
+impl Server {
+    /// A server on an address: `IP:PORT`, `[IPv6]:PORT` or `NAME:PORT`; port 0 takes any that is free.
+    /// It is looked at when the server starts.
+    pub fn bind(address: impl Into<String>) -> Self {
+        Self {
+            addresses: vec![address.into()],
+            framing: Framing::U32_LE,
+            workers: None,
+            limits: Limits::default(),
+            port: PortOptions::default(),
+            socket: SocketOptions::default(),
+        }
+    }
+
+    /// Listens on one more address.
+    #[must_use]
+    pub fn and_bind(mut self, address: impl Into<String>) -> Self {
+        self.addresses.push(address.into());
+        self
+    }
+
+    /// Where a frame begins and ends; default [`Framing::U32_LE`].
+    #[must_use]
+    pub const fn framing(mut self, framing: Framing) -> Self {
+        self.framing = framing;
+        self
+    }
+
+    /// Worker threads: 1 to 1,024; default as many as there are cores.
+    #[must_use]
+    pub const fn workers(mut self, workers: usize) -> Self {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// Every maximum.
+    #[must_use]
+    pub const fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// What finishes the I/O; default [`Backend::Auto`].
+    #[must_use]
+    pub const fn backend(mut self, backend: Backend) -> Self {
+        self.port.backend = backend;
+        self
+    }
+
+    /// How the completion ports are set up, the backend included.
+    #[must_use]
+    pub const fn port_options(mut self, options: PortOptions) -> Self {
+        self.port = options;
+        self
+    }
+
+    /// How accepted sockets are set up.
+    #[must_use]
+    pub const fn socket_options(mut self, options: SocketOptions) -> Self {
+        self.socket = options;
+        self
+    }
+
+    /// Runs the server on its threads until it has drained or stopped. `factory` makes the user's side
+    /// of each session, on the thread that the session then lives on.
+    ///
+    /// When this returns, nothing of the server's is left: no thread, socket, buffer or timer.
+    ///
+    /// # Errors
+    /// [`ServerError`] if the server does not start, or a completion port breaks.
+    pub fn run<H, F>(self, factory: F) -> Result<DrainReport, ServerError>
+    where
+        H: Session,
+        F: Fn(&Arrival) -> H + Send + Sync + 'static,
+    {
+        self.start(factory)?.join()
+    }
+
+    /// Starts the server and returns once it accepts. See [`run`](Self::run).
+    ///
+    /// # Errors
+    /// [`ServerError`] if the server does not start; nothing is left of it then.
+    pub fn start<H, F>(self, factory: F) -> Result<RunningServer, ServerError>
+    where
+        H: Session,
+        F: Fn(&Arrival) -> H + Send + Sync + 'static,
+    {
+        let plan = self.plan()?;
+        start::start(plan, factory)
+    }
+
+    /// Checks everything that can be checked before a thread exists.
+    fn plan(self) -> Result<Plan, ServerError> {
+        if let Some(problem) = self.limits.problem() {
+            return Err(ServerError::Options(problem));
+        }
+        let payload_max = self.framing.payload_max();
+        if self.limits.frame_bytes_max > payload_max {
+            return Err(ServerError::Options(format!(
+                "frame_bytes_max is {} and {} cannot express more than {payload_max}",
+                self.limits.frame_bytes_max,
+                self.framing.name(),
+            )));
+        }
+        if self.limits.slow_reader.drops() && !self.framing.has_frames() {
+            return Err(ServerError::Options(format!(
+                "{} needs frames, and the framing is raw: choose pause or disconnect",
+                self.limits.slow_reader.name(),
+            )));
+        }
+        let workers = self.workers.unwrap_or_else(cores);
+        if !(1..=SessionId::WORKERS_MAX).contains(&workers) {
+            return Err(ServerError::Options(format!("workers is {workers}: 1 to 1,024")));
+        }
+        let addresses: Result<Vec<_>, _> = self.addresses.iter().map(|it| resolve(it)).collect();
+        let addresses = addresses?;
+        Ok(Plan {
+            sessions_max: sessions_max(self.limits.sessions_max, workers, addresses.len())?,
+            addresses,
+            framing: self.framing,
+            workers,
+            limits: self.limits,
+            port: self.port,
+            socket: self.socket,
+        })
+    }
+}
+
+/// A server whose options have been checked.
+#[derive(Debug)]
+struct Plan {
+    addresses: Vec<SocketAddr>,
+    framing: Framing,
+    workers: usize,
+    sessions_max: usize,
+    limits: Limits,
+    port: PortOptions,
+    socket: SocketOptions,
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(1024)
+}
+
+fn resolve(address: &str) -> Result<SocketAddr, ServerError> {
+    if let Ok(address) = address.parse() {
+        return Ok(address);
+    }
+    let malformed = || ServerError::Address(address.to_owned());
+    let (name, port) = address.rsplit_once(':').ok_or_else(malformed)?;
+    let port: u16 = port.parse().map_err(|_| malformed())?;
+    if name.is_empty() || name.contains([':', '[', ']', '/', ' ']) {
+        return Err(malformed());
+    }
+    let failed = |source| ServerError::Resolve { name: name.to_owned(), source };
+    let mut found = (name, port).to_socket_addrs().map_err(failed)?;
+    found.next().ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))
+}
+
+/// Descriptors of the process that no session may take: standard streams, files and libraries of the
+/// user's, and room to refuse a connection.
+const RESERVE: u64 = 64;
+/// Descriptors of one worker besides its sessions.
+const PER_WORKER: u64 = 4;
+/// Sessions where descriptors have no limit.
+const UNLIMITED: usize = 1 << 20;
+
+/// As many sessions as were asked for, or as many as there can be.
+fn sessions_max(
+    asked: Option<usize>,
+    workers: usize,
+    listeners: usize,
+) -> Result<usize, ServerError> {
+    let Some(limit) = wharf_port::raise_descriptor_limit() else {
+        return Ok(asked.unwrap_or(UNLIMITED));
+    };
+    let reserve = RESERVE + PER_WORKER * workers as u64 + listeners as u64;
+    let possible = limit.saturating_sub(reserve);
+    let needed = asked.unwrap_or(1) as u64 + reserve;
+    if needed > limit {
+        let sessions_max = asked.unwrap_or(1);
+        return Err(ServerError::TooFewDescriptors { sessions_max, needed, limit, possible });
+    }
+    Ok(asked.unwrap_or_else(|| usize::try_from(possible).unwrap_or(UNLIMITED)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_parsed_or_refused() {
+        assert_eq!(resolve("127.0.0.1:0").unwrap().to_string(), "127.0.0.1:0");
+        assert_eq!(resolve("[::1]:80").unwrap().to_string(), "[::1]:80");
+        assert!(resolve("localhost:80").unwrap().ip().is_loopback());
+        for bad in ["", "here", "127.0.0.1", "::1:80", "1.2.3.4:99999", "[::1]", ":80", "a b:1"] {
+            assert!(matches!(resolve(bad), Err(ServerError::Address(_))), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,249 @@
+//! Starting the threads of a server, and joining them.
+//!
+//! A completion port stays on the thread that opened it, so each worker opens its own and reports; only
+//! when all have one does any listen, and only when all listen has the server started.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::thread::JoinHandle;
+
+use wharf_port::{Backend, CompletionPort, ListenOptions, PortOptions, Waker};
+
+use super::{Plan, ServerHandle};
+use crate::admission::Admission;
+use crate::arrival::Arrival;
+use crate::error::ServerError;
+use crate::framing::Framing;
+use crate::inbox::Inbox;
+use crate::limits::Limits;
+use crate::report::DrainReport;
+use crate::session::Session;
+use crate::shared::Shared;
+use crate::worker::{Core, Setup, Worker};
+
+/// A server whose threads run.
+///
+/// Dropping it stops the server at once, and waits for its threads.
+#[derive(Debug)]
+pub struct RunningServer {
+    handle: ServerHandle,
+    threads: Vec<WorkerThread>,
+}
+
+type WorkerThread = JoinHandle<Result<DrainReport, ServerError>>;
+
+/// What a worker thread reports once it has a port.
+struct Opened {
+    waker: Waker,
+    backend: Backend,
+    fallback_reason: Option<String>,
+}
+
+/// What every worker thread begins with.
+#[derive(Clone)]
+struct Terms {
+    port: PortOptions,
+    framing: Framing,
+    limits: Limits,
+    listen: ListenOptions,
+}
+
+/// What a worker thread needs once every port is open.
+struct Launch {
+    shared: Arc<Shared>,
+    /// What this worker listens on, and where in the list of addresses that stands.
+    listens: Vec<(usize, SocketAddr)>,
+}
+
+type Listening = Result<Vec<(usize, SocketAddr)>, ServerError>;
+
+/// The ends of one worker thread's channels.
+struct Starting {
+    opened: Receiver<Result<Opened, ServerError>>,
+    launch: Sender<Launch>,
+    listening: Receiver<Listening>,
+    thread: WorkerThread,
+}
+
+pub(super) fn start<H, F>(plan: Plan, factory: F) -> Result<RunningServer, ServerError>
+where
+    H: Session,
+    F: Fn(&Arrival) -> H + Send + Sync + 'static,
+{
+    let factory = Arc::new(factory);
+    let terms = Terms {
+        port: plan.port.clone(),
+        framing: plan.framing,
+        limits: plan.limits.clone(),
+        listen: ListenOptions { accepted: plan.socket.clone(), ..ListenOptions::default() },
+    };
+    let mut starting = Vec::with_capacity(plan.workers);
+    for index in 0..plan.workers {
+        // An error drops the channels of those that have started: they end.
+        starting.push(spawn(index, terms.clone(), Arc::clone(&factory))?);
+    }
+    let opened: Result<Vec<Opened>, _> =
+        starting.iter().map(|worker| answer(&worker.opened)).collect();
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(error) => return Err(abandon(starting, error)),
+    };
+    let handle = make_handle(&plan, opened);
+    for (index, worker) in starting.iter().enumerate() {
+        let listens = plan.addresses.iter().copied().enumerate();
+        let listens = listens.filter(|(number, _)| number % plan.workers == index).collect();
+        // A worker that has died meanwhile is noticed by its missing answer.
+        let _ = worker.launch.send(Launch { shared: Arc::clone(&handle.shared), listens });
+    }
+    let listening: Result<Vec<_>, _> =
+        starting.iter().map(|worker| answer(&worker.listening)).collect();
+    let threads = starting.into_iter().map(|worker| worker.thread).collect();
+    let server = RunningServer { handle, threads };
+    // From here on an error drops the server, which stops and joins it.
+    let mut addresses: Vec<(usize, SocketAddr)> = listening?.into_iter().flatten().collect();
+    addresses.sort_unstable_by_key(|(number, _)| *number);
+    let addresses = addresses.into_iter().map(|(_, address)| address).collect();
+    let _ = server.handle.shared.addresses.set(addresses);
+    Ok(server)
+}
+
+fn make_handle(plan: &Plan, opened: Vec<Opened>) -> ServerHandle {
+    let backend = opened.first().map_or(Backend::Auto, |first| first.backend);
+    let fallback_reason =
+        opened.iter().find_map(|worker| worker.fallback_reason.as_deref()).map(Arc::from);
+    let inboxes = opened.into_iter().map(|worker| Inbox::new(worker.waker)).collect();
+    let admission = Admission::new(plan.workers, plan.sessions_max, plan.limits.per_address_max);
+    let shared = Arc::new(Shared::new(inboxes, admission, plan.addresses.len()));
+    ServerHandle { shared, backend, fallback_reason }
+}
+
+/// A worker's answer; one that gives none has panicked.
+fn answer<T>(from: &Receiver<Result<T, ServerError>>) -> Result<T, ServerError> {
+    from.recv().unwrap_or(Err(ServerError::WorkerPanicked))
+}
+
+/// Ends workers that wait to be launched.
+fn abandon(starting: Vec<Starting>, error: ServerError) -> ServerError {
+    for worker in starting {
+        drop(worker.launch);
+        let _ = worker.thread.join();
+    }
+    error
+}
+
+fn spawn<H, F>(index: usize, terms: Terms, factory: Arc<F>) -> Result<Starting, ServerError>
+where
+    H: Session,
+    F: Fn(&Arrival) -> H + Send + Sync + 'static,
+{
+    let (opened_sender, opened) = channel();
+    let (launch, launches) = channel();
+    let (listening_sender, listening) = channel();
+    let body = move || {
+        let port = match open(&terms.port) {
+            Ok(port) => port,
+            Err(error) => {
+                let _ = opened_sender.send(Err(error));
+                return Ok(DrainReport::default());
+            }
+        };
+        let report = Opened {
+            waker: port.waker(),
+            backend: port.backend(),
+            fallback_reason: port.fallback_reason().map(str::to_owned),
+        };
+        let _ = opened_sender.send(Ok(report));
+        // Without a launch another worker has failed.
+        let Ok(launch) = launches.recv() else { return Ok(DrainReport::default()) };
+        work(index, port, &terms, launch, factory, &listening_sender)
+    };
+    let thread = std::thread::Builder::new()
+        .name(format!("wharf-{index}"))
+        .spawn(body)
+        .map_err(ServerError::Thread)?;
+    Ok(Starting { opened, launch, listening, thread })
+}
+
+fn open(options: &PortOptions) -> Result<CompletionPort, ServerError> {
+    Ok(CompletionPort::open(options)?)
+}
+
+/// The life of a worker thread once every worker has a port.
+fn work<H, F>(
+    index: usize,
+    port: CompletionPort,
+    terms: &Terms,
+    launch: Launch,
+    factory: Arc<F>,
+    listening: &Sender<Listening>,
+) -> Result<DrainReport, ServerError>
+where
+    H: Session,
+    F: Fn(&Arrival) -> H,
+{
+    let Launch { shared, listens } = launch;
+    let index = u16::try_from(index).unwrap_or(u16::MAX);
+    let setup = Setup {
+        index,
+        port,
+        framing: terms.framing,
+        limits: terms.limits.clone(),
+        shared: Arc::clone(&shared),
+    };
+    let mut core = Core::new(setup);
+    let bound = core.listen(&listens, &terms.listen);
+    if let Err(error) = bound {
+        shared.worker_failed();
+        core.finish();
+        let _ = listening.send(Err(error.into()));
+        return Ok(DrainReport::default());
+    }
+    let _ = listening.send(bound.map_err(ServerError::from));
+    let ended = Worker::new(core, factory).run();
+    if ended.is_err() {
+        shared.worker_failed();
+    }
+    Ok(ended?)
+}
+
+impl RunningServer {
+    /// A handle for other threads.
+    pub fn handle(&self) -> ServerHandle {
+        self.handle.clone()
+    }
+
+    /// Waits until the server has drained or stopped.
+    ///
+    /// # Errors
+    /// [`ServerError`] if a completion port broke.
+    pub fn join(mut self) -> Result<DrainReport, ServerError> {
+        self.join_threads()
+    }
+
+    fn join_threads(&mut self) -> Result<DrainReport, ServerError> {
+        let mut sum = DrainReport::default();
+        let mut failure = None;
+        for thread in self.threads.drain(..) {
+            match thread.join() {
+                Ok(Ok(report)) => sum += report,
+                Ok(Err(error)) => {
+                    self.handle.stop();
+                    failure.get_or_insert(error);
+                }
+                Err(_) => {
+                    self.handle.stop();
+                    failure.get_or_insert(ServerError::WorkerPanicked);
+                }
+            }
+        }
+        failure.map_or(Ok(sum), Err)
+    }
+}
+
+impl Drop for RunningServer {
+    fn drop(&mut self) {
+        self.handle.stop();
+        let _ = self.join_threads();
+    }
+}

@@ -1,0 +1,73 @@
+//! What a user writes: the session.
+
+use std::error::Error;
+
+use crate::{CloseReason, Context};
+
+/// What a callback returns: an error closes the session with [`CloseReason::Failed`].
+///
+/// `?` works on any error in a callback.
+pub type Outcome = Result<(), Box<dyn Error + Send + Sync>>;
+
+/// What a session does when it connects, when a frame arrives and when it ends.
+///
+/// The callbacks of one session never overlap and come in this order: connected, frames in the order
+/// in which the peer sent them, disconnected exactly once. They run on the session's worker, so they
+/// must not block: other sessions wait meanwhile. A callback that panics ends its session, and nothing
+/// else; no further callback runs on it.
+///
+/// ```
+/// use wharf::{CloseReason, Context, Outcome, Session};
+///
+/// struct Player {
+///     name: String,
+/// }
+///
+/// impl Session for Player {
+///     fn on_connected(&mut self, ctx: &mut Context<'_>) -> Outcome {
+///         ctx.send(b"your name?");
+///         Ok(())
+///     }
+///
+///     fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
+///         self.name = std::str::from_utf8(frame)?.to_owned();
+///         ctx.send(format!("hello, {}", self.name).as_bytes());
+///         Ok(())
+///     }
+///
+///     fn on_disconnected(&mut self, _: &mut Context<'_>, reason: &CloseReason) {
+///         println!("{} left: {reason}", self.name);
+///     }
+/// }
+/// ```
+pub trait Session: 'static {
+    /// The peer is connected.
+    ///
+    /// # Errors
+    /// Any: it closes the session.
+    fn on_connected(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        let _ = ctx;
+        Ok(())
+    }
+
+    /// A frame has arrived. `frame` lies where the kernel put it: what is to be kept is copied. Sending
+    /// it, or a part of it, copies nothing.
+    ///
+    /// # Errors
+    /// Any: it closes the session.
+    fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome;
+
+    /// The send queue had reached its limit and has fallen below half of it.
+    ///
+    /// # Errors
+    /// Any: it closes the session.
+    fn on_writable(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        let _ = ctx;
+        Ok(())
+    }
+
+    /// The session has ended, and its last operation has come back. Nothing can be sent to it any more.
+    fn on_disconnected(&mut self, ctx: &mut Context<'_>, reason: &CloseReason) {
+        let _ = (ctx, reason);
+    }
+}

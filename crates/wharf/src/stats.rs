@@ -1,0 +1,65 @@
+//! What a server counts.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+macro_rules! counters {
+    ($($(#[$doc:meta])* $name:ident,)*) => {
+        /// What a server, or one of its workers, has counted since it started.
+        #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+        #[non_exhaustive]
+        pub struct Stats {
+            $($(#[$doc])* pub $name: u64,)*
+        }
+
+        /// The counters of one worker, where other threads can read them. Only the worker writes, once
+        /// per turn, so there is no contended cache line on the path of a message.
+        #[derive(Debug, Default)]
+        #[repr(align(128))]
+        pub(crate) struct Published {
+            $($name: AtomicU64,)*
+        }
+
+        impl Published {
+            pub(crate) fn publish(&self, stats: &Stats) {
+                $(self.$name.store(stats.$name, Ordering::Relaxed);)*
+            }
+
+            pub(crate) fn read(&self) -> Stats {
+                Stats { $($name: self.$name.load(Ordering::Relaxed),)* }
+            }
+        }
+
+        impl std::ops::AddAssign for Stats {
+            fn add_assign(&mut self, other: Self) {
+                $(self.$name += other.$name;)*
+            }
+        }
+    };
+}
+
+counters! {
+    /// Sessions that exist now.
+    sessions,
+    /// Connections that became sessions.
+    accepted,
+    /// Connections that were turned away because there were as many sessions as allowed.
+    refused_sessions_max,
+    /// Connections that were turned away because their address had as many sessions as allowed.
+    refused_per_address,
+    /// Times that a listener had to rest for lack of descriptors or memory.
+    accept_delays,
+    /// Frames received.
+    frames_in,
+    /// Bytes received.
+    bytes_in,
+    /// Bytes given to the kernel to be sent.
+    bytes_out,
+    /// Frames that were dropped because their receiver read too slowly.
+    frames_dropped,
+    /// Callbacks that panicked.
+    panics,
+    /// Bytes that were queued and were thrown away when their session ended.
+    bytes_lost,
+    /// Turns of the loop.
+    turns,
+}

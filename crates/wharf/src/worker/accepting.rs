@@ -1,0 +1,133 @@
+//! From a connection to a session.
+
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use wharf_port::{AcceptError, FreshSocket, ListenError, ListenOptions, SocketId};
+
+use super::connection::{Connection, State};
+use super::{Core, Worker};
+use crate::admission::{Refusal, Seat};
+use crate::arrival::Arrival;
+use crate::close_reason::CloseReason;
+use crate::inbox::Message;
+use crate::send_queue::SendQueue;
+use crate::session::Session;
+
+impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
+    /// A listener of this worker has a connection: it goes to the worker with the fewest sessions, or
+    /// is turned away.
+    pub(super) fn accepted(&mut self, socket: FreshSocket) {
+        let core = &mut self.core;
+        let start = core.next_worker;
+        core.next_worker = (start + 1) % core.shared().inboxes.len();
+        match core.shared().admission.admit(socket.peer().ip(), start) {
+            Err(refusal) => core.refuse(socket, refusal),
+            Ok(seat) if seat.worker() == usize::from(core.index) => self.adopt(socket, seat),
+            Ok(seat) => {
+                // A worker ends only when no listener is left: it takes the connection.
+                let put = core.shared().put(seat.worker(), Message::Adopt(socket, seat));
+                debug_assert!(put.is_ok());
+            }
+        }
+    }
+
+    /// Makes a session of a connection.
+    pub(super) fn adopt(&mut self, fresh: FreshSocket, seat: Seat) {
+        let peer = fresh.peer();
+        let Ok(socket) = self.core.open(fresh, seat) else { return };
+        let arrival =
+            Arrival::new(self.core.session_id(socket), peer, Arc::clone(self.core.shared()));
+        let Ok(handler) = catch_unwind(AssertUnwindSafe(|| (self.factory)(&arrival))) else {
+            self.core.stats.panics += 1;
+            return self.core.terminate(socket, CloseReason::Panicked, true);
+        };
+        let slot = socket.slot() as usize;
+        if slot >= self.handlers.len() {
+            self.handlers.resize_with(slot + 1, || None);
+        }
+        self.handlers[slot] = Some(handler);
+        self.call(socket, H::on_connected);
+        self.core.start_receiving(socket);
+    }
+}
+
+impl Core {
+    /// Listens on this worker's share of the addresses; gives the real ones.
+    pub(crate) fn listen(
+        &mut self,
+        addresses: &[(usize, SocketAddr)],
+        options: &ListenOptions,
+    ) -> Result<Vec<(usize, SocketAddr)>, ListenError> {
+        let mut bound = Vec::with_capacity(addresses.len());
+        for &(number, address) in addresses {
+            let listener = self.port.listen(address, options)?;
+            self.listeners.push(listener);
+            bound.push((number, self.port.listener_address(listener).unwrap_or(address)));
+        }
+        Ok(bound)
+    }
+
+    fn open(&mut self, fresh: FreshSocket, seat: Seat) -> std::io::Result<SocketId> {
+        let peer = fresh.peer();
+        let socket = self.port.adopt(fresh).inspect_err(|error| {
+            if self.shared().is_new_cause("adopt") {
+                tracing::warn!(%error, "a connection could not be taken over and was closed");
+            }
+        })?;
+        let queue = SendQueue::new(self.limits.slow_reader);
+        self.insert(Connection::new(socket, peer, seat, queue, self.now));
+        self.stats.accepted += 1;
+        self.arm_next_timer(socket);
+        Ok(socket)
+    }
+
+    fn start_receiving(&mut self, socket: SocketId) {
+        let Some(connection) = self.connection(socket) else { return };
+        if connection.state == State::Terminating {
+            return;
+        }
+        let started = self.port.receive(socket);
+        debug_assert!(started.is_ok(), "a session's socket is open until it terminates");
+        if self.drain_until.is_some() {
+            self.begin_close(socket, CloseReason::Drain);
+        }
+    }
+
+    /// Turns a connection away. It is reset and not left waiting: a queue full of those who gave up
+    /// long ago never recovers.
+    fn refuse(&mut self, socket: FreshSocket, refusal: Refusal) {
+        let peer = socket.peer();
+        socket.reset();
+        let (count, cause, what) = match refusal {
+            Refusal::SessionsMax => {
+                (&mut self.stats.refused_sessions_max, "sessions_max", "all sessions are taken")
+            }
+            Refusal::PerAddressMax => (
+                &mut self.stats.refused_per_address,
+                "per_address_max",
+                "its address has all the sessions that one may have",
+            ),
+        };
+        *count += 1;
+        if self.shared().is_new_cause(cause) {
+            tracing::warn!(%peer, limit = cause, "connection refused: {what}; said once, counted on");
+        }
+    }
+
+    pub(super) fn accept_delayed(&mut self, cause: AcceptError, retry_after: Duration) {
+        self.stats.accept_delays += 1;
+        let name = match cause {
+            AcceptError::ProcessDescriptors => "process descriptors",
+            AcceptError::SystemDescriptors => "system descriptors",
+            AcceptError::Memory => "memory",
+            AcceptError::Aborted => "aborted connections",
+            _ => "accept",
+        };
+        if self.shared().is_new_cause(name) {
+            tracing::warn!(%cause, ?retry_after, "accepting rests; said once, counted on");
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! Calling the user's side: errors and panics end the one session.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use wharf_port::SocketId;
+
+use super::Worker;
+use crate::close_reason::CloseReason;
+use crate::context::Context;
+use crate::session::{Outcome, Session};
+
+impl<H: Session, F> Worker<H, F> {
+    /// Runs a callback of a session that is there.
+    #[inline]
+    pub(super) fn call(
+        &mut self,
+        socket: SocketId,
+        callback: impl FnOnce(&mut H, &mut Context<'_>) -> Outcome,
+    ) {
+        let Self { core, handlers, .. } = self;
+        let id = core.session_id(socket);
+        let Some(peer) = core.connection(socket).map(|connection| connection.peer) else { return };
+        let Some(Some(handler)) = handlers.get_mut(socket.slot() as usize) else { return };
+        let mut context = Context::new(core, id, peer);
+        // Nothing of the worker's is left half done by a panic: callbacks run between its steps, and
+        // each method of the context is a whole one. The handler itself is not used again.
+        match catch_unwind(AssertUnwindSafe(|| callback(handler, &mut context))) {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => core.begin_close(socket, CloseReason::Failed(error)),
+            Err(_) => self.panicked(socket),
+        }
+    }
+
+    #[cold]
+    fn panicked(&mut self, socket: SocketId) {
+        self.core.stats.panics += 1;
+        tracing::error!(session = %self.core.session_id(socket), "a callback panicked");
+        self.drop_handler(socket);
+        self.core.terminate(socket, CloseReason::Panicked, true);
+    }
+
+    /// Drops the user's side of a session. A panic in there is the session's own, too.
+    pub(super) fn drop_handler(&mut self, socket: SocketId) {
+        let Some(place) = self.handlers.get_mut(socket.slot() as usize) else { return };
+        let handler = place.take();
+        if catch_unwind(AssertUnwindSafe(|| drop(handler))).is_err() {
+            self.core.stats.panics += 1;
+        }
+    }
+
+    /// Tells sessions whose queue was full that they can send again.
+    pub(super) fn tell_writable(&mut self) {
+        for socket in std::mem::take(&mut self.core.writable) {
+            self.call(socket, H::on_writable);
+        }
+    }
+}

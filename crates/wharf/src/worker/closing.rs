@@ -1,0 +1,100 @@
+//! How a session ends: flushed, half-closed, joined, gone.
+
+use wharf_port::SocketId;
+
+use super::connection::State;
+use super::{Core, LINGER, Worker};
+use crate::close_reason::CloseReason;
+use crate::session::Session;
+
+impl Core {
+    /// Begins an orderly end: nothing more is taken in, what is queued is sent, the peer is told, and
+    /// its own end of stream is awaited. The first reason stays.
+    pub(crate) fn begin_close(&mut self, socket: SocketId, reason: CloseReason) {
+        let now = self.now;
+        let Some(connection) = self.connection(socket) else { return };
+        if connection.state != State::Open {
+            return;
+        }
+        connection.state = State::Flushing;
+        connection.reason = Some(reason);
+        connection.closing_since = now;
+        connection.half = None;
+        connection.held = None;
+        if connection.queue.is_empty() {
+            self.flushed(socket);
+        } else {
+            let deadline = self.drain_until.unwrap_or(now + self.limits.drain);
+            self.arm_timer(socket, deadline);
+        }
+    }
+
+    /// Everything that was queued is with the kernel.
+    pub(super) fn flushed(&mut self, socket: SocketId) {
+        let now = self.now;
+        let Some(connection) = self.connection(socket) else { return };
+        debug_assert!(connection.queue.is_empty());
+        if connection.peer_ended {
+            return self.terminate(socket, CloseReason::Closed, false);
+        }
+        connection.state = State::HalfClosed;
+        connection.closing_since = now;
+        // Closing at once would make the kernel answer what is still coming in with a reset, and that
+        // throws away what the peer has not read yet.
+        let told = self.port.shutdown(socket);
+        debug_assert!(told.is_ok(), "the socket is open");
+        self.set_receiving(socket);
+        self.arm_timer(socket, now + LINGER);
+    }
+
+    /// Ends a session at once: its socket is closed, with a reset if wanted, and what is queued is lost.
+    /// The reason counts if none was given before.
+    pub(crate) fn terminate(&mut self, socket: SocketId, reason: CloseReason, reset: bool) {
+        let Self { port, connections, chunks, .. } = self;
+        let place = connections.get_mut(socket.slot() as usize).and_then(Option::as_mut);
+        let Some(connection) = place.filter(|connection| connection.socket == socket) else {
+            return;
+        };
+        if connection.state == State::Terminating {
+            return;
+        }
+        let orderly = connection.state == State::HalfClosed || connection.peer_ended;
+        connection.state = State::Terminating;
+        connection.reason.get_or_insert(reason);
+        connection.half = None;
+        connection.held = None;
+        if let Some((timer, _)) = connection.timer.take() {
+            port.cancel_timer(timer);
+        }
+        let lost = connection.queue.clear(chunks);
+        let closing = if reset { port.abort(socket) } else { port.close(socket) };
+        debug_assert!(closing.is_ok(), "a session's socket is open until the session is gone");
+        self.lost(lost);
+        if self.drain_until.is_some() {
+            self.report.count(orderly && lost == 0);
+        }
+    }
+
+    /// Bytes that were queued will not be sent.
+    pub(super) fn lost(&mut self, bytes: usize) {
+        self.stats.bytes_lost += bytes as u64;
+        if self.drain_until.is_some() {
+            self.report.bytes_lost += bytes as u64;
+        }
+    }
+}
+
+impl<H: Session, F> Worker<H, F> {
+    /// The port has closed the socket and joined its operations: the session is gone.
+    pub(super) fn closed(&mut self, socket: SocketId) {
+        let Some(connection) = self.core.connection(socket) else { return };
+        let reason = connection.reason.take().unwrap_or(CloseReason::Closed);
+        tracing::debug!(session = %self.core.session_id(socket), reason = reason.name(), "closed");
+        self.call(socket, |handler, context| {
+            handler.on_disconnected(context, &reason);
+            Ok(())
+        });
+        self.drop_handler(socket);
+        self.core.remove(socket);
+    }
+}

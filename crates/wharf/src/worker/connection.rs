@@ -1,0 +1,121 @@
+//! What a worker knows of one session, besides the user's handler.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+
+use wharf_port::{Lease, SocketId, Time, TimerId};
+
+use crate::admission::Seat;
+use crate::close_reason::CloseReason;
+use crate::framing::ReceiveBuffer;
+use crate::send_queue::SendQueue;
+
+/// Where a session stands. It only ever moves downwards.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum State {
+    /// Frames are received and sent.
+    Open,
+    /// Nothing more is taken in; what is queued is still sent.
+    Flushing,
+    /// Everything has been sent, and the peer has been told; its own end of stream is awaited.
+    HalfClosed,
+    /// The port closes the socket and joins its operations; then the session is gone.
+    Terminating,
+}
+
+/// The I/O state of one session. Small: an idle one has no buffer, no queue, and one timer.
+#[derive(Debug)]
+pub(crate) struct Connection {
+    pub(crate) socket: SocketId,
+    pub(crate) state: State,
+    /// The peer has ended its stream.
+    pub(crate) peer_ended: bool,
+    /// It stands in the list of those with something to send.
+    pub(crate) dirty: bool,
+    /// It stands in the list of those with received bytes to work on.
+    pub(crate) in_backlog: bool,
+    /// Nothing is received, since its queue is full.
+    pub(crate) slow: bool,
+    /// Nothing is received, since more lies here than one turn allows.
+    pub(crate) glutted: bool,
+    /// The queue was full, and `on_writable` is due when it no longer is.
+    pub(crate) was_full: bool,
+    /// A frame has been received.
+    pub(crate) greeted: bool,
+    /// The turn in which the quota below was begun.
+    pub(crate) turn: u32,
+    pub(crate) turn_frames: u32,
+    pub(crate) turn_bytes: u32,
+    pub(crate) queue: SendQueue,
+    /// The beginning of a frame.
+    pub(crate) half: Option<Box<ReceiveBuffer>>,
+    /// Received bytes that have not been worked on.
+    #[expect(clippy::box_collection, reason = "sessions are many, and few have it")]
+    pub(crate) held: Option<Box<VecDeque<Lease>>>,
+    pub(crate) opened: Time,
+    pub(crate) last_receive: Time,
+    /// When the half frame began.
+    pub(crate) half_since: Time,
+    /// When the present state of closing began.
+    pub(crate) closing_since: Time,
+    pub(crate) timer: Option<(TimerId, Time)>,
+    pub(crate) reason: Option<CloseReason>,
+    pub(crate) peer: SocketAddr,
+    /// Its place among the sessions that the server allows.
+    pub(crate) _seat: Seat,
+}
+
+impl Connection {
+    pub(crate) fn new(
+        socket: SocketId,
+        peer: SocketAddr,
+        seat: Seat,
+        queue: SendQueue,
+        now: Time,
+    ) -> Self {
+        Self {
+            socket,
+            state: State::Open,
+            peer_ended: false,
+            dirty: false,
+            in_backlog: false,
+            slow: false,
+            glutted: false,
+            was_full: false,
+            greeted: false,
+            turn: 0,
+            turn_frames: 0,
+            turn_bytes: 0,
+            queue,
+            half: None,
+            held: None,
+            opened: now,
+            last_receive: now,
+            half_since: now,
+            closing_since: now,
+            timer: None,
+            reason: None,
+            peer,
+            _seat: seat,
+        }
+    }
+
+    /// Whether received bytes must wait behind others of this session.
+    pub(crate) fn holds(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| !held.is_empty())
+    }
+
+    pub(crate) fn held_bytes(&self) -> usize {
+        self.held.iter().flat_map(|held| held.iter()).map(|lease| lease.len()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_small() {
+        assert!(size_of::<Connection>() <= 288, "{} bytes", size_of::<Connection>());
+    }
+}

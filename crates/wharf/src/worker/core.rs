@@ -1,0 +1,190 @@
+//! Everything of a worker that is not the users': what a callback can reach.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::Duration;
+
+use wharf_port::{CompletionPort, Lease, ListenerId, SocketId, Time, WaitError};
+
+use super::Turn;
+use super::connection::Connection;
+use crate::framing::{Framing, ReceiveBuffer};
+use crate::limits::Limits;
+use crate::report::DrainReport;
+use crate::send_queue::Chunks;
+use crate::session_id::SessionId;
+use crate::shared::Shared;
+use crate::stats::Stats;
+
+/// Half-frame buffers that are kept for use again, and how large one may be.
+const BUFFERS_MAX: usize = 64;
+const BUFFER_BYTES_MAX: usize = 16 << 10;
+/// How long a worker that ends waits for its port.
+const PORT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What a worker is set up with.
+#[derive(Debug)]
+pub(crate) struct Setup {
+    pub(crate) index: u16,
+    pub(crate) port: CompletionPort,
+    pub(crate) framing: Framing,
+    pub(crate) limits: Limits,
+    pub(crate) shared: Arc<Shared>,
+}
+
+/// A worker without its handlers.
+#[derive(Debug)]
+pub(crate) struct Core {
+    pub(crate) port: CompletionPort,
+    pub(crate) index: u16,
+    pub(super) framing: Framing,
+    pub(super) limits: Limits,
+    shared: Arc<Shared>,
+    /// By slot: the port's slots, so that no second table translates.
+    pub(super) connections: Vec<Option<Connection>>,
+    pub(super) listeners: Vec<ListenerId>,
+    pub(super) sessions: usize,
+    pub(crate) now: Time,
+    pub(super) turn: u32,
+    /// Sessions with something to send.
+    pub(super) dirty: Vec<SocketId>,
+    /// Sessions with received bytes to work on.
+    pub(super) backlog: VecDeque<SocketId>,
+    /// Sessions that are to hear that they can send again.
+    pub(super) writable: Vec<SocketId>,
+    pub(super) chunks: Chunks,
+    #[expect(clippy::vec_box, reason = "sessions take them boxed, to be small without one")]
+    buffers: Vec<Box<ReceiveBuffer>>,
+    pub(super) reading: Option<Reading>,
+    pub(super) stats: Stats,
+    pub(super) report: DrainReport,
+    /// Until when the server drains, if it does.
+    pub(super) drain_until: Option<Time>,
+    /// No listener is left that could bring a connection.
+    pub(super) nothing_comes: bool,
+    /// Where the next connection goes if all workers are equally loaded.
+    pub(super) next_worker: usize,
+}
+
+/// The received bytes whose frames are being delivered.
+#[derive(Debug)]
+pub(super) struct Reading {
+    pub(super) lease: Lease,
+    /// Where they lie, as numbers: to tell whether a frame that is sent is one of them.
+    pub(super) addresses: Range<usize>,
+}
+
+impl Core {
+    pub(crate) fn new(setup: Setup) -> Self {
+        let Setup { index, port, framing, limits, shared } = setup;
+        Self {
+            now: port.now(),
+            port,
+            index,
+            framing,
+            limits,
+            shared,
+            connections: Vec::new(),
+            listeners: Vec::new(),
+            sessions: 0,
+            turn: 0,
+            dirty: Vec::new(),
+            backlog: VecDeque::new(),
+            writable: Vec::new(),
+            chunks: Chunks::default(),
+            buffers: Vec::new(),
+            reading: None,
+            stats: Stats::default(),
+            report: DrainReport::default(),
+            drain_until: None,
+            nothing_comes: false,
+            next_worker: usize::from(index),
+        }
+    }
+
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) const fn random(&mut self) -> u64 {
+        self.port.random()
+    }
+
+    pub(super) fn session_id(&self, socket: SocketId) -> SessionId {
+        SessionId::new(self.index, socket)
+    }
+
+    /// The session that has this socket now; `None` for a name that is void.
+    #[inline]
+    pub(super) fn connection(&mut self, socket: SocketId) -> Option<&mut Connection> {
+        let connection = self.connections.get_mut(socket.slot() as usize)?.as_mut()?;
+        (connection.socket == socket).then_some(connection)
+    }
+
+    pub(super) fn insert(&mut self, connection: Connection) {
+        let slot = connection.socket.slot() as usize;
+        if slot >= self.connections.len() {
+            self.connections.resize_with(slot + 1, || None);
+        }
+        debug_assert!(self.connections[slot].is_none());
+        self.connections[slot] = Some(connection);
+        self.sessions += 1;
+    }
+
+    pub(super) fn remove(&mut self, socket: SocketId) -> Option<Connection> {
+        self.connection(socket)?;
+        self.sessions -= 1;
+        self.connections[socket.slot() as usize].take()
+    }
+
+    /// The sockets of all sessions.
+    pub(super) fn sockets(&self) -> Vec<SocketId> {
+        self.connections.iter().flatten().map(|connection| connection.socket).collect()
+    }
+
+    pub(crate) fn queued_bytes(&self, socket: SocketId) -> usize {
+        let place = self.connections.get(socket.slot() as usize).and_then(Option::as_ref);
+        let connection = place.filter(|connection| connection.socket == socket);
+        connection.map_or(0, |connection| connection.queue.bytes())
+    }
+
+    pub(super) fn begin_turn(&mut self, deadline: Option<Time>) -> Result<(), WaitError> {
+        // What was held back in the last turn is worked on without waiting.
+        let deadline = if self.backlog.is_empty() { deadline } else { Some(self.now) };
+        self.port.wait(deadline)?;
+        self.now = self.port.now();
+        self.turn = self.turn.wrapping_add(1);
+        self.stats.turns += 1;
+        Ok(())
+    }
+
+    pub(super) fn end_turn(&mut self) -> Turn {
+        self.stats.sessions = self.sessions as u64;
+        let index = usize::from(self.index);
+        self.shared.published[index].publish(&self.stats);
+        let ends = self.drain_until.is_some() && self.nothing_comes && self.sessions == 0;
+        if ends && self.shared.inboxes[index].end_if_empty() { Turn::Done } else { Turn::GoOn }
+    }
+
+    /// Closes what is left and says what became of this worker's sessions.
+    pub(crate) fn finish(self) -> DrainReport {
+        let Self { port, shared, index, report, .. } = self;
+        shared.inboxes[usize::from(index)].end();
+        if let Err(error) = port.shut_down(PORT_TIMEOUT) {
+            tracing::error!(worker = index, %error, "completion port did not close cleanly");
+        }
+        report
+    }
+
+    pub(super) fn take_buffer(&mut self) -> Box<ReceiveBuffer> {
+        self.buffers.pop().unwrap_or_default()
+    }
+
+    pub(super) fn give_back_buffer(&mut self, mut buffer: Box<ReceiveBuffer>) {
+        if self.buffers.len() < BUFFERS_MAX && buffer.capacity() <= BUFFER_BYTES_MAX {
+            buffer.clear();
+            self.buffers.push(buffer);
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The deadlines of a session: one timer each, looked at when it fires.
+
+use wharf_port::{SocketId, Time};
+
+use super::connection::{Connection, State};
+use super::{Core, LINGER, Worker};
+use crate::close_reason::CloseReason;
+use crate::limits::Limits;
+use crate::session::Session;
+
+/// What comes next for a session that does nothing.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Due {
+    Idle,
+    FirstFrame,
+    Frame,
+    /// It could not be flushed in time.
+    Flush,
+    /// The peer did not end its own stream in time.
+    Linger,
+}
+
+impl Connection {
+    fn next_due(&self, limits: &Limits, drain_until: Option<Time>) -> Option<(Time, Due)> {
+        match self.state {
+            State::Open => self.next_due_open(limits),
+            State::Flushing => {
+                let deadline = self.closing_since + limits.drain;
+                Some((drain_until.map_or(deadline, |until| until.min(deadline)), Due::Flush))
+            }
+            State::HalfClosed => {
+                let deadline = self.closing_since + LINGER;
+                Some((drain_until.map_or(deadline, |until| until.min(deadline)), Due::Linger))
+            }
+            State::Terminating => None,
+        }
+    }
+
+    fn next_due_open(&self, limits: &Limits) -> Option<(Time, Due)> {
+        // What is not received because this side does not want it is not the peer's delay.
+        let reads = !self.slow;
+        let first = limits.first_frame.filter(|_| reads && !self.greeted);
+        let frame = limits.frame_deadline.filter(|_| reads && self.half.is_some());
+        [
+            limits.idle.map(|idle| (self.last_receive + idle, Due::Idle)),
+            first.map(|first| (self.opened + first, Due::FirstFrame)),
+            frame.map(|frame| (self.half_since + frame, Due::Frame)),
+        ]
+        .into_iter()
+        .flatten()
+        .min_by_key(|(deadline, _)| *deadline)
+    }
+}
+
+impl Core {
+    /// Has the session's timer fire at `deadline` or before. A timer that fires too early looks again
+    /// and is set again; so a deadline that moves away costs nothing.
+    pub(super) fn arm_timer(&mut self, socket: SocketId, deadline: Time) {
+        let Some(connection) = self.connection(socket) else { return };
+        let armed = connection.timer;
+        if armed.is_some_and(|(_, at)| at <= deadline) {
+            return;
+        }
+        if let Some((timer, _)) = armed {
+            self.port.cancel_timer(timer);
+        }
+        let token = u64::from(socket.slot()) << 32 | u64::from(socket.generation());
+        let timer = self.port.start_timer(deadline, token);
+        if let Some(connection) = self.connection(socket) {
+            connection.timer = timer.map(|timer| (timer, deadline));
+        }
+    }
+
+    /// Sets the timer of a session to what is next due for it.
+    pub(super) fn arm_next_timer(&mut self, socket: SocketId) {
+        let drain_until = self.drain_until;
+        let limits = &self.limits;
+        let place = self.connections.get(socket.slot() as usize).and_then(Option::as_ref);
+        let due = place.and_then(|connection| connection.next_due(limits, drain_until));
+        if let Some((deadline, _)) = due {
+            self.arm_timer(socket, deadline);
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "the token is put together of two halves")]
+    fn timer_fired(&mut self, token: u64) {
+        let socket = SocketId::from_parts((token >> 32) as u32, token as u32);
+        let (now, drain_until) = (self.now, self.drain_until);
+        let limits = &self.limits;
+        let place = self.connections.get_mut(socket.slot() as usize).and_then(Option::as_mut);
+        let Some(connection) = place.filter(|connection| connection.socket == socket) else {
+            return;
+        };
+        connection.timer = None;
+        let Some((deadline, due)) = connection.next_due(limits, drain_until) else { return };
+        if deadline > now {
+            return self.arm_timer(socket, deadline);
+        }
+        match due {
+            Due::Idle => self.begin_close(socket, CloseReason::Idle),
+            Due::FirstFrame => self.begin_close(socket, CloseReason::FirstFrameLate),
+            Due::Frame => self.begin_close(socket, CloseReason::FrameLate),
+            Due::Flush => self.terminate(socket, CloseReason::SlowReader, true),
+            Due::Linger => self.terminate(socket, CloseReason::Closed, false),
+        }
+    }
+}
+
+impl<H: Session, F> Worker<H, F> {
+    pub(super) fn fire_timers(&mut self) {
+        for token in self.due.drain(..) {
+            self.core.timer_fired(token);
+        }
+    }
+}

@@ -1,0 +1,70 @@
+//! What other threads want of this worker: connections, frames, closes, drain and stop.
+
+use wharf_port::SocketId;
+
+use super::connection::State;
+use super::{Core, Worker};
+use crate::arrival::Arrival;
+use crate::close_reason::CloseReason;
+use crate::inbox::Message;
+use crate::session::Session;
+
+impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
+    pub(super) fn read_inbox(&mut self) {
+        let mut messages = std::mem::take(&mut self.messages);
+        self.core.shared().inboxes[usize::from(self.core.index)].take(&mut messages);
+        for message in messages.drain(..) {
+            match message {
+                Message::Adopt(socket, seat) => self.adopt(socket, seat),
+                Message::Send(id, payload) => {
+                    self.core.send(id.socket(), &payload);
+                }
+                Message::Close(id) => self.core.begin_close(id.socket(), CloseReason::Closed),
+                Message::Drain => self.core.drain(),
+                Message::Stop => self.core.stop(),
+                Message::NothingComes => self.core.nothing_comes = true,
+            }
+        }
+        self.messages = messages;
+    }
+}
+
+impl Core {
+    /// Ends every session in order, within the drain deadline. Connections that wait in the listeners'
+    /// queues are still taken, and end in the same way.
+    fn drain(&mut self) {
+        if self.drain_until.is_some() {
+            return;
+        }
+        self.drain_until = Some(self.now + self.limits.drain);
+        self.stop_listeners();
+        for socket in self.sockets() {
+            self.begin_close(socket, CloseReason::Drain);
+            // Those that were closing before have until then at most.
+            self.arm_next_timer(socket);
+        }
+    }
+
+    /// Ends every session at once.
+    fn stop(&mut self) {
+        let now = self.now;
+        self.drain_until.get_or_insert(now);
+        self.stop_listeners();
+        for socket in self.sockets() {
+            self.stop_session(socket);
+        }
+    }
+
+    fn stop_session(&mut self, socket: SocketId) {
+        let Some(connection) = self.connection(socket) else { return };
+        if connection.state != State::Terminating {
+            self.terminate(socket, CloseReason::Stop, true);
+        }
+    }
+
+    fn stop_listeners(&mut self) {
+        for listener in std::mem::take(&mut self.listeners) {
+            self.port.stop_listening(listener);
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! The worker: one thread, one completion port, and the sessions that live there.
+//!
+//! A byte's way in: completion, [`reading`], `Session::on_frame`. A byte's way out: `Context::send`,
+//! the session's queue, [`sending`] at the end of the turn. No step goes back up.
+//!
+//! Handlers and I/O state lie in separate tables: a [`Context`] reaches every session of the worker
+//! ([`Core`]) while one handler is borrowed.
+
+mod accepting;
+mod callbacks;
+mod closing;
+mod connection;
+mod core;
+mod deadlines;
+mod messages;
+mod reading;
+mod sending;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use wharf_port::{Completion, Received, Time, WaitError};
+
+pub(crate) use self::core::{Core, Setup};
+
+use crate::arrival::Arrival;
+use crate::inbox::Message;
+use crate::report::DrainReport;
+use crate::session::Session;
+
+/// One worker thread of a server: its completion port and the sessions that live on it.
+///
+/// [`turn`](Worker::turn) is the body of its loop. [`Server::run`](crate::Server::run) calls it on
+/// threads.
+pub struct Worker<H, F> {
+    core: Core,
+    /// The users' side, by slot.
+    handlers: Vec<Option<H>>,
+    factory: Arc<F>,
+    /// Messages that are being worked on; kept for its memory.
+    messages: Vec<Message>,
+    /// Timers that fired in this turn; kept for its memory.
+    due: Vec<u64>,
+}
+
+/// Whether a worker has more to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Turn {
+    /// It has: turn again.
+    GoOn,
+    /// The server has drained or stopped, and nothing is left of this worker's.
+    Done,
+}
+
+impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
+    pub(crate) fn new(core: Core, factory: Arc<F>) -> Self {
+        Self { core, handlers: Vec::new(), factory, messages: Vec::new(), due: Vec::new() }
+    }
+
+    /// Turns until the server has drained or stopped.
+    pub(crate) fn run(mut self) -> Result<DrainReport, WaitError> {
+        while self.turn(None)? == Turn::GoOn {}
+        Ok(self.core.finish())
+    }
+
+    /// One turn: waits for completions, no longer than until `deadline`, gives every one of them to its
+    /// session, and starts what the sessions want to send.
+    ///
+    /// Timers come last, so that a session that was silent because this thread was held up is not
+    /// taken for an idle one: what it sent has been read by then.
+    ///
+    /// # Errors
+    /// [`WaitError`] if the completion port is broken.
+    pub fn turn(&mut self, deadline: Option<Time>) -> Result<Turn, WaitError> {
+        self.core.begin_turn(deadline)?;
+        while let Some(completion) = self.core.port.take() {
+            self.complete(completion);
+        }
+        self.work_on_backlog();
+        self.fire_timers();
+        self.tell_writable();
+        self.core.flush();
+        Ok(self.core.end_turn())
+    }
+
+    fn complete(&mut self, completion: Completion) {
+        match completion {
+            Completion::Received { socket, what: Received::Data(lease) } => {
+                self.received(socket, lease);
+            }
+            Completion::Sent { socket, segments, result } => {
+                self.core.sent(socket, segments, result);
+            }
+            Completion::Received { socket, what: Received::End } => self.stream_ended(socket),
+            Completion::Received { socket, what: Received::Failed(error) } => {
+                self.core.receive_failed(socket, error);
+            }
+            Completion::Received { what: Received::Cancelled, .. } => {}
+            Completion::Accepted { socket, .. } => self.accepted(socket),
+            Completion::AcceptDelayed { cause, retry_after, .. } => {
+                self.core.accept_delayed(cause, retry_after);
+            }
+            Completion::ListenerClosed { .. } => self.core.shared().listener_closed(),
+            Completion::Closed { socket } => self.closed(socket),
+            Completion::Timer { token, .. } => self.due.push(token),
+            Completion::Wake => self.read_inbox(),
+            // Clients come later.
+            _ => {}
+        }
+    }
+}
+
+impl<H, F> std::fmt::Debug for Worker<H, F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker").field("core", &self.core).finish_non_exhaustive()
+    }
+}
+
+/// How long a session that has sent everything waits for its peer's end of stream.
+const LINGER: Duration = Duration::from_secs(1);

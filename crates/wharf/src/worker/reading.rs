@@ -1,0 +1,261 @@
+//! From received bytes to frames to callbacks.
+
+use wharf_port::{Lease, ReceiveError, SocketId};
+
+use super::connection::{Connection, State};
+use super::core::Reading;
+use super::{Core, Worker};
+use crate::close_reason::CloseReason;
+use crate::framing::{Decoded, ReceiveBuffer};
+use crate::session::Session;
+
+/// What one session gets of a turn, so that none starves the others.
+const TURN_FRAMES: u32 = 64;
+const TURN_BYTES: u32 = 64 << 10;
+/// Received bytes beyond which a session that has had its turn receives no more for now.
+const HELD_BYTES_MAX: usize = 64 << 10;
+
+impl<H: Session, F> Worker<H, F> {
+    #[inline]
+    pub(super) fn received(&mut self, socket: SocketId, lease: Lease) {
+        let core = &mut self.core;
+        core.stats.bytes_in += lease.len() as u64;
+        let now = core.now;
+        let Some(connection) = core.connection(socket) else { return };
+        connection.last_receive = now;
+        if connection.state != State::Open {
+            return;
+        }
+        if connection.holds() {
+            core.hold_behind(socket, lease);
+        } else {
+            self.read(socket, lease);
+        }
+    }
+
+    /// Delivers the frames of received bytes. What the session may not have yet is held.
+    fn read(&mut self, socket: SocketId, lease: Lease) {
+        let start = lease.as_ptr() as usize;
+        let addresses = start..start + lease.len();
+        self.core.reading = Some(Reading { lease: lease.slice(0..lease.len()), addresses });
+        let mut at = 0;
+        while at < lease.len() {
+            let turn = self.core.turn;
+            let Some(connection) = self.core.connection(socket) else { break };
+            if connection.state != State::Open {
+                break;
+            }
+            if connection.slow || connection.has_had_its_turn(turn) {
+                self.core.hold_in_front(socket, lease.slice(at..lease.len()));
+                break;
+            }
+            at += match connection.half.take() {
+                Some(half) => self.continue_frame(socket, half, &lease[at..]),
+                None => self.whole_frame(socket, &lease[at..]),
+            };
+        }
+        self.core.reading = None;
+    }
+
+    /// Delivers the frame that `bytes` begin with, or begins to hold it; returns how many were used.
+    #[inline]
+    fn whole_frame(&mut self, socket: SocketId, bytes: &[u8]) -> usize {
+        let max = self.core.limits.frame_bytes_max;
+        match self.core.framing.decode(bytes, 0, max) {
+            Ok(Decoded::Frame { payload, consumed }) => {
+                self.deliver(socket, &bytes[payload], consumed);
+                consumed
+            }
+            Ok(Decoded::Partial) => {
+                let half = self.core.take_buffer();
+                self.core.begin_half_frame(socket);
+                self.continue_frame(socket, half, bytes)
+            }
+            Err(error) => {
+                self.core.begin_close(socket, CloseReason::BadFrame(error));
+                bytes.len()
+            }
+        }
+    }
+
+    /// Adds to half a frame what of `bytes` belongs to it, and delivers it if it is whole.
+    fn continue_frame(
+        &mut self,
+        socket: SocketId,
+        mut half: Box<ReceiveBuffer>,
+        bytes: &[u8],
+    ) -> usize {
+        let (framing, max) = (self.core.framing, self.core.limits.frame_bytes_max);
+        let used = half.fill(framing, bytes);
+        let len = half.bytes().len();
+        match half.frame(framing, max) {
+            Ok(Some(frame)) => {
+                self.deliver(socket, frame, len);
+                self.core.give_back_buffer(half);
+            }
+            Ok(None) => {
+                if let Some(connection) = self.core.connection(socket) {
+                    connection.half = Some(half);
+                }
+            }
+            Err(error) => self.core.begin_close(socket, CloseReason::BadFrame(error)),
+        }
+        used
+    }
+
+    #[inline]
+    fn deliver(&mut self, socket: SocketId, frame: &[u8], consumed: usize) {
+        let core = &mut self.core;
+        core.stats.frames_in += 1;
+        let turn = core.turn;
+        if let Some(connection) = core.connection(socket) {
+            connection.greeted = true;
+            connection.count(turn, consumed);
+        }
+        self.call(socket, |handler, context| handler.on_frame(context, frame));
+    }
+
+    /// The peer has ended its stream. What it sent before is delivered first.
+    pub(super) fn stream_ended(&mut self, socket: SocketId) {
+        let Some(connection) = self.core.connection(socket) else { return };
+        connection.peer_ended = true;
+        match connection.state {
+            State::Open if connection.holds() => {}
+            State::Open => self.end_of_frames(socket),
+            State::Flushing if connection.queue.is_empty() => self.core.flushed(socket),
+            State::Flushing | State::Terminating => {}
+            State::HalfClosed => self.core.terminate(socket, CloseReason::PeerClosed, false),
+        }
+    }
+
+    fn end_of_frames(&mut self, socket: SocketId) {
+        let framing = self.core.framing;
+        let half = self.core.connection(socket).and_then(|connection| connection.half.take());
+        let mut reason = CloseReason::PeerClosed;
+        if let Some(half) = half {
+            match framing.last_frame(half.bytes()) {
+                Some(frame) => self.deliver(socket, frame, 0),
+                None => reason = CloseReason::Truncated,
+            }
+            self.core.give_back_buffer(half);
+        }
+        self.core.begin_close(socket, reason);
+    }
+
+    /// Goes on with the sessions that were held back, each until it has had its turn again.
+    pub(super) fn work_on_backlog(&mut self) {
+        for _ in 0..self.core.backlog.len() {
+            let Some(socket) = self.core.backlog.pop_front() else { return };
+            let turn = self.core.turn;
+            let Some(connection) = self.core.connection(socket) else { continue };
+            if connection.state == State::Open && connection.has_had_its_turn(turn) {
+                self.core.backlog.push_back(socket);
+                continue;
+            }
+            connection.in_backlog = false;
+            self.work_on_held(socket);
+        }
+    }
+
+    fn work_on_held(&mut self, socket: SocketId) {
+        loop {
+            let Some(connection) = self.core.connection(socket) else { return };
+            if connection.state != State::Open {
+                connection.held = None;
+                return;
+            }
+            if connection.slow || connection.in_backlog {
+                return;
+            }
+            match connection.held.as_mut().and_then(|held| held.pop_front()) {
+                Some(lease) => self.read(socket, lease),
+                None => break,
+            }
+        }
+        let Some(connection) = self.core.connection(socket) else { return };
+        connection.held = None;
+        connection.glutted = false;
+        let ended = connection.peer_ended;
+        self.core.set_receiving(socket);
+        if ended {
+            self.end_of_frames(socket);
+        }
+    }
+}
+
+impl Connection {
+    #[inline]
+    pub(super) fn has_had_its_turn(&self, turn: u32) -> bool {
+        self.turn == turn && (self.turn_frames >= TURN_FRAMES || self.turn_bytes >= TURN_BYTES)
+    }
+
+    #[inline]
+    fn count(&mut self, turn: u32, bytes: usize) {
+        if self.turn != turn {
+            self.turn = turn;
+            self.turn_frames = 0;
+            self.turn_bytes = 0;
+        }
+        self.turn_frames += 1;
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.turn_bytes = self.turn_bytes.saturating_add(bytes);
+    }
+}
+
+impl Core {
+    /// Keeps the rest of what is being read. A slow session may keep it for long, so it is copied.
+    fn hold_in_front(&mut self, socket: SocketId, rest: Lease) {
+        let Some(connection) = self.connection(socket) else { return };
+        let slow = connection.slow;
+        let rest = if slow { rest.copied_out() } else { rest };
+        connection.held.get_or_insert_default().push_front(rest);
+        if !slow {
+            self.queue_for_reading(socket);
+        }
+    }
+
+    /// Keeps bytes that came behind others which are held.
+    fn hold_behind(&mut self, socket: SocketId, lease: Lease) {
+        let Some(connection) = self.connection(socket) else { return };
+        let lease = if connection.slow { lease.copied_out() } else { lease };
+        connection.held.get_or_insert_default().push_back(lease);
+        if connection.held_bytes() > HELD_BYTES_MAX {
+            connection.glutted = true;
+            self.set_receiving(socket);
+        }
+    }
+
+    pub(super) fn queue_for_reading(&mut self, socket: SocketId) {
+        let Some(connection) = self.connection(socket) else { return };
+        if !std::mem::replace(&mut connection.in_backlog, true) {
+            self.backlog.push_back(socket);
+        }
+    }
+
+    /// Pauses or resumes the receive of a session, as its state wants it.
+    pub(super) fn set_receiving(&mut self, socket: SocketId) {
+        let Some(connection) = self.connection(socket) else { return };
+        let stops = connection.state == State::Open && (connection.slow || connection.glutted);
+        let told =
+            if stops { self.port.pause_receive(socket) } else { self.port.resume_receive(socket) };
+        debug_assert!(told.is_ok(), "a session's socket is open until the session is gone");
+    }
+
+    fn begin_half_frame(&mut self, socket: SocketId) {
+        let now = self.now;
+        if let Some(connection) = self.connection(socket) {
+            connection.half_since = now;
+        }
+        if let Some(deadline) = self.limits.frame_deadline {
+            self.arm_timer(socket, now + deadline);
+        }
+    }
+
+    pub(super) fn receive_failed(&mut self, socket: SocketId, error: ReceiveError) {
+        let reason = match error {
+            ReceiveError::Reset => CloseReason::PeerReset,
+            _ => CloseReason::ConnectionFailed,
+        };
+        self.terminate(socket, reason, false);
+    }
+}

@@ -1,0 +1,169 @@
+//! From a callback's `send` to one gathered send at the end of the turn.
+
+use wharf_port::{Segment, SendError, SocketId};
+
+use super::Core;
+use super::connection::State;
+use crate::close_reason::CloseReason;
+use crate::framing::Envelope;
+use crate::send_queue::{SendStatus, SlowReader};
+
+impl Core {
+    /// Queues a frame for a session of this worker.
+    #[inline]
+    pub(crate) fn send(&mut self, socket: SocketId, payload: &[u8]) -> SendStatus {
+        let (framing, max) = (self.framing, self.limits.send_bytes_max);
+        let limit = self.limits.frame_bytes_max;
+        let Some(connection) = self.connection(socket) else { return SendStatus::Closed };
+        if connection.state != State::Open {
+            return SendStatus::Closed;
+        }
+        let envelope = framing.envelope(payload.len());
+        let Some(envelope) = envelope.filter(|_| payload.len() <= limit || !framing.has_frames())
+        else {
+            self.begin_close(socket, CloseReason::SendTooLong);
+            return SendStatus::Closed;
+        };
+        let full = connection.queue.bytes() >= max;
+        let status = if full { self.make_room(socket, payload.len()) } else { SendStatus::Queued };
+        if matches!(status, SendStatus::Queued | SendStatus::DroppedOldest) {
+            self.enqueue(socket, &envelope, payload);
+        }
+        status
+    }
+
+    #[inline]
+    fn enqueue(&mut self, socket: SocketId, envelope: &Envelope, payload: &[u8]) {
+        let max = self.limits.send_bytes_max;
+        let policy = self.limits.slow_reader;
+        let Self { reading, connections, chunks, dirty, .. } = self;
+        let place = connections.get_mut(socket.slot() as usize).and_then(Option::as_mut);
+        let Some(connection) = place else { return };
+        let queue = &mut connection.queue;
+        let in_place = reading.as_ref().and_then(|reading| reading.frame_around(envelope, payload));
+        if !in_place.is_some_and(|frame| queue.push_received(&frame, chunks)) {
+            queue.push(envelope, payload, chunks);
+        }
+        if !std::mem::replace(&mut connection.dirty, true) {
+            dirty.push(socket);
+        }
+        if queue.bytes() >= max {
+            connection.was_full = true;
+            if policy == SlowReader::Pause && !std::mem::replace(&mut connection.slow, true) {
+                self.set_receiving(socket);
+            }
+        }
+    }
+
+    /// The queue of a session is full: what its policy makes of one more frame.
+    #[cold]
+    fn make_room(&mut self, socket: SocketId, wanted: usize) -> SendStatus {
+        let max = self.limits.send_bytes_max;
+        let policy = self.limits.slow_reader;
+        let place = self.connections.get_mut(socket.slot() as usize).and_then(Option::as_mut);
+        let Some(connection) = place else { return SendStatus::Closed };
+        let queue = &mut connection.queue;
+        match policy {
+            SlowReader::Pause if queue.bytes() < max.saturating_mul(2) => SendStatus::Queued,
+            SlowReader::Pause | SlowReader::Disconnect => {
+                self.terminate(socket, CloseReason::SlowReader, true);
+                SendStatus::Closed
+            }
+            SlowReader::DropNewest => {
+                self.stats.frames_dropped += 1;
+                SendStatus::Dropped
+            }
+            SlowReader::DropOldest => {
+                let dropped = queue.drop_oldest(wanted, max, &mut self.chunks);
+                let fits = queue.bytes() < max;
+                self.stats.frames_dropped += dropped as u64 + u64::from(!fits);
+                if fits { SendStatus::DroppedOldest } else { SendStatus::Dropped }
+            }
+        }
+    }
+
+    /// Starts the sends of a turn: one for each session that has something to send.
+    pub(super) fn flush(&mut self) {
+        let mut dirty = std::mem::take(&mut self.dirty);
+        for socket in dirty.drain(..) {
+            let Some(connection) = self.connection(socket) else { continue };
+            connection.dirty = false;
+            if connection.state == State::Terminating {
+                continue;
+            }
+            if let Some(segments) = connection.queue.start_send() {
+                let started = self.port.send(socket, segments);
+                debug_assert!(started.is_ok(), "a session's socket is open until it terminates");
+            }
+        }
+        self.dirty = dirty;
+    }
+
+    /// A send has ended.
+    pub(super) fn sent(
+        &mut self,
+        socket: SocketId,
+        segments: Vec<Segment>,
+        result: Result<(), SendError>,
+    ) {
+        let unsent = if result.is_ok() { 0 } else { segments.iter().map(Segment::len).sum() };
+        self.chunks.give_back(segments);
+        let low = self.limits.send_bytes_max / 2;
+        let Some(connection) = self.connection(socket) else { return };
+        let gone = connection.queue.end_send(unsent);
+        let (state, bytes) = (connection.state, connection.queue.bytes());
+        let drained = bytes <= low && std::mem::take(&mut connection.was_full);
+        let resumes = drained && std::mem::take(&mut connection.slow);
+        self.stats.bytes_out += gone as u64;
+        if let Err(error) = result {
+            return self.send_failed(socket, error, unsent);
+        }
+        if bytes > 0 {
+            self.mark_dirty(socket);
+        } else if state == State::Flushing {
+            self.flushed(socket);
+        }
+        if drained && state == State::Open {
+            self.writable.push(socket);
+        }
+        if resumes {
+            // What is held comes first; the receive goes on behind it.
+            self.queue_for_reading(socket);
+        }
+    }
+
+    fn mark_dirty(&mut self, socket: SocketId) {
+        let Some(connection) = self.connection(socket) else { return };
+        if !std::mem::replace(&mut connection.dirty, true) {
+            self.dirty.push(socket);
+        }
+    }
+
+    fn send_failed(&mut self, socket: SocketId, error: SendError, unsent: usize) {
+        self.lost(unsent);
+        let reason = match error {
+            SendError::Reset => CloseReason::PeerReset,
+            _ => CloseReason::ConnectionFailed,
+        };
+        self.terminate(socket, reason, false);
+    }
+}
+
+impl super::core::Reading {
+    /// The whole frame, envelope included, around a payload that lies in the bytes that are being read:
+    /// if what goes around it on the way out is what lies around it there.
+    #[inline]
+    fn frame_around(&self, envelope: &Envelope, payload: &[u8]) -> Option<wharf_port::Lease> {
+        let address = payload.as_ptr() as usize;
+        if !self.addresses.contains(&address) || address + payload.len() > self.addresses.end {
+            return None;
+        }
+        let (header, trailer) = (envelope.header(), envelope.trailer());
+        let at = address - self.addresses.start;
+        let start = at.checked_sub(header.len())?;
+        let end = at + payload.len() + trailer.len();
+        let around = self.lease.get(start..end)?;
+        let same = around.starts_with(header) && around.ends_with(trailer);
+        same.then(|| self.lease.slice(start..end))
+    }
+}
