@@ -1,6 +1,9 @@
 //! Names of what a completion port holds: sockets, listeners, timers.
 
 use std::fmt;
+use std::num::NonZeroU64;
+
+use crate::clock::Time;
 
 /// The name of one socket of one completion port.
 ///
@@ -46,6 +49,14 @@ pub struct ListenerId(pub(crate) u32);
 /// The name of one timer of one completion port; never used again.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct TimerId {
-    pub(crate) slot: u32,
-    pub(crate) generation: u32,
+    pub(crate) deadline: Time,
+    /// Counted from 1, so that an optional name is no larger.
+    pub(crate) number: NonZeroU64,
+}
+
+impl TimerId {
+    /// When the timer fires.
+    pub const fn deadline(self) -> Time {
+        self.deadline
+    }
 }

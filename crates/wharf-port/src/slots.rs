@@ -59,11 +59,6 @@ impl<T> Slots<T> {
         if entry.generation == generation { entry.value.as_mut() } else { None }
     }
 
-    /// The generation of whatever lies in a slot now.
-    pub(crate) fn generation(&self, slot: u32) -> Option<u32> {
-        self.entries.get(slot as usize).map(|entry| entry.generation)
-    }
-
     /// Takes a value out. Its name is void from here on; the slot is free unless its generations
     /// are used up.
     pub(crate) fn remove(&mut self, slot: u32, generation: u32) -> Option<T> {

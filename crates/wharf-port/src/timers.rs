@@ -1,67 +1,59 @@
 //! Timers, ordered by deadline; the same on every backend.
 //!
-//! An ordered set and not a timer wheel: sessions keep one timer each and move it once in many
+//! An ordered map and not a timer wheel: sessions keep one timer each and move it once in many
 //! seconds (they look at their own deadlines when it fires), so an insertion of some 100 ns is never
 //! on the path of a message, and a cancelled timer is gone at once instead of when it would be due.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::num::NonZeroU64;
 
 use crate::clock::Time;
 use crate::ids::TimerId;
-use crate::slots::Slots;
 
 /// Timers that one port can hold.
-const TIMERS_MAX: u32 = 1 << 23;
+const TIMERS_MAX: usize = 1 << 23;
 
+/// The timers of one port, with the tokens that they were started with.
 #[derive(Debug)]
 pub(crate) struct Timers {
-    slots: Slots<Timer>,
-    by_deadline: BTreeSet<(Time, u32)>,
-}
-
-#[derive(Debug)]
-struct Timer {
-    deadline: Time,
-    token: u64,
+    running: BTreeMap<TimerId, u64>,
+    /// Counts every timer that was ever started, so that no name comes again.
+    started: NonZeroU64,
 }
 
 impl Timers {
     pub(crate) const fn new() -> Self {
-        Self { slots: Slots::new(TIMERS_MAX), by_deadline: BTreeSet::new() }
+        Self { running: BTreeMap::new(), started: NonZeroU64::MIN }
     }
 
-    pub(crate) const fn len(&self) -> usize {
-        self.slots.len()
+    pub(crate) fn len(&self) -> usize {
+        self.running.len()
     }
 
-    /// `None` when the table is full.
+    /// `None` if too many are running.
     pub(crate) fn start(&mut self, deadline: Time, token: u64) -> Option<TimerId> {
-        let (slot, generation) = self.slots.insert(Timer { deadline, token }).ok()?;
-        self.by_deadline.insert((deadline, slot));
-        Some(TimerId { slot, generation })
+        if self.running.len() >= TIMERS_MAX {
+            return None;
+        }
+        let id = TimerId { deadline, number: self.started };
+        self.started = self.started.checked_add(1)?;
+        self.running.insert(id, token);
+        Some(id)
     }
 
     /// The token of the timer, if it had not fired yet.
     pub(crate) fn cancel(&mut self, id: TimerId) -> Option<u64> {
-        let timer = self.slots.remove(id.slot, id.generation)?;
-        self.by_deadline.remove(&(timer.deadline, id.slot));
-        Some(timer.token)
+        self.running.remove(&id)
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {
-        self.by_deadline.first().map(|&(deadline, _)| deadline)
+        self.running.first_key_value().map(|(id, _)| id.deadline)
     }
 
     /// Takes out one timer that is due.
     pub(crate) fn pop_due(&mut self, now: Time) -> Option<(TimerId, u64)> {
-        let &(deadline, slot) = self.by_deadline.first()?;
-        if deadline > now {
-            return None;
-        }
-        self.by_deadline.pop_first();
-        let generation = self.slots.generation(slot)?;
-        let timer = self.slots.remove(slot, generation)?;
-        Some((TimerId { slot, generation }, timer.token))
+        let first = self.running.first_entry()?;
+        (first.key().deadline <= now).then(|| first.remove_entry())
     }
 }
 
@@ -83,9 +75,8 @@ mod tests {
         assert_eq!(timers.cancel(second), Some(2));
         assert_eq!(timers.cancel(second), None);
         assert!(timers.pop_due(at(9)).is_none());
-        let tokens: Vec<u64> =
-            std::iter::from_fn(|| timers.pop_due(at(99))).map(|(_, t)| t).collect();
-        assert_eq!(tokens, [1, 3]);
+        let due = std::iter::from_fn(|| timers.pop_due(at(99)));
+        assert_eq!(due.map(|(_, token)| token).collect::<Vec<u64>>(), [1, 3]);
         assert_eq!(timers.len(), 0);
     }
 
@@ -94,7 +85,7 @@ mod tests {
         let mut timers = Timers::new();
         let first = timers.start(at(1), 1).unwrap();
         timers.pop_due(at(1)).unwrap();
-        timers.start(at(2), 2).unwrap();
+        timers.start(at(1), 2).unwrap();
         assert_eq!(timers.cancel(first), None);
         assert_eq!(timers.len(), 1);
     }

@@ -70,26 +70,31 @@ impl Lease {
         self.len -= length(count);
     }
 
-    /// Takes the `count` bytes in that follow in the same buffer; false, and nothing done, if `next`
-    /// does not begin where this lease ends. It is how parts that were sliced off one by one become
-    /// one again.
-    pub fn join(&mut self, next: &Self) -> bool {
-        let together = match (&self.home, &next.home) {
+    /// Takes a part of `whole` in, if it begins where this lease ends in the same buffer; false, and
+    /// nothing done, if not. It is how parts that are taken one by one become one lease.
+    ///
+    /// # Panics
+    /// If the range does not lie within `whole`.
+    #[inline]
+    pub fn extend(&mut self, whole: &Self, range: Range<usize>) -> bool {
+        assert!(range.start <= range.end && range.end <= whole.len as usize, "{range:?}");
+        let together = match (&self.home, &whole.home) {
             (Home::Pool { pool: a, buffer: x }, Home::Pool { pool: b, buffer: y }) => {
                 x == y && Rc::ptr_eq(a, b)
             }
             (Home::Heap(a), Home::Heap(b)) => Rc::ptr_eq(a, b),
             _ => false,
         };
-        let follows = together && self.start + self.len == next.start;
+        let follows = together && self.start + self.len == whole.start + length(range.start);
         if follows {
-            self.len += next.len;
+            self.len += length(range.len());
         }
         follows
     }
 }
 
 /// Lengths within a buffer, which the options keep below 1 MiB, and within bytes copied out of one.
+#[inline]
 fn length(len: usize) -> u32 {
     debug_assert!(u32::try_from(len).is_ok());
     u32::try_from(len).unwrap_or(u32::MAX)

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use std::mem;
 use std::time::Duration;
 
-use super::connection::{Connection, Incoming, Outgoing, Phase};
+use super::connection::{Connection, Incoming, Outgoing};
 use super::{Readiness, lookup};
 use crate::completion::{Completion, Direction, Received};
 use crate::error::{CloseError, ConnectError, SendError, UnknownSocket};
@@ -37,8 +37,8 @@ impl Readiness {
     pub(crate) fn close(&mut self, id: SocketId, reset: bool) -> Result<(), UnknownSocket> {
         let connection = lookup(&mut self.connections, id)?;
         connection.reset |= reset;
-        if connection.phase == Phase::Open {
-            connection.phase = Phase::Closing;
+        if !connection.closing {
+            connection.closing = true;
             connection.stage(id, &mut self.staged);
             self.operations += 1;
         }
@@ -69,23 +69,27 @@ impl Readiness {
 
 impl Connection {
     const fn is_receiving(&self) -> bool {
-        matches!(self.incoming, Incoming::Started | Incoming::Paused | Incoming::Cancelled)
+        matches!(self.incoming, Incoming::Started | Incoming::Cancelled)
     }
 
     const fn is_sending(&self) -> bool {
         matches!(self.outgoing, Outgoing::Connect(_) | Outgoing::Connecting | Outgoing::Sending(_))
     }
 
+    const fn is_to_close(&self) -> bool {
+        self.closing && self.socket.is_some()
+    }
+
     /// Whether somebody has asked for the end of an operation that is still there, or of all.
     pub(super) fn owes_an_end(&self) -> bool {
-        self.phase == Phase::Closing
+        self.is_to_close()
             || self.incoming == Incoming::Cancelled
             || (self.cancel_outgoing && self.is_sending())
     }
 
     /// Makes the final completions of what is cancelled, and of everything if it closes.
     pub(super) fn end(&mut self, id: SocketId, done: &mut VecDeque<Completion>) {
-        let closes = self.phase == Phase::Closing;
+        let closes = self.is_to_close();
         if self.incoming == Incoming::Cancelled || (closes && self.is_receiving()) {
             self.incoming = Incoming::Ended;
             done.push_back(Completion::Received { socket: id, what: Received::Cancelled });
@@ -94,7 +98,7 @@ impl Connection {
             done.extend(self.cancel_outgoing(id));
         }
         if closes {
-            self.phase = Phase::Closed;
+            self.close_descriptor();
             done.push_back(Completion::Closed { socket: id });
         }
     }
@@ -116,9 +120,11 @@ impl Connection {
         mem::replace(&mut self.outgoing, Outgoing::Ended)
     }
 
-    pub(super) fn close_descriptor(self) {
-        if self.reset {
-            sys::reset(self.socket);
+    fn close_descriptor(&mut self) {
+        if let Some(socket) = self.socket.take()
+            && self.reset
+        {
+            sys::reset(socket);
         }
     }
 }

@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 
 use rustix::io::Errno;
 
-use super::Readiness;
 use super::connection::{Connection, Outgoing};
+use super::{Readiness, lookup};
 use crate::completion::Completion;
 use crate::error::ConnectError;
 use crate::ids::SocketId;
@@ -19,7 +19,7 @@ impl Readiness {
     ) -> Result<SocketId, ConnectError> {
         sys::adapt(&socket, true)?;
         let id = self.register(socket, Outgoing::Connect(Box::new(address)))?;
-        if let Ok(connection) = super::lookup(&mut self.connections, id) {
+        if let Ok(connection) = lookup(&mut self.connections, id) {
             connection.stage(id, &mut self.staged);
         }
         self.operations += 1;
@@ -35,7 +35,7 @@ impl Connection {
         id: SocketId,
         address: SocketAddr,
     ) -> Option<Completion> {
-        match sys::start_connect(&self.socket, address) {
+        match sys::start_connect(self.socket.as_ref()?, address) {
             Err(Errno::INPROGRESS | Errno::INTR) => {
                 self.outgoing = Outgoing::Connecting;
                 None
@@ -44,9 +44,9 @@ impl Connection {
         }
     }
 
-    pub(super) fn finish_connect(&mut self, id: SocketId) -> Completion {
-        let outcome = sys::take_error(&self.socket);
-        self.connected(id, outcome)
+    pub(super) fn finish_connect(&mut self, id: SocketId) -> Option<Completion> {
+        let outcome = sys::take_error(self.socket.as_ref()?);
+        Some(self.connected(id, outcome))
     }
 
     fn connected(&mut self, socket: SocketId, outcome: Result<(), Errno>) -> Completion {

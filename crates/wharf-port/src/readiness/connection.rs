@@ -11,15 +11,19 @@ use crate::ids::SocketId;
 use crate::port::Stats;
 use crate::sys::Socket;
 
-/// A socket, its two operations, and what its edges have told. Idle ones are many: it owns no buffer
-/// and stays within a cache line.
+/// A socket, its two operations, and what its edges have told. Idle ones are many, so it is small and
+/// owns no buffer.
 #[derive(Debug)]
 pub(super) struct Connection {
-    pub(super) socket: Socket,
-    pub(super) phase: Phase,
-    /// Closing is to reset the connection.
+    /// `None` when it is closed and only the name is left, until `Closed` is taken.
+    pub(super) socket: Option<Socket>,
+    /// It was asked to close, and the next wait closes it.
+    pub(super) closing: bool,
+    /// Closing it resets the connection.
     pub(super) reset: bool,
     pub(super) incoming: Incoming,
+    /// Nothing is delivered, whether or not a receive is started.
+    pub(super) paused: bool,
     pub(super) outgoing: Outgoing,
     pub(super) cancel_outgoing: bool,
     /// An edge has told of something to receive, and no receive has found the end of it.
@@ -33,21 +37,11 @@ pub(super) struct Connection {
     pub(super) failure: Option<Errno>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Phase {
-    Open,
-    /// To be closed by the next wait.
-    Closing,
-    /// All final completions are made; the descriptor and the name go when the last one is taken.
-    Closed,
-}
-
 /// The receive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Incoming {
     Idle,
     Started,
-    Paused,
     /// To be ended by the next wait.
     Cancelled,
     /// The final completion is made and not taken.
@@ -69,10 +63,11 @@ pub(super) enum Outgoing {
 impl Connection {
     pub(super) const fn new(socket: Socket, outgoing: Outgoing) -> Self {
         Self {
-            socket,
-            phase: Phase::Open,
+            socket: Some(socket),
+            closing: false,
             reset: false,
             incoming: Incoming::Idle,
+            paused: false,
             outgoing,
             cancel_outgoing: false,
             readable: false,
@@ -91,10 +86,15 @@ impl Connection {
         }
     }
 
+    /// Whether somebody wants what there is to receive.
+    pub(super) fn is_wanted(&self) -> bool {
+        self.incoming == Incoming::Started && !self.paused
+    }
+
     /// Puts this connection at the end of the line, if it has something to receive and somebody wants
     /// it.
     pub(super) fn line_up(&mut self, id: SocketId, line: &mut VecDeque<SocketId>) {
-        if self.readable && !self.in_line && self.incoming == Incoming::Started {
+        if self.readable && !self.in_line && self.is_wanted() {
             self.in_line = true;
             line.push_back(id);
         }
@@ -121,7 +121,7 @@ impl Connection {
     /// Goes on with what waited for the socket to become writable.
     pub(super) fn go_on(&mut self, id: SocketId) -> Option<Completion> {
         match self.outgoing {
-            Outgoing::Connecting => Some(self.finish_connect(id)),
+            Outgoing::Connecting => self.finish_connect(id),
             Outgoing::Sending(_) => self.go_on_sending(id),
             Outgoing::Idle | Outgoing::Connect(_) | Outgoing::Ended => None,
         }
@@ -139,7 +139,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_idle_connection_fits_into_a_cache_line_and_a_half() {
+    fn an_idle_connection_is_small() {
         let bytes = size_of::<Connection>();
         assert!(bytes <= 96, "{bytes} bytes");
     }

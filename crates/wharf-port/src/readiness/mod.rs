@@ -67,8 +67,6 @@ pub(crate) struct Readiness {
     turns: usize,
     /// Whether the head of the line found no buffer and has been counted for it.
     starved: bool,
-    /// Whether the last wait left the kernel unasked.
-    unasked: bool,
     /// Completions that are made and not taken.
     done: VecDeque<Completion>,
     /// Operations whose final completion has not been taken.
@@ -84,7 +82,7 @@ impl Readiness {
         });
         Ok(Self {
             poller: poller.map_err(open_error)?,
-            events: Events::new(),
+            events: Events::default(),
             connections: Slots::new(SocketId::SLOTS_MAX),
             listeners: Vec::new(),
             next_listener: 0,
@@ -94,7 +92,6 @@ impl Readiness {
             line: VecDeque::new(),
             turns: 0,
             starved: false,
-            unasked: false,
             done: VecDeque::new(),
             operations: 0,
             stats: Stats::default(),
@@ -122,23 +119,15 @@ impl Readiness {
     }
 
     pub(crate) fn socket(&self, id: SocketId) -> Option<&Socket> {
-        self.connections.get(id.slot(), id.generation()).map(|connection| &connection.socket)
+        self.connections.get(id.slot(), id.generation())?.socket.as_ref()
     }
 
     /// Carries out what is staged, then asks the kernel what has become ready.
-    ///
-    /// If there is something to take already, every other wait does not ask: the answers of a batch
-    /// would else cost a second system call each time, only to learn that nothing has come since.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>, _: Time) -> io::Result<()> {
         self.stats.waits += 1;
         self.carry_out();
         let blocks = self.staged.is_empty() && !self.has_ready();
-        self.unasked = !blocks && !self.unasked;
-        let asked = if self.unasked {
-            Ok(())
-        } else {
-            self.ask(if blocks { timeout } else { Some(Duration::ZERO) })
-        };
+        let asked = self.ask(if blocks { timeout } else { Some(Duration::ZERO) });
         self.turns = self.line.len();
         asked
     }
@@ -154,7 +143,8 @@ impl Readiness {
             self.done.extend(connection.start(id, &mut self.stats));
             if connection.owes_an_end() {
                 connection.end(id, &mut self.done);
-            } else if connection.has_more_to_send() {
+            }
+            if connection.has_more_to_send() {
                 connection.stage(id, &mut self.staged);
             }
         }
@@ -224,10 +214,7 @@ impl Readiness {
                 }
             }
             Completion::Closed { socket } => {
-                let closed = self.connections.remove(socket.slot(), socket.generation());
-                if let Some(connection) = closed {
-                    connection.close_descriptor();
-                }
+                self.connections.remove(socket.slot(), socket.generation());
             }
             Completion::ListenerClosed { .. } => {}
             _ => return,

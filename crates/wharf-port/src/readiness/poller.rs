@@ -15,8 +15,10 @@ use rustix::io::Errno;
 
 use crate::ids::{ListenerId, SocketId};
 
-/// What one wait can find. More stay in the kernel, which hands them out in turn.
-const EVENTS_MAX: usize = 1024;
+/// What one wait can find; the kernel keeps the rest and hands it out in turn. Received buffers are
+/// out until the end of their batch, so a long one widens the footprint in the cache: with 1,000
+/// connections and messages of 1 KiB, 64 cost some 10% less than 1,024, and no more than 16.
+const EVENTS_MAX: usize = 64;
 
 /// The kernel takes milliseconds in 32 bits; who has to sleep for longer than 24 days is woken then.
 const TIMEOUT_MAX: Duration = Duration::from_millis(i32::MAX as u64);
@@ -82,23 +84,13 @@ impl From<epoll::Event> for Event {
     }
 }
 
-/// Room for what a wait finds.
+/// What a wait has found; keeps its room for the next one.
+#[derive(Default)]
 pub(super) struct Events(Vec<epoll::Event>);
 
 impl Events {
-    pub(super) fn new() -> Self {
-        Self(Vec::with_capacity(EVENTS_MAX))
-    }
-
     pub(super) fn drain(&mut self) -> impl Iterator<Item = Event> {
         self.0.drain(..).map(Event::from)
-    }
-}
-
-/// Without room: what stands in for it while it is in use.
-impl Default for Events {
-    fn default() -> Self {
-        Self(Vec::new())
     }
 }
 
@@ -130,6 +122,7 @@ impl Poller {
     /// Waits for at most `timeout`, rounded up to a millisecond. A signal ends the wait early.
     pub(super) fn wait(&self, events: &mut Events, timeout: Option<Duration>) -> Result<(), Errno> {
         let timeout = timeout.and_then(|it| Timespec::try_from(it.min(TIMEOUT_MAX)).ok());
+        events.0.reserve_exact(EVENTS_MAX);
         match epoll::wait(&self.0, spare_capacity(&mut events.0), timeout.as_ref()) {
             Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(errno) => Err(errno),

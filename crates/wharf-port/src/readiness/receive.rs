@@ -7,7 +7,7 @@
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 
-use super::connection::{Incoming, Phase};
+use super::connection::Incoming;
 use super::{Readiness, lookup};
 use crate::buffer::BufferPool;
 use crate::completion::{Completion, Received};
@@ -18,7 +18,7 @@ use crate::sys::Socket;
 impl Readiness {
     pub(crate) fn receive(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
         let connection = lookup(&mut self.connections, id)?;
-        assert!(connection.phase == Phase::Open, "receive on {id:?}, which is closing");
+        assert!(!connection.closing, "receive on {id:?}, which is closing");
         assert!(connection.incoming == Incoming::Idle, "{id:?} has a receive in flight");
         connection.incoming = Incoming::Started;
         connection.line_up(id, &mut self.line);
@@ -28,18 +28,14 @@ impl Readiness {
 
     pub(crate) fn pause_receive(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
         let connection = lookup(&mut self.connections, id)?;
-        if connection.incoming == Incoming::Started {
-            connection.incoming = Incoming::Paused;
-        }
+        connection.paused = true;
         Ok(())
     }
 
     pub(crate) fn resume_receive(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
         let connection = lookup(&mut self.connections, id)?;
-        if connection.incoming == Incoming::Paused {
-            connection.incoming = Incoming::Started;
-            connection.line_up(id, &mut self.line);
-        }
+        connection.paused = false;
+        connection.line_up(id, &mut self.line);
         Ok(())
     }
 
@@ -71,10 +67,11 @@ impl Readiness {
             let id = self.line.pop_front()?;
             let Ok(connection) = lookup(&mut self.connections, id) else { continue };
             connection.in_line = false;
-            if connection.incoming != Incoming::Started || connection.phase != Phase::Open {
+            if !connection.is_wanted() || connection.closing {
                 continue;
             }
-            match receive_now(&connection.socket, &self.pool, buffer) {
+            let Some(socket) = &connection.socket else { continue };
+            match receive_now(socket, &self.pool, buffer) {
                 Err(Errno::AGAIN) => connection.drained(),
                 Err(Errno::INTR) => connection.line_up(id, &mut self.line),
                 Ok(bytes @ 1..) => {

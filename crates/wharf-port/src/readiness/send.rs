@@ -6,7 +6,7 @@ use std::io::IoSlice;
 use rustix::io::Errno;
 use rustix::net::{SendAncillaryBuffer, SendFlags, send, sendmsg};
 
-use super::connection::{Connection, Outgoing, Phase};
+use super::connection::{Connection, Outgoing};
 use super::{Readiness, lookup};
 use crate::buffer::{Segment, advance_all};
 use crate::completion::Completion;
@@ -21,6 +21,8 @@ const GATHER_FEW: usize = 8;
 /// Calls that one send makes in a wait: a peer that reads as fast as we send must not keep the others
 /// waiting.
 const CALLS_MAX: u32 = 16;
+
+const FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
 
 /// A send in flight.
 #[derive(Debug)]
@@ -41,7 +43,7 @@ impl Readiness {
         segments: Vec<Segment>,
     ) -> Result<(), UnknownSocket> {
         let connection = lookup(&mut self.connections, id)?;
-        assert!(connection.phase == Phase::Open, "send on {id:?}, which is closing");
+        assert!(!connection.closing, "send on {id:?}, which is closing");
         connection.assert_no_send(id);
         connection.outgoing = Outgoing::Sending(Sending::new(segments));
         connection.stage(id, &mut self.staged);
@@ -51,10 +53,10 @@ impl Readiness {
 
     pub(crate) fn shutdown(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
         let connection = lookup(&mut self.connections, id)?;
-        if connection.phase == Phase::Open {
+        if let Some(socket) = connection.socket.as_ref().filter(|_| !connection.closing) {
             connection.assert_no_send(id);
             // Fails only if the connection is gone, and then the peer has seen its end already.
-            let _ = sys::shutdown_send(&connection.socket);
+            let _ = sys::shutdown_send(socket);
         }
         Ok(())
     }
@@ -69,7 +71,7 @@ impl Connection {
     /// Sends what there is room for; the final completion if that was all, or if it failed.
     pub(super) fn go_on_sending(&mut self, id: SocketId) -> Option<Completion> {
         let Outgoing::Sending(sending) = &mut self.outgoing else { return None };
-        let result = sending.go_on(&self.socket)?;
+        let result = sending.go_on(self.socket.as_ref()?)?;
         // That we have ended our own direction, or that the peer had ended its own before it was
         // gone, is nothing that the receive has to report.
         self.failure = result.err().filter(|&errno| errno != Errno::PIPE).or(self.failure);
@@ -136,7 +138,7 @@ fn send_some(socket: &Socket, segments: &[Segment]) -> Result<Option<usize>, Err
     match segments {
         [] => Ok(None),
         [one] if one.is_empty() => Ok(None),
-        [one] => send(socket, one.as_slice(), flags()).map(Some),
+        [one] => send(socket, one.as_slice(), FLAGS).map(Some),
         few if few.len() <= GATHER_FEW => send_gathered::<GATHER_FEW>(socket, few),
         many => send_gathered::<GATHER_MAX>(socket, many),
     }
@@ -157,9 +159,5 @@ fn send_gathered<const ROOM: usize>(
         return Ok(None);
     }
     let mut control = SendAncillaryBuffer::default();
-    sendmsg(socket, &slices[..filled], &mut control, flags()).map(Some)
-}
-
-const fn flags() -> SendFlags {
-    SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT)
+    sendmsg(socket, &slices[..filled], &mut control, FLAGS).map(Some)
 }

@@ -34,38 +34,40 @@ impl Uring {
     }
 
     pub(crate) fn close(&mut self, id: SocketId, reset: bool) -> Result<(), UnknownSocket> {
-        let how = if reset { Closing::Reset } else { Closing::Close };
         let socket = self.find(id)?;
-        if let Some(closing) = &mut socket.closing {
-            if reset {
-                *closing = Closing::Reset;
-            }
+        socket.resets |= reset;
+        if socket.closing.is_some() {
             return Ok(());
         }
         // Nothing may end the close before both directions have been asked to end: it is set last.
         self.operations += 1;
         self.cancel_send(id);
         self.cancel_receive(id);
-        self.find(id)?.closing = Some(how);
+        self.find(id)?.closing = Some(Closing::Joining);
         self.finish_close(id);
         Ok(())
     }
 
-    /// Closes a socket whose operations have all come back. The descriptor is closed here and not
-    /// before: until then the kernel knows it by its operations, and its number must not be reused.
+    /// Ends the close of a socket whose operations have all come back. The descriptor is closed after
+    /// that and not before: until then the kernel knows it by its operations, and its number must not
+    /// be reused.
     pub(super) fn finish_close(&mut self, id: SocketId) {
         let Ok(socket) = self.find(id) else { return };
         let Some(closing) = socket.closing else { return };
-        if socket.receive.started || socket.send != Send::Idle {
-            return;
+        let joined = !socket.receive.started && socket.send == Send::Idle;
+        if joined && closing != Closing::Joined {
+            socket.closing = Some(Closing::Joined);
+            self.ready.push_back(Completion::Closed { socket: id });
         }
+    }
+
+    /// Its `Closed` is taken: the descriptor and the name go.
+    pub(super) fn release(&mut self, id: SocketId) {
         let Some(socket) = self.sockets.remove(id.slot(), id.generation()) else { return };
-        match closing {
-            Closing::Close => drop(socket.socket),
-            Closing::Reset => sys::reset(socket.socket),
+        if socket.resets {
+            sys::reset(socket.socket);
         }
         self.operations -= 1;
-        self.ready.push_back(Completion::Closed { socket: id });
     }
 
     /// Closes everything and joins it; see rule 9.
@@ -104,7 +106,7 @@ impl Uring {
                 return true;
             }
             let left = deadline.since(now);
-            if left.is_zero() || self.wait(Some(left), now).is_err() {
+            if self.wait(Some(left), now).is_err() || (left.is_zero() && !self.has_ready()) {
                 return false;
             }
         }

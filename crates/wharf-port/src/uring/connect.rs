@@ -5,6 +5,7 @@ use std::os::fd::AsRawFd;
 
 use io_uring::opcode;
 use io_uring::types::Fd;
+use rustix::io::Errno;
 use rustix::net::SocketAddrAny;
 
 use super::Uring;
@@ -27,7 +28,7 @@ impl Uring {
         address: SocketAddr,
     ) -> Result<SocketId, ConnectError> {
         let fd = Fd(socket.as_raw_fd());
-        let shortage = ConnectError::Shortage(rustix::io::Errno::NOBUFS.raw_os_error());
+        let shortage = ConnectError::Shortage(Errno::NOBUFS.raw_os_error());
         let id = self.insert(socket).ok_or(shortage)?;
         if let Ok(socket) = self.find(id) {
             socket.send = Send::Connecting;
@@ -47,7 +48,10 @@ impl Uring {
         let result = match outcome.checked() {
             Ok(_) if quits => Err(ConnectError::Cancelled),
             Ok(_) => Ok(()),
-            Err(errno) => Err(ConnectError::from(errno)),
+            Err(errno) => {
+                socket.failure = Some(errno).filter(|errno| *errno != Errno::CANCELED);
+                Err(ConnectError::from(errno))
+            }
         };
         self.operations -= 1;
         self.ready.push_back(Completion::Connected { socket: id, result });

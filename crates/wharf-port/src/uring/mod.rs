@@ -146,10 +146,12 @@ impl Uring {
     pub(crate) fn wait(&mut self, timeout: Option<Duration>, _: Time) -> io::Result<()> {
         self.arm_wake();
         self.provided.refill();
-        self.rearm_parked();
+        let all_armed = self.rearm_parked();
         self.stats.waits += 1;
-        // A try that succeeds has no completion of its own to end a wait with.
-        let timeout = if self.tried.is_empty() { timeout } else { Some(Duration::ZERO) };
+        // A try that succeeds has no completion of its own to end a wait with; and those that are armed
+        // now may turn out to have nothing to receive, while others still wait for the same buffers.
+        let may_sleep = self.tried.is_empty() && all_armed;
+        let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
         let entered = self.ring.enter(timeout)?;
         self.stats.submit_refusals += u64::from(entered.refused);
         self.stats.queue_overflows += u64::from(entered.overflowed);
@@ -201,6 +203,9 @@ impl Uring {
     pub(crate) fn take(&mut self, now: Time) -> Option<Completion> {
         loop {
             if let Some(completion) = self.ready.pop_front() {
+                if let Completion::Closed { socket } = completion {
+                    self.release(socket);
+                }
                 self.stats.completions += 1;
                 return Some(completion);
             }

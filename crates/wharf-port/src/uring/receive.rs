@@ -8,12 +8,13 @@ use rustix::io::Errno;
 use super::Uring;
 use super::probe::receive_entry;
 use super::ring::Outcome;
-use super::socket::Late;
+use super::socket::{Late, Send, Socket};
 use super::token::{Kind, Token};
 use crate::buffer::Lease;
 use crate::completion::{Completion, Received};
 use crate::error::{ReceiveError, UnknownSocket};
 use crate::ids::SocketId;
+use crate::sys;
 
 impl Uring {
     pub(crate) fn receive(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
@@ -21,11 +22,11 @@ impl Uring {
         assert!(!socket.receive.started, "a receive is in flight on {id:?}");
         assert!(socket.closing.is_none(), "{id:?} is closing");
         socket.receive.started = true;
-        socket.receive.cancelled = false;
         let paused = socket.receive.paused;
         self.operations += 1;
         if !paused {
-            self.arm_receive(id);
+            self.line_up_late(id);
+            self.arm_if_wanted(id);
         }
         Ok(())
     }
@@ -48,12 +49,18 @@ impl Uring {
             return Ok(());
         }
         socket.receive.paused = false;
+        self.line_up_late(id);
+        self.arm_if_wanted(id);
+        Ok(())
+    }
+
+    /// Has late bytes delivered, if there are any.
+    fn line_up_late(&mut self, id: SocketId) {
+        let Ok(socket) = self.find(id) else { return };
         if socket.late.is_some() && !socket.receive.resumed {
             socket.receive.resumed = true;
             self.resumed.push_back(id);
         }
-        self.arm_if_wanted(id);
-        Ok(())
     }
 
     /// Ends the receive if it is not in the kernel; asks the kernel for its end if it is.
@@ -91,17 +98,19 @@ impl Uring {
         }
     }
 
-    /// Lets parked receives try again: as many as there are buffers for them, so that none spins.
-    pub(super) fn rearm_parked(&mut self) {
+    /// Lets parked receives try again, as many as there are buffers for them: each failure costs as
+    /// much as a receive. False if there are buffers and still some that have not tried.
+    pub(super) fn rearm_parked(&mut self) -> bool {
         let mut buffers = self.provided.pool().in_kernel();
         while buffers > 0 {
-            let Some(id) = self.parked.pop_front() else { return };
+            let Some(id) = self.parked.pop_front() else { return true };
             let Ok(socket) = self.find(id) else { continue };
             if std::mem::take(&mut socket.receive.parked) {
                 self.arm_if_wanted(id);
                 buffers -= 1;
             }
         }
+        self.parked.is_empty() || self.provided.pool().in_kernel() == 0
     }
 
     /// What the kernel says of a receive.
@@ -114,30 +123,29 @@ impl Uring {
         // A socket stays until its receive has ended, so it is there.
         let socket = self.find(id).ok()?;
         socket.receive.armed = outcome.more();
-        let quits = socket.closing.is_some() || socket.receive.cancelled;
+        let closes = socket.closing.is_some();
         let waits = socket.receive.paused || socket.late.is_some();
         let Some(lease) = lease else { return self.receive_stopped(id, outcome) };
-        if !outcome.more() {
-            self.receive_disarmed(id, quits);
-        }
-        if quits {
-            return None;
-        }
-        if waits {
+        if waits && !closes {
             self.keep_late(id, &lease);
-            return None;
         }
-        Some(Completion::Received { socket: id, what: Received::Data(lease) })
+        if !outcome.more() {
+            self.receive_disarmed(id);
+        }
+        // Bytes that come after a cancel count; those that come after a close are nobody's.
+        let delivers = !waits && !closes;
+        delivers.then(|| Completion::Received { socket: id, what: Received::Data(lease) })
     }
 
     /// A receive that gave bytes is no longer armed.
-    fn receive_disarmed(&mut self, id: SocketId, quits: bool) {
-        self.stats.rearmed += u64::from(self.features.multishot_receive && !quits);
-        if quits {
+    fn receive_disarmed(&mut self, id: SocketId) {
+        let Ok(socket) = self.find(id) else { return };
+        if socket.closing.is_some() || socket.receive.cancelled {
             self.end_receive(id, Received::Cancelled);
-        } else {
-            self.arm_if_wanted(id);
+            return;
         }
+        self.stats.rearmed += u64::from(self.features.multishot_receive);
+        self.arm_if_wanted(id);
     }
 
     /// Keeps bytes that came after a pause, outside of the pool: others need the buffer.
@@ -157,31 +165,41 @@ impl Uring {
         if outcome.more() {
             return None;
         }
-        if socket.closing.is_some() || socket.receive.cancelled {
-            self.end_receive(id, Received::Cancelled);
-            return None;
-        }
+        let was_cancelled = socket.receive.cancelled;
         let end = match outcome.checked() {
-            Ok(_) => Received::End,
+            _ if socket.closing.is_some() => Received::Cancelled,
+            Ok(_) => socket.end_or_failure(),
+            Err(errno) if was_cancelled && is_interruption(errno) => Received::Cancelled,
             Err(Errno::NOBUFS) => {
-                socket.receive.parked = true;
-                self.parked.push_back(id);
-                self.stats.buffer_shortages += 1;
+                self.park(id);
                 return None;
             }
             // A pause, which may be over by now.
-            Err(Errno::CANCELED | Errno::NOENT | Errno::INTR | Errno::AGAIN) => {
+            Err(errno) if is_interruption(errno) => {
                 self.arm_if_wanted(id);
                 return None;
             }
             Err(errno) => Received::Failed(ReceiveError::from(errno)),
         };
-        if socket.receive.paused || socket.late.is_some() {
+        let waits = socket.receive.paused || socket.late.is_some();
+        if waits && !matches!(end, Received::Cancelled) {
             socket.late.get_or_insert_with(Box::<Late>::default).end = Some(end);
+            if was_cancelled {
+                self.end_receive(id, Received::Cancelled);
+            }
         } else {
             self.end_receive(id, end);
         }
         None
+    }
+
+    /// Has a receive wait that found no buffer.
+    fn park(&mut self, id: SocketId) {
+        let Ok(socket) = self.find(id) else { return };
+        socket.receive.parked = true;
+        self.parked.push_back(id);
+        self.stats.buffer_shortages += 1;
+        self.provided.lend_all();
     }
 
     /// Delivers what came while the receive was paused, one completion at a time.
@@ -189,6 +207,9 @@ impl Uring {
         let socket = self.find(id).ok()?;
         if socket.receive.paused || !socket.receive.started {
             socket.receive.resumed = false;
+            return None;
+        }
+        if socket.closing.is_some() {
             return None;
         }
         let late = socket.late.as_mut()?;
@@ -205,16 +226,35 @@ impl Uring {
         None
     }
 
-    /// The final completion of a receive.
+    /// The final completion of a receive. What came late and was not delivered stays for the next one.
     fn end_receive(&mut self, id: SocketId, what: Received) {
         let Ok(socket) = self.find(id) else { return };
         debug_assert!(socket.receive.started && !socket.receive.armed);
         socket.receive.started = false;
         socket.receive.parked = false;
         socket.receive.cancelled = false;
-        socket.late = None;
         self.operations -= 1;
         self.ready.push_back(Completion::Received { socket: id, what });
         self.finish_close(id);
+    }
+}
+
+/// What a receive comes back with that was cancelled, by us or by a signal; which one differs from
+/// kernel to kernel.
+const fn is_interruption(errno: Errno) -> bool {
+    matches!(errno, Errno::CANCELED | Errno::NOENT | Errno::INTR | Errno::AGAIN | Errno::NOBUFS)
+}
+
+impl Socket {
+    /// What the end of the stream really is: a failure that a send has met, or is about to report, is
+    /// told only once by the kernel.
+    fn end_or_failure(&self) -> Received {
+        if let Some(errno) = self.failure {
+            return Received::Failed(ReceiveError::from(errno));
+        }
+        if self.send == Send::Waiting && sys::is_gone(&self.socket) {
+            return Received::Failed(ReceiveError::Reset);
+        }
+        Received::End
     }
 }

@@ -153,7 +153,7 @@ impl Uring {
         let gone = match outcome.checked() {
             Ok(gone) => gone,
             Err(Errno::AGAIN | Errno::INTR) => 0,
-            Err(errno) => return self.end_send(id, Err(SendError::from(errno))),
+            Err(errno) => return self.send_failed(id, errno),
         };
         socket.advance(gone);
         if socket.closing.is_some() || socket.send_cancelled {
@@ -169,13 +169,10 @@ impl Uring {
     pub(super) fn send_succeeded(&mut self, id: SocketId) -> Option<Completion> {
         let socket = self.find(id).ok()?;
         debug_assert_eq!(socket.send, Send::Tried);
-        let covered = socket.staged_bytes as usize;
-        if socket.segments.len() > SLICES_MAX || covered >= BYTES_MAX {
-            socket.advance(covered);
-            if !socket.unsent().is_empty() {
-                self.continue_send(id, Send::Tried);
-                return None;
-            }
+        socket.advance(socket.staged_bytes as usize);
+        if socket.unsent().iter().any(|segment| !segment.is_empty()) {
+            self.continue_send(id, Send::Tried);
+            return None;
         }
         if socket.closing.is_some() || socket.send_cancelled {
             self.end_send(id, Ok(()));
@@ -192,11 +189,13 @@ impl Uring {
         let socket = self.find(id).ok()?;
         match outcome.checked() {
             Ok(gone) => {
+                // It was to wait until all had gone: something has ended it, which is told only once.
+                socket.cut_short |= gone < socket.staged_bytes as usize;
                 socket.advance(gone);
                 self.continue_send(id, Send::Waiting);
             }
             Err(Errno::INTR | Errno::AGAIN) => self.continue_send(id, Send::Waiting),
-            Err(errno) => self.end_send(id, Err(SendError::from(errno))),
+            Err(errno) => self.send_failed(id, errno),
         }
         None
     }
@@ -224,6 +223,19 @@ impl Uring {
             }
             Send::Connecting => self.stage_cancel(Token::new(Kind::Connect, id)),
         }
+    }
+
+    fn send_failed(&mut self, id: SocketId, errno: Errno) {
+        let Ok(socket) = self.find(id) else { return };
+        let failure = match errno {
+            Errno::PIPE if socket.cut_short => Some(Errno::CONNRESET),
+            // That a direction had been ended before is nothing that the receive has to report, and
+            // that the send was cancelled is none of the connection's doing.
+            Errno::PIPE | Errno::CANCELED => None,
+            _ => Some(errno),
+        };
+        socket.failure = socket.failure.or(failure);
+        self.end_send(id, Err(SendError::from(errno)));
     }
 
     /// The final completion of a send.

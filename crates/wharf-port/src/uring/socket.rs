@@ -3,6 +3,8 @@
 
 use std::collections::VecDeque;
 
+use rustix::io::Errno;
+
 use super::Uring;
 use crate::buffer::{Lease, Segment};
 use crate::completion::Received;
@@ -17,7 +19,14 @@ pub(super) struct Socket {
     pub(super) send: Send,
     /// The end of the send was asked for.
     pub(super) send_cancelled: bool,
+    /// A send that was to wait came back before all had gone.
+    pub(super) cut_short: bool,
     pub(super) closing: Option<Closing>,
+    /// What a send or a connect has met. The kernel tells each failure once, and would call it the end
+    /// of the stream when the receive comes to it.
+    pub(super) failure: Option<Errno>,
+    /// Closing is to reset the connection.
+    pub(super) resets: bool,
     /// What came while the receive was paused, in order.
     pub(super) late: Option<Box<Late>>,
     /// What is being sent.
@@ -57,8 +66,10 @@ pub(super) enum Send {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Closing {
-    Close,
-    Reset,
+    /// Its operations are coming back.
+    Joining,
+    /// They have come back, and `Closed` is made.
+    Joined,
 }
 
 /// Bytes and the end that came late.
@@ -82,7 +93,10 @@ impl Socket {
             },
             send: Send::Idle,
             send_cancelled: false,
+            cut_short: false,
             closing: None,
+            failure: None,
+            resets: false,
             late: None,
             segments: Vec::new(),
             first: 0,

@@ -7,6 +7,6 @@ mod socket;
 pub(crate) use descriptors::raise_descriptor_limit;
 pub(crate) use notifier::Notifier;
 pub(crate) use socket::{
-    Socket, accept_now, adapt, local_address, no_delay, open_listener, open_stream, peer_address,
-    reset, shutdown_send, start_connect, take_error,
+    Socket, accept_now, adapt, is_gone, local_address, no_delay, open_listener, open_stream,
+    peer_address, reset, shutdown_send, start_connect, take_error,
 };

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, Shutdown, SocketFlags, SocketType, accept_with, bind, connect, getpeername,
@@ -92,6 +93,14 @@ pub(crate) fn local_address(socket: &Socket) -> Option<SocketAddr> {
 /// `None` if the peer is gone already.
 pub(crate) fn peer_address(socket: &Socket) -> Option<SocketAddr> {
     getpeername(socket).ok()??.try_into().ok()
+}
+
+/// Whether a connection is gone, of which this end has not ended its own direction: a peer that has
+/// only ended its stream can still be sent to.
+pub(crate) fn is_gone(socket: &Socket) -> bool {
+    let mut polled = [PollFd::new(socket, PollFlags::empty())];
+    let answered = poll(&mut polled, Some(&Timespec::default()));
+    answered.is_ok() && polled[0].revents().contains(PollFlags::HUP)
 }
 
 /// Whether small sends go out at once.

@@ -1,0 +1,103 @@
+//! Connecting (rules 2 and 8), and what a connected socket knows of itself.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::time::Duration;
+
+use wharf_port::{ConnectError, Keepalive, SocketOptions};
+
+use crate::harness::{Ending, Peer, Subject, owned};
+
+on_every_backend![
+    rule_08_a_connect_reaches_an_ipv4_listener,
+    rule_08_a_connect_reaches_an_ipv6_listener,
+    rule_08_a_refusal_is_told_alike,
+    rule_08_a_socket_whose_connect_failed_is_there_until_closed,
+    rule_08_a_connecting_socket_has_the_options_it_was_given,
+    rule_08_a_connecting_socket_has_the_address_it_was_given,
+];
+
+fn rule_08_a_connect_reaches_an_ipv4_listener(subject: &Subject) {
+    connect_and_talk(subject, (Ipv4Addr::LOCALHOST, 0).into());
+}
+
+fn rule_08_a_connect_reaches_an_ipv6_listener(subject: &Subject) {
+    if has_ipv6() {
+        connect_and_talk(subject, (Ipv6Addr::LOCALHOST, 0).into());
+    }
+}
+
+pub(crate) fn has_ipv6() -> bool {
+    TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
+}
+
+fn connect_and_talk(subject: &Subject, address: SocketAddr) {
+    let mut port = subject.open();
+    let listener = TcpListener::bind(address).unwrap();
+    let address = listener.local_addr().unwrap();
+    let socket = port.connect(address);
+    assert_eq!(port.connected(socket), Ok(()));
+    let mut peer = Peer::accept(&listener);
+    assert_eq!(port.raw().peer_address(socket), Some(address));
+    assert_eq!(port.raw().local_address(socket), Some(peer.far_address()));
+    port.receive(socket);
+    port.send_all(socket, vec![owned(b"hello")]);
+    assert_eq!(peer.read(5), b"hello");
+    peer.write(b"world");
+    assert_eq!(port.read(socket, 5), b"world");
+    port.close(socket);
+    port.closed(socket);
+    assert_eq!(peer.read_to_ending(), (Vec::new(), Ending::End));
+    port.finish();
+}
+
+fn rule_08_a_refusal_is_told_alike(subject: &Subject) {
+    let mut port = subject.open();
+    let mut addresses = vec![Peer::nobody()];
+    if has_ipv6() {
+        addresses.push((Ipv6Addr::LOCALHOST, Peer::nobody().port()).into());
+    }
+    for address in addresses {
+        let socket = port.connect(address);
+        assert_eq!(port.connected(socket), Err(ConnectError::Refused), "by {address}");
+    }
+    port.finish();
+}
+
+fn rule_08_a_socket_whose_connect_failed_is_there_until_closed(subject: &Subject) {
+    let mut port = subject.open();
+    let socket = port.connect(Peer::nobody());
+    assert!(port.connected(socket).is_err());
+    port.nothing_comes();
+    assert_eq!(port.raw().sockets(), 1);
+    assert_eq!(port.raw().peer_address(socket), None);
+    port.close(socket);
+    port.closed(socket);
+    assert_eq!(port.raw().sockets(), 0);
+    port.finish();
+}
+
+fn rule_08_a_connecting_socket_has_the_options_it_was_given(subject: &Subject) {
+    let mut port = subject.open();
+    let (_listener, address) = Peer::listener();
+    assert!(SocketOptions::default().no_delay, "small sends go out at once unless asked otherwise");
+    let seconds = Duration::from_secs;
+    let keepalive = Keepalive { idle: seconds(60), interval: seconds(10), probes: 3 };
+    for (no_delay, keepalive) in [(true, Some(keepalive)), (false, None)] {
+        let options = SocketOptions { no_delay, keepalive, ..SocketOptions::default() };
+        let socket = port.try_connect(address, &options).unwrap();
+        assert_eq!(port.connected(socket), Ok(()));
+        assert_eq!(port.raw().no_delay(socket), Some(no_delay));
+    }
+    port.finish();
+}
+
+fn rule_08_a_connecting_socket_has_the_address_it_was_given(subject: &Subject) {
+    let mut port = subject.open();
+    let (listener, address) = Peer::listener();
+    let bind = Some((Ipv4Addr::LOCALHOST, 0).into());
+    let socket = port.try_connect(address, &SocketOptions { bind, ..Default::default() }).unwrap();
+    assert_eq!(port.connected(socket), Ok(()));
+    let peer = Peer::accept(&listener);
+    assert_eq!(port.raw().local_address(socket), Some(peer.far_address()));
+    port.finish();
+}

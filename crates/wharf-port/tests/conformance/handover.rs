@@ -1,0 +1,120 @@
+//! Rule 1: only a fresh socket moves between ports.
+
+use std::net::TcpStream;
+use std::sync::mpsc;
+use std::thread;
+
+use wharf_port::{Completion, FreshSocket, Waker};
+
+use crate::harness::{CheckedPort, Echo, Ending, LIMIT, Peer, Subject, subject};
+
+on_every_backend![
+    rule_01_a_fresh_socket_works_on_another_threads_port,
+    rule_01_a_fresh_socket_moves_between_backends,
+    rule_01_a_stream_of_the_standard_library_can_be_adopted,
+    rule_01_a_fresh_socket_that_is_dropped_closes_its_connection,
+    rule_01_a_fresh_socket_can_be_reset,
+];
+
+const fn crosses_threads<T: Send>() {}
+
+fn rule_01_a_fresh_socket_works_on_another_threads_port(subject: &Subject) {
+    crosses_threads::<FreshSocket>();
+    crosses_threads::<Waker>();
+    let mut front = subject.open();
+    let (listener, address) = front.listen();
+    let (hand_over, handed_over) = mpsc::channel();
+    let (tell_waker, told_waker) = mpsc::channel();
+    thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut port = subject.open();
+            tell_waker.send(port.waker()).unwrap();
+            serve_what_is_handed_over(&mut port, &handed_over);
+            port.finish();
+        });
+        let waker: Waker = told_waker.recv_timeout(LIMIT).unwrap();
+        let mut peer = Peer::connect(address);
+        peer.write(b"before ");
+        hand_over.send(front.accepted(listener)).unwrap();
+        waker.wake();
+        peer.write(b"after");
+        peer.end();
+        assert_eq!(peer.read_to_ending(), (b"before after".to_vec(), Ending::End));
+    });
+    front.finish();
+}
+
+fn serve_what_is_handed_over(port: &mut CheckedPort, inbox: &mpsc::Receiver<FreshSocket>) {
+    let mut echo = Echo::default();
+    port.drive("the session that is handed over", |port, completion| {
+        if matches!(completion, Completion::Wake) {
+            for socket in inbox.try_iter() {
+                let socket = port.adopt(socket);
+                echo.start(port, socket);
+            }
+        } else {
+            echo.step(port, completion);
+        }
+        (echo.ended() == 1).then_some(())
+    });
+}
+
+/// Backends may need their sockets to block or not to; to adopt adapts.
+fn rule_01_a_fresh_socket_moves_between_backends(subject: &Subject) {
+    let (mut here, mut there) = (subject.open(), CheckedPort::open(&subject::readiness()));
+    echo_across(&mut here, &mut there);
+    echo_across(&mut there, &mut here);
+    here.finish();
+    there.finish();
+}
+
+fn echo_across(front: &mut CheckedPort, back: &mut CheckedPort) {
+    let (listener, address) = front.listen();
+    let mut peer = Peer::connect(address);
+    echo_once(back, front.accepted(listener), &mut peer);
+}
+
+fn echo_once(port: &mut CheckedPort, socket: FreshSocket, peer: &mut Peer) {
+    let socket = port.adopt(socket);
+    let mut echo = Echo::default();
+    echo.start(port, socket);
+    peer.write(b"hello");
+    peer.end();
+    port.drive("the session to end", |port, completion| {
+        echo.step(port, completion);
+        (echo.ended() == 1).then_some(())
+    });
+    assert_eq!(peer.read_to_ending(), (b"hello".to_vec(), Ending::End));
+}
+
+fn rule_01_a_stream_of_the_standard_library_can_be_adopted(subject: &Subject) {
+    let mut port = subject.open();
+    for nonblocking in [false, true] {
+        let (listener, address) = Peer::listener();
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_nonblocking(nonblocking).unwrap();
+        let mut peer = Peer::accept(&listener);
+        let socket = FreshSocket::try_from(stream).unwrap();
+        assert_eq!(socket.peer(), address);
+        echo_once(&mut port, socket, &mut peer);
+    }
+    port.finish();
+}
+
+fn rule_01_a_fresh_socket_that_is_dropped_closes_its_connection(subject: &Subject) {
+    let mut port = subject.open();
+    let (listener, address) = port.listen();
+    let mut peer = Peer::connect(address);
+    drop(port.accepted(listener));
+    assert_eq!(peer.read_to_ending(), (Vec::new(), Ending::End));
+    port.finish();
+}
+
+fn rule_01_a_fresh_socket_can_be_reset(subject: &Subject) {
+    let mut port = subject.open();
+    let (listener, address) = port.listen();
+    let mut peer = Peer::connect(address);
+    port.accepted(listener).reset();
+    assert_eq!(peer.read_to_ending(), (Vec::new(), Ending::Reset));
+    port.finish();
+}

@@ -1,0 +1,77 @@
+//! The conformance suite: one set of tests, run on every backend.
+//!
+//! Each test shows one behaviour of the contract (the numbered rules in the documentation of
+//! `wharf_port`) and begins with the number of its rule. Every test runs on a
+//! [`CheckedPort`](harness::CheckedPort), which holds each completion against a model of rules 2, 4,
+//! 6 and 8 and, at the end, the port's books against zero: a test needs to say only what is its own.
+//!
+//! ```sh
+//! cargo test -p wharf-port --test conformance                             # everything
+//! cargo test -p wharf-port --test conformance -- rule_08                  # one rule
+//! cargo test -p wharf-port --test conformance -- readiness::              # one backend
+//!
+//! # where io_uring is denied (a container): what is left, and that the port noticed
+//! WHARF_EXPECT_BACKEND=readiness cargo test -p wharf-port --test conformance -- auto:: readiness::
+//! ```
+//!
+//! The other ends are sockets of the standard library, behind [`Peer`](harness::Peer). No test
+//! sleeps to win a race: it waits for a condition, and fails with what it waited for after ten
+//! seconds. A new backend is one line in `on_every_backend!` and one in [`harness::subject`].
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails panics")]
+
+/// Runs tests on every backend: each becomes `<file>::<backend>::<test>`.
+macro_rules! on_every_backend {
+    ($($test:ident),* $(,)?) => {
+        #[cfg(target_os = "linux")]
+        mod uring {
+            $(on_one_backend!(uring, $test);)*
+        }
+        #[cfg(target_os = "linux")]
+        mod uring_stepdown {
+            $(on_one_backend!(uring_stepdown, $test);)*
+        }
+        mod readiness {
+            $(on_one_backend!(readiness, $test);)*
+        }
+        mod auto {
+            $(on_one_backend!(auto, $test);)*
+        }
+    };
+}
+
+macro_rules! on_one_backend {
+    ($backend:ident, $test:ident) => {
+        #[test]
+        fn $test() {
+            let name = concat!(module_path!(), "::", stringify!($test));
+            crate::harness::run(name, crate::harness::subject::$backend(), super::$test);
+        }
+    };
+}
+
+mod harness;
+
+mod cancel;
+mod choice;
+mod close;
+mod connect;
+mod ends;
+mod finals;
+mod handover;
+mod integrity;
+mod listen;
+mod one_each_way;
+mod ownership;
+mod pause;
+#[cfg(target_os = "linux")]
+mod shortage;
+mod shut_down;
+#[cfg(target_os = "linux")]
+mod signals;
+mod staging;
+mod storm;
+mod time;
+#[cfg(target_os = "linux")]
+mod under_way;
+mod wakes;
