@@ -55,7 +55,7 @@ impl Admission {
         let worker = self.least_loaded(start);
         self.workers[worker].fetch_add(1, Ordering::Relaxed);
         let worker = u16::try_from(worker).unwrap_or(u16::MAX);
-        Ok(Seat { admission: Arc::clone(self), address, worker })
+        Ok(Seat { admission: Arc::clone(self), address: address.map(Box::new), worker })
     }
 
     fn least_loaded(&self, start: usize) -> usize {
@@ -105,7 +105,8 @@ fn counted_address(peer: IpAddr) -> Option<IpAddr> {
 #[derive(Debug)]
 pub(crate) struct Seat {
     admission: Arc<Admission>,
-    address: Option<IpAddr>,
+    /// Boxed: sessions are many, and those of loopback have none.
+    address: Option<Box<IpAddr>>,
     worker: u16,
 }
 
@@ -119,8 +120,8 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.admission.sessions.fetch_sub(1, Ordering::Relaxed);
         self.admission.workers[self.worker()].fetch_sub(1, Ordering::Relaxed);
-        let Some(address) = self.address else { return };
-        if let Entry::Occupied(mut entry) = self.admission.addresses().entry(address) {
+        let Some(address) = self.address.as_deref() else { return };
+        if let Entry::Occupied(mut entry) = self.admission.addresses().entry(*address) {
             *entry.get_mut() -= 1;
             if *entry.get() == 0 {
                 entry.remove();

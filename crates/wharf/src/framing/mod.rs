@@ -53,6 +53,29 @@ impl Envelope {
     pub(crate) const fn trailer(&self) -> &'static [u8] {
         self.trailer
     }
+
+    /// Where the frame lies whose payload lies at `payload` in `bytes`, if it has this envelope there
+    /// already.
+    #[inline]
+    pub(crate) fn find_around(&self, bytes: &[u8], payload: Range<usize>) -> Option<Range<usize>> {
+        let start = payload.start.checked_sub(usize::from(self.header_len))?;
+        let (before, rest) = bytes.get(start..)?.split_at_checked(payload.start - start)?;
+        // By its length: comparing a handful of bytes is not worth a call.
+        let same = match before {
+            [] => true,
+            [a, b] => [*a, *b] == self.header[..2],
+            [a, b, c, d] => [*a, *b, *c, *d] == self.header,
+            _ => false,
+        };
+        if !same {
+            return None;
+        }
+        if self.trailer.is_empty() {
+            return Some(start..payload.end);
+        }
+        let behind = rest.get(payload.len()..)?;
+        behind.starts_with(self.trailer).then(|| start..payload.end + self.trailer.len())
+    }
 }
 
 /// Why received bytes are no frame.

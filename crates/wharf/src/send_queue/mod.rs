@@ -4,6 +4,7 @@ mod chunks;
 mod policy;
 
 use std::collections::VecDeque;
+use std::ops::Range;
 
 use wharf_port::{Lease, Segment};
 
@@ -90,21 +91,27 @@ impl SendQueue {
         }
     }
 
-    /// Appends a whole frame, envelope included, that lies in a received buffer. Gives it back if it is
-    /// better copied.
+    /// Appends a whole frame, envelope included, that lies in received bytes; false, and nothing done,
+    /// if it is better copied.
     #[inline]
-    pub(crate) fn push_received(&mut self, frame: &Lease, chunks: &mut Chunks) -> bool {
-        if let Some(Segment::Received(last)) = self.segments.last_mut()
-            && last.join(frame)
-        {
-            self.count(frame.len());
-            return true;
+    pub(crate) fn push_received(
+        &mut self,
+        received: &Lease,
+        frame: Range<usize>,
+        chunks: &mut Chunks,
+    ) -> bool {
+        let len = frame.len();
+        let joined = match self.segments.last_mut() {
+            Some(Segment::Received(last)) => last.extend(received, frame.clone()),
+            _ => false,
+        };
+        if !joined {
+            if !self.segments.is_empty() && len < SLICE_BYTES_MIN {
+                return false;
+            }
+            self.push_segment(Segment::Received(received.slice(frame)), chunks);
         }
-        if !self.segments.is_empty() && frame.len() < SLICE_BYTES_MIN {
-            return false;
-        }
-        self.count(frame.len());
-        self.push_segment(Segment::Received(frame.slice(0..frame.len())), chunks);
+        self.count(len);
         true
     }
 

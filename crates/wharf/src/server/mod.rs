@@ -228,7 +228,7 @@ fn sessions_max(
     };
     let reserve = RESERVE + PER_WORKER * workers as u64 + listeners as u64;
     let possible = limit.saturating_sub(reserve);
-    let needed = asked.unwrap_or(1) as u64 + reserve;
+    let needed = (asked.unwrap_or(1) as u64).saturating_add(reserve);
     if needed > limit {
         let sessions_max = asked.unwrap_or(1);
         return Err(ServerError::TooFewDescriptors { sessions_max, needed, limit, possible });

@@ -8,7 +8,7 @@ use std::time::Duration;
 use wharf_port::{AcceptError, FreshSocket, ListenError, ListenOptions, SocketId};
 
 use super::connection::{Connection, State};
-use super::{Core, Worker};
+use super::{Core, Handler, Worker};
 use crate::admission::{Refusal, Seat};
 use crate::arrival::Arrival;
 use crate::close_reason::CloseReason;
@@ -40,7 +40,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         let Ok(socket) = self.core.open(fresh, seat) else { return };
         let arrival =
             Arrival::new(self.core.session_id(socket), peer, Arc::clone(self.core.shared()));
-        let Ok(handler) = catch_unwind(AssertUnwindSafe(|| (self.factory)(&arrival))) else {
+        let Ok(session) = catch_unwind(AssertUnwindSafe(|| (self.factory)(&arrival))) else {
             self.core.stats.panics += 1;
             return self.core.terminate(socket, CloseReason::Panicked, true);
         };
@@ -48,7 +48,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         if slot >= self.handlers.len() {
             self.handlers.resize_with(slot + 1, || None);
         }
-        self.handlers[slot] = Some(handler);
+        self.handlers[slot] = Some(Handler { session, peer });
         self.call(socket, H::on_connected);
         self.core.start_receiving(socket);
     }
@@ -71,14 +71,13 @@ impl Core {
     }
 
     fn open(&mut self, fresh: FreshSocket, seat: Seat) -> std::io::Result<SocketId> {
-        let peer = fresh.peer();
         let socket = self.port.adopt(fresh).inspect_err(|error| {
             if self.shared().is_new_cause("adopt") {
                 tracing::warn!(%error, "a connection could not be taken over and was closed");
             }
         })?;
         let queue = SendQueue::new(self.limits.slow_reader);
-        self.insert(Connection::new(socket, peer, seat, queue, self.now));
+        self.insert(Connection::new(socket, seat, queue, self.now));
         self.stats.accepted += 1;
         self.arm_next_timer(socket);
         Ok(socket)

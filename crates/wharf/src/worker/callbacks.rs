@@ -19,12 +19,11 @@ impl<H: Session, F> Worker<H, F> {
     ) {
         let Self { core, handlers, .. } = self;
         let id = core.session_id(socket);
-        let Some(peer) = core.connection(socket).map(|connection| connection.peer) else { return };
         let Some(Some(handler)) = handlers.get_mut(socket.slot() as usize) else { return };
-        let mut context = Context::new(core, id, peer);
+        let mut context = Context::new(core, id, handler.peer);
         // Nothing of the worker's is left half done by a panic: callbacks run between its steps, and
         // each method of the context is a whole one. The handler itself is not used again.
-        match catch_unwind(AssertUnwindSafe(|| callback(handler, &mut context))) {
+        match catch_unwind(AssertUnwindSafe(|| callback(&mut handler.session, &mut context))) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => core.begin_close(socket, CloseReason::Failed(error)),
             Err(_) => self.panicked(socket),

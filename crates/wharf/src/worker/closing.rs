@@ -17,8 +17,8 @@ impl Core {
             return;
         }
         connection.state = State::Flushing;
-        connection.reason = Some(reason);
-        connection.closing_since = now;
+        connection.reason = Some(Box::new(reason));
+        connection.since = now;
         connection.half = None;
         connection.held = None;
         if connection.queue.is_empty() {
@@ -38,7 +38,7 @@ impl Core {
             return self.terminate(socket, CloseReason::Closed, false);
         }
         connection.state = State::HalfClosed;
-        connection.closing_since = now;
+        connection.since = now;
         // Closing at once would make the kernel answer what is still coming in with a reset, and that
         // throws away what the peer has not read yet.
         let told = self.port.shutdown(socket);
@@ -60,10 +60,10 @@ impl Core {
         }
         let orderly = connection.state == State::HalfClosed || connection.peer_ended;
         connection.state = State::Terminating;
-        connection.reason.get_or_insert(reason);
+        connection.reason.get_or_insert_with(|| Box::new(reason));
         connection.half = None;
         connection.held = None;
-        if let Some((timer, _)) = connection.timer.take() {
+        if let Some(timer) = connection.timer.take() {
             port.cancel_timer(timer);
         }
         let lost = connection.queue.clear(chunks);
@@ -88,7 +88,7 @@ impl<H: Session, F> Worker<H, F> {
     /// The port has closed the socket and joined its operations: the session is gone.
     pub(super) fn closed(&mut self, socket: SocketId) {
         let Some(connection) = self.core.connection(socket) else { return };
-        let reason = connection.reason.take().unwrap_or(CloseReason::Closed);
+        let reason = connection.reason.take().map_or(CloseReason::Closed, |reason| *reason);
         tracing::debug!(session = %self.core.session_id(socket), reason = reason.name(), "closed");
         self.call(socket, |handler, context| {
             handler.on_disconnected(context, &reason);

@@ -1,7 +1,6 @@
 //! What a worker knows of one session, besides the user's handler.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use wharf_port::{Lease, SocketId, Time, TimerId};
 
@@ -42,10 +41,10 @@ pub(crate) struct Connection {
     pub(crate) was_full: bool,
     /// A frame has been received.
     pub(crate) greeted: bool,
-    /// The turn in which the quota below was begun.
+    /// What is left of its share of the turn below.
+    pub(crate) frames_left: u8,
+    pub(crate) bytes_left: u32,
     pub(crate) turn: u32,
-    pub(crate) turn_frames: u32,
-    pub(crate) turn_bytes: u32,
     pub(crate) queue: SendQueue,
     /// The beginning of a frame.
     pub(crate) half: Option<Box<ReceiveBuffer>>,
@@ -54,25 +53,16 @@ pub(crate) struct Connection {
     pub(crate) held: Option<Box<VecDeque<Lease>>>,
     pub(crate) opened: Time,
     pub(crate) last_receive: Time,
-    /// When the half frame began.
-    pub(crate) half_since: Time,
-    /// When the present state of closing began.
-    pub(crate) closing_since: Time,
-    pub(crate) timer: Option<(TimerId, Time)>,
-    pub(crate) reason: Option<CloseReason>,
-    pub(crate) peer: SocketAddr,
+    /// When the half frame began, or the present state of closing.
+    pub(crate) since: Time,
+    pub(crate) timer: Option<TimerId>,
+    pub(crate) reason: Option<Box<CloseReason>>,
     /// Its place among the sessions that the server allows.
     pub(crate) _seat: Seat,
 }
 
 impl Connection {
-    pub(crate) fn new(
-        socket: SocketId,
-        peer: SocketAddr,
-        seat: Seat,
-        queue: SendQueue,
-        now: Time,
-    ) -> Self {
+    pub(crate) fn new(socket: SocketId, seat: Seat, queue: SendQueue, now: Time) -> Self {
         Self {
             socket,
             state: State::Open,
@@ -84,18 +74,16 @@ impl Connection {
             was_full: false,
             greeted: false,
             turn: 0,
-            turn_frames: 0,
-            turn_bytes: 0,
+            frames_left: 0,
+            bytes_left: 0,
             queue,
             half: None,
             held: None,
             opened: now,
             last_receive: now,
-            half_since: now,
-            closing_since: now,
+            since: now,
             timer: None,
             reason: None,
-            peer,
             _seat: seat,
         }
     }
@@ -116,6 +104,6 @@ mod tests {
 
     #[test]
     fn a_connection_is_small() {
-        assert!(size_of::<Connection>() <= 288, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 176, "{} bytes", size_of::<Connection>());
     }
 }

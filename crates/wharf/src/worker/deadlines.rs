@@ -25,11 +25,11 @@ impl Connection {
         match self.state {
             State::Open => self.next_due_open(limits),
             State::Flushing => {
-                let deadline = self.closing_since + limits.drain;
+                let deadline = self.since + limits.drain;
                 Some((drain_until.map_or(deadline, |until| until.min(deadline)), Due::Flush))
             }
             State::HalfClosed => {
-                let deadline = self.closing_since + LINGER;
+                let deadline = self.since + LINGER;
                 Some((drain_until.map_or(deadline, |until| until.min(deadline)), Due::Linger))
             }
             State::Terminating => None,
@@ -44,7 +44,7 @@ impl Connection {
         [
             limits.idle.map(|idle| (self.last_receive + idle, Due::Idle)),
             first.map(|first| (self.opened + first, Due::FirstFrame)),
-            frame.map(|frame| (self.half_since + frame, Due::Frame)),
+            frame.map(|frame| (self.since + frame, Due::Frame)),
         ]
         .into_iter()
         .flatten()
@@ -58,16 +58,16 @@ impl Core {
     pub(super) fn arm_timer(&mut self, socket: SocketId, deadline: Time) {
         let Some(connection) = self.connection(socket) else { return };
         let armed = connection.timer;
-        if armed.is_some_and(|(_, at)| at <= deadline) {
+        if armed.is_some_and(|timer| timer.deadline() <= deadline) {
             return;
         }
-        if let Some((timer, _)) = armed {
+        if let Some(timer) = armed {
             self.port.cancel_timer(timer);
         }
         let token = u64::from(socket.slot()) << 32 | u64::from(socket.generation());
         let timer = self.port.start_timer(deadline, token);
         if let Some(connection) = self.connection(socket) {
-            connection.timer = timer.map(|timer| (timer, deadline));
+            connection.timer = timer;
         }
     }
 

@@ -16,6 +16,7 @@ mod messages;
 mod reading;
 mod sending;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,12 +36,18 @@ use crate::session::Session;
 pub struct Worker<H, F> {
     core: Core,
     /// The users' side, by slot.
-    handlers: Vec<Option<H>>,
+    handlers: Vec<Option<Handler<H>>>,
     factory: Arc<F>,
     /// Messages that are being worked on; kept for its memory.
     messages: Vec<Message>,
     /// Timers that fired in this turn; kept for its memory.
     due: Vec<u64>,
+}
+
+/// The user's side of one session, and what a callback asks for most.
+struct Handler<H> {
+    session: H,
+    peer: SocketAddr,
 }
 
 /// Whether a worker has more to do.

@@ -2,7 +2,7 @@
 
 use wharf_port::{Lease, ReceiveError, SocketId};
 
-use super::connection::{Connection, State};
+use super::connection::State;
 use super::core::Reading;
 use super::{Core, Worker};
 use crate::close_reason::CloseReason;
@@ -10,7 +10,7 @@ use crate::framing::{Decoded, ReceiveBuffer};
 use crate::session::Session;
 
 /// What one session gets of a turn, so that none starves the others.
-const TURN_FRAMES: u32 = 64;
+const TURN_FRAMES: u8 = 64;
 const TURN_BYTES: u32 = 64 << 10;
 /// Received bytes beyond which a session that has had its turn receives no more for now.
 const HELD_BYTES_MAX: usize = 64 << 10;
@@ -38,23 +38,28 @@ impl<H: Session, F> Worker<H, F> {
         let start = lease.as_ptr() as usize;
         let addresses = start..start + lease.len();
         self.core.reading = Some(Reading { lease: lease.slice(0..lease.len()), addresses });
+        let mut share = self.core.share(socket);
+        let frames_before = self.core.stats.frames_in;
         let mut at = 0;
         while at < lease.len() {
-            let turn = self.core.turn;
             let Some(connection) = self.core.connection(socket) else { break };
             if connection.state != State::Open {
                 break;
             }
-            if connection.slow || connection.has_had_its_turn(turn) {
+            if connection.slow || share.is_used_up() {
                 self.core.hold_in_front(socket, lease.slice(at..lease.len()));
                 break;
             }
-            at += match connection.half.take() {
+            let used = match connection.half.take() {
                 Some(half) => self.continue_frame(socket, half, &lease[at..]),
                 None => self.whole_frame(socket, &lease[at..]),
             };
+            share.use_up(used);
+            at += used;
         }
         self.core.reading = None;
+        let greeted = self.core.stats.frames_in != frames_before;
+        self.core.set_share(socket, share, greeted);
     }
 
     /// Delivers the frame that `bytes` begin with, or begins to hold it; returns how many were used.
@@ -63,7 +68,7 @@ impl<H: Session, F> Worker<H, F> {
         let max = self.core.limits.frame_bytes_max;
         match self.core.framing.decode(bytes, 0, max) {
             Ok(Decoded::Frame { payload, consumed }) => {
-                self.deliver(socket, &bytes[payload], consumed);
+                self.deliver(socket, &bytes[payload]);
                 consumed
             }
             Ok(Decoded::Partial) => {
@@ -87,10 +92,9 @@ impl<H: Session, F> Worker<H, F> {
     ) -> usize {
         let (framing, max) = (self.core.framing, self.core.limits.frame_bytes_max);
         let used = half.fill(framing, bytes);
-        let len = half.bytes().len();
         match half.frame(framing, max) {
             Ok(Some(frame)) => {
-                self.deliver(socket, frame, len);
+                self.deliver(socket, frame);
                 self.core.give_back_buffer(half);
             }
             Ok(None) => {
@@ -104,14 +108,8 @@ impl<H: Session, F> Worker<H, F> {
     }
 
     #[inline]
-    fn deliver(&mut self, socket: SocketId, frame: &[u8], consumed: usize) {
-        let core = &mut self.core;
-        core.stats.frames_in += 1;
-        let turn = core.turn;
-        if let Some(connection) = core.connection(socket) {
-            connection.greeted = true;
-            connection.count(turn, consumed);
-        }
+    fn deliver(&mut self, socket: SocketId, frame: &[u8]) {
+        self.core.stats.frames_in += 1;
         self.call(socket, |handler, context| handler.on_frame(context, frame));
     }
 
@@ -134,7 +132,7 @@ impl<H: Session, F> Worker<H, F> {
         let mut reason = CloseReason::PeerClosed;
         if let Some(half) = half {
             match framing.last_frame(half.bytes()) {
-                Some(frame) => self.deliver(socket, frame, 0),
+                Some(frame) => self.deliver(socket, frame),
                 None => reason = CloseReason::Truncated,
             }
             self.core.give_back_buffer(half);
@@ -146,9 +144,9 @@ impl<H: Session, F> Worker<H, F> {
     pub(super) fn work_on_backlog(&mut self) {
         for _ in 0..self.core.backlog.len() {
             let Some(socket) = self.core.backlog.pop_front() else { return };
-            let turn = self.core.turn;
+            let used_up = self.core.share(socket).is_used_up();
             let Some(connection) = self.core.connection(socket) else { continue };
-            if connection.state == State::Open && connection.has_had_its_turn(turn) {
+            if connection.state == State::Open && used_up {
                 self.core.backlog.push_back(socket);
                 continue;
             }
@@ -183,22 +181,42 @@ impl<H: Session, F> Worker<H, F> {
     }
 }
 
-impl Connection {
-    #[inline]
-    pub(super) fn has_had_its_turn(&self, turn: u32) -> bool {
-        self.turn == turn && (self.turn_frames >= TURN_FRAMES || self.turn_bytes >= TURN_BYTES)
+/// What is left of a session's share of the present turn.
+#[derive(Clone, Copy, Debug)]
+struct Share {
+    frames: u8,
+    bytes: u32,
+}
+
+impl Share {
+    const fn is_used_up(self) -> bool {
+        self.frames == 0 || self.bytes == 0
     }
 
-    #[inline]
-    fn count(&mut self, turn: u32, bytes: usize) {
-        if self.turn != turn {
-            self.turn = turn;
-            self.turn_frames = 0;
-            self.turn_bytes = 0;
+    fn use_up(&mut self, bytes: usize) {
+        self.frames = self.frames.saturating_sub(1);
+        self.bytes = self.bytes.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+}
+
+impl Core {
+    fn share(&mut self, socket: SocketId) -> Share {
+        let turn = self.turn;
+        match self.connection(socket) {
+            Some(connection) if connection.turn == turn => {
+                Share { frames: connection.frames_left, bytes: connection.bytes_left }
+            }
+            _ => Share { frames: TURN_FRAMES, bytes: TURN_BYTES },
         }
-        self.turn_frames += 1;
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.turn_bytes = self.turn_bytes.saturating_add(bytes);
+    }
+
+    fn set_share(&mut self, socket: SocketId, share: Share, greeted: bool) {
+        let turn = self.turn;
+        let Some(connection) = self.connection(socket) else { return };
+        connection.greeted |= greeted;
+        connection.turn = turn;
+        connection.frames_left = share.frames;
+        connection.bytes_left = share.bytes;
     }
 }
 
@@ -244,7 +262,7 @@ impl Core {
     fn begin_half_frame(&mut self, socket: SocketId) {
         let now = self.now;
         if let Some(connection) = self.connection(socket) {
-            connection.half_since = now;
+            connection.since = now;
         }
         if let Some(deadline) = self.limits.frame_deadline {
             self.arm_timer(socket, now + deadline);

@@ -1,9 +1,12 @@
 //! From a callback's `send` to one gathered send at the end of the turn.
 
-use wharf_port::{Segment, SendError, SocketId};
+use std::ops::Range;
+
+use wharf_port::{Lease, Segment, SendError, SocketId};
 
 use super::Core;
 use super::connection::State;
+use super::core::Reading;
 use crate::close_reason::CloseReason;
 use crate::framing::Envelope;
 use crate::send_queue::{SendStatus, SlowReader};
@@ -12,19 +15,16 @@ impl Core {
     /// Queues a frame for a session of this worker.
     #[inline]
     pub(crate) fn send(&mut self, socket: SocketId, payload: &[u8]) -> SendStatus {
-        let (framing, max) = (self.framing, self.limits.send_bytes_max);
-        let limit = self.limits.frame_bytes_max;
+        let max = self.limits.send_bytes_max;
         let Some(connection) = self.connection(socket) else { return SendStatus::Closed };
         if connection.state != State::Open {
             return SendStatus::Closed;
         }
-        let envelope = framing.envelope(payload.len());
-        let Some(envelope) = envelope.filter(|_| payload.len() <= limit || !framing.has_frames())
-        else {
+        let full = connection.queue.bytes() >= max;
+        let Some(envelope) = self.envelope(payload.len()) else {
             self.begin_close(socket, CloseReason::SendTooLong);
             return SendStatus::Closed;
         };
-        let full = connection.queue.bytes() >= max;
         let status = if full { self.make_room(socket, payload.len()) } else { SendStatus::Queued };
         if matches!(status, SendStatus::Queued | SendStatus::DroppedOldest) {
             self.enqueue(socket, &envelope, payload);
@@ -32,26 +32,39 @@ impl Core {
         status
     }
 
+    /// What goes around a payload; `None` if it is too long.
+    #[inline]
+    fn envelope(&self, len: usize) -> Option<Envelope> {
+        let fits = len <= self.limits.frame_bytes_max || !self.framing.has_frames();
+        if fits { self.framing.envelope(len) } else { None }
+    }
+
     #[inline]
     fn enqueue(&mut self, socket: SocketId, envelope: &Envelope, payload: &[u8]) {
-        let max = self.limits.send_bytes_max;
-        let policy = self.limits.slow_reader;
-        let Self { reading, connections, chunks, dirty, .. } = self;
+        let Self { reading, connections, chunks, dirty, limits, .. } = self;
         let place = connections.get_mut(socket.slot() as usize).and_then(Option::as_mut);
         let Some(connection) = place else { return };
         let queue = &mut connection.queue;
         let in_place = reading.as_ref().and_then(|reading| reading.frame_around(envelope, payload));
-        if !in_place.is_some_and(|frame| queue.push_received(&frame, chunks)) {
+        if !in_place.is_some_and(|(lease, frame)| queue.push_received(lease, frame, chunks)) {
             queue.push(envelope, payload, chunks);
         }
-        if !std::mem::replace(&mut connection.dirty, true) {
+        if !connection.dirty {
+            connection.dirty = true;
             dirty.push(socket);
         }
-        if queue.bytes() >= max {
-            connection.was_full = true;
-            if policy == SlowReader::Pause && !std::mem::replace(&mut connection.slow, true) {
-                self.set_receiving(socket);
-            }
+        if queue.bytes() >= limits.send_bytes_max {
+            self.queue_is_full(socket);
+        }
+    }
+
+    #[cold]
+    fn queue_is_full(&mut self, socket: SocketId) {
+        let pauses = self.limits.slow_reader == SlowReader::Pause;
+        let Some(connection) = self.connection(socket) else { return };
+        connection.was_full = true;
+        if pauses && !std::mem::replace(&mut connection.slow, true) {
+            self.set_receiving(socket);
         }
     }
 
@@ -149,21 +162,17 @@ impl Core {
     }
 }
 
-impl super::core::Reading {
-    /// The whole frame, envelope included, around a payload that lies in the bytes that are being read:
-    /// if what goes around it on the way out is what lies around it there.
+impl Reading {
+    /// Where the whole frame, envelope included, lies around a payload that is part of what is being
+    /// read: if what goes around it on the way out is what lies around it there.
     #[inline]
-    fn frame_around(&self, envelope: &Envelope, payload: &[u8]) -> Option<wharf_port::Lease> {
+    fn frame_around(&self, envelope: &Envelope, payload: &[u8]) -> Option<(&Lease, Range<usize>)> {
         let address = payload.as_ptr() as usize;
-        if !self.addresses.contains(&address) || address + payload.len() > self.addresses.end {
+        let at = address.checked_sub(self.addresses.start)?;
+        if address + payload.len() > self.addresses.end {
             return None;
         }
-        let (header, trailer) = (envelope.header(), envelope.trailer());
-        let at = address - self.addresses.start;
-        let start = at.checked_sub(header.len())?;
-        let end = at + payload.len() + trailer.len();
-        let around = self.lease.get(start..end)?;
-        let same = around.starts_with(header) && around.ends_with(trailer);
-        same.then(|| self.lease.slice(start..end))
+        let frame = envelope.find_around(&self.lease, at..at + payload.len())?;
+        Some((&self.lease, frame))
     }
 }
