@@ -7,7 +7,7 @@ use wharf_port::{FreshSocket, Waker};
 use crate::admission::Seat;
 use crate::session_id::SessionId;
 
-/// Bytes of frames that may wait for one worker.
+/// Bytes that other threads may have wait for one worker, in frames and otherwise.
 const BYTES_MAX: usize = 64 << 20;
 
 /// Something for a worker.
@@ -25,6 +25,18 @@ pub(crate) enum Message {
     Stop,
     /// Every listener of the server is closed.
     NothingComes,
+}
+
+impl Message {
+    /// What it counts towards the bound: nothing if it comes from the server itself, which puts in no
+    /// more than there are sessions and workers.
+    fn counted_bytes(&self) -> usize {
+        match self {
+            Self::Send(_, payload) => size_of::<Self>() + payload.len(),
+            Self::Close(_) => size_of::<Self>(),
+            Self::Adopt(..) | Self::Drain | Self::Stop | Self::NothingComes => 0,
+        }
+    }
 }
 
 /// Why a message was not taken.
@@ -59,7 +71,7 @@ impl Inbox {
     /// Puts a message in and wakes the worker. A message that is refused is dropped: a connection is
     /// closed with it.
     pub(crate) fn put(&self, message: Message) -> Result<(), Refused> {
-        let bytes = if let Message::Send(_, bytes) = &message { bytes.len() } else { 0 };
+        let bytes = message.counted_bytes();
         {
             let mut queue = self.queue();
             if queue.ended {

@@ -36,8 +36,10 @@ pub struct Limits {
     pub send_bytes_max: usize,
     /// What happens to a session that reads too slowly; default [`SlowReader::Disconnect`].
     pub slow_reader: SlowReader,
-    /// How long a drain waits for sessions; default 10 s. Also how long a session that is being closed
-    /// may take to be flushed.
+    /// How long a session that is closing may take until everything that was queued for it is with the
+    /// kernel; default 60 s.
+    pub flush: Duration,
+    /// How long a drain waits for sessions; default 10 s.
     pub drain: Duration,
 }
 
@@ -52,6 +54,7 @@ impl Default for Limits {
             idle: Some(Duration::from_secs(60)),
             send_bytes_max: 256 << 10,
             slow_reader: SlowReader::Disconnect,
+            flush: Duration::from_secs(60),
             drain: Duration::from_secs(10),
         }
     }
@@ -81,6 +84,7 @@ impl Limits {
             ("first_frame", self.first_frame),
             ("frame_deadline", self.frame_deadline),
             ("idle", self.idle),
+            ("flush", Some(self.flush)),
             ("drain", Some(self.drain)),
         ];
         let zero = durations.iter().find(|(_, duration)| *duration == Some(Duration::ZERO));

@@ -29,21 +29,21 @@ impl SessionRef {
     /// Sends a frame. It is copied once here; the limit and the policy of the session's queue apply
     /// when its worker gets to it.
     pub fn send(&self, payload: &[u8]) -> SendStatus {
-        match self.put(Message::Send(self.id, payload.into())) {
+        self.put(Message::Send(self.id, payload.into()))
+    }
+
+    /// Closes the session when what is queued has been sent. The answer may be ignored, unless it is
+    /// [`SendStatus::Overloaded`]: then nothing was closed.
+    pub fn close(&self) -> SendStatus {
+        self.put(Message::Close(self.id))
+    }
+
+    fn put(&self, message: Message) -> SendStatus {
+        match self.shared.put(self.id.worker(), message) {
             Ok(()) => SendStatus::Queued,
             Err(Refused::Full) => SendStatus::Overloaded,
             Err(Refused::Ended) => SendStatus::Closed,
         }
-    }
-
-    /// Closes the session when what is queued has been sent.
-    pub fn close(&self) {
-        // A worker that has ended has closed it.
-        let _ = self.put(Message::Close(self.id));
-    }
-
-    fn put(&self, message: Message) -> Result<(), Refused> {
-        self.shared.put(self.id.worker(), message)
     }
 }
 

@@ -50,6 +50,11 @@ impl Envelope {
         &self.header[..usize::from(self.header_len)]
     }
 
+    /// Whether nothing goes around a payload.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.header_len == 0 && self.trailer.is_empty()
+    }
+
     pub(crate) const fn trailer(&self) -> &'static [u8] {
         self.trailer
     }

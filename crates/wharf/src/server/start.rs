@@ -200,11 +200,24 @@ where
         return Ok(DrainReport::default());
     }
     let _ = listening.send(bound.map_err(ServerError::from));
-    let ended = Worker::new(core, factory).run();
-    if ended.is_err() {
-        shared.worker_failed();
+    let mut others = StopOthers { shared, armed: true };
+    let report = Worker::new(core, factory).run()?;
+    others.armed = false;
+    Ok(report)
+}
+
+/// Stops the other workers if this one fails or panics: half a server helps nobody.
+struct StopOthers {
+    shared: Arc<Shared>,
+    armed: bool,
+}
+
+impl Drop for StopOthers {
+    fn drop(&mut self) {
+        if self.armed {
+            self.shared.worker_failed();
+        }
     }
-    Ok(ended?)
 }
 
 impl RunningServer {

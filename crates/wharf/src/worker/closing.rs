@@ -3,7 +3,7 @@
 use wharf_port::SocketId;
 
 use super::connection::State;
-use super::{Core, LINGER, Worker};
+use super::{Core, Worker};
 use crate::close_reason::CloseReason;
 use crate::session::Session;
 
@@ -22,11 +22,11 @@ impl Core {
         connection.half = None;
         connection.held = None;
         if connection.queue.is_empty() {
-            self.flushed(socket);
-        } else {
-            let deadline = self.drain_until.unwrap_or(now + self.limits.drain);
-            self.arm_timer(socket, deadline);
+            return self.flushed(socket);
         }
+        // What still comes is thrown away, but it is taken: a peer that cannot write may not read.
+        self.set_receiving(socket);
+        self.arm_next_timer(socket);
     }
 
     /// Everything that was queued is with the kernel.
@@ -44,7 +44,7 @@ impl Core {
         let told = self.port.shutdown(socket);
         debug_assert!(told.is_ok(), "the socket is open");
         self.set_receiving(socket);
-        self.arm_timer(socket, now + LINGER);
+        self.arm_next_timer(socket);
     }
 
     /// Ends a session at once: its socket is closed, with a reset if wanted, and what is queued is lost.

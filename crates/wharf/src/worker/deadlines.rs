@@ -1,5 +1,7 @@
 //! The deadlines of a session: one timer each, looked at when it fires.
 
+use std::time::Duration;
+
 use wharf_port::{SocketId, Time};
 
 use super::connection::{Connection, State};
@@ -7,6 +9,13 @@ use super::{Core, LINGER, Worker};
 use crate::close_reason::CloseReason;
 use crate::limits::Limits;
 use crate::session::Session;
+
+/// A timer that fires later than this was held up, and so was whatever the session has sent: it lies in
+/// the kernel, which gives it out in batches. The deadline is put off, once, for as long as the hold-up
+/// was, within these bounds.
+const HELD_UP: Duration = Duration::from_millis(20);
+const GRACE_MIN: Duration = Duration::from_millis(100);
+const GRACE_MAX: Duration = Duration::from_secs(1);
 
 /// What comes next for a session that does nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,14 +33,8 @@ impl Connection {
     fn next_due(&self, limits: &Limits, drain_until: Option<Time>) -> Option<(Time, Due)> {
         match self.state {
             State::Open => self.next_due_open(limits),
-            State::Flushing => {
-                let deadline = self.since + limits.drain;
-                Some((drain_until.map_or(deadline, |until| until.min(deadline)), Due::Flush))
-            }
-            State::HalfClosed => {
-                let deadline = self.since + LINGER;
-                Some((drain_until.map_or(deadline, |until| until.min(deadline)), Due::Linger))
-            }
+            State::Flushing => Some((sooner(self.since + limits.flush, drain_until), Due::Flush)),
+            State::HalfClosed => Some((sooner(self.since + LINGER, drain_until), Due::Linger)),
             State::Terminating => None,
         }
     }
@@ -50,6 +53,10 @@ impl Connection {
         .flatten()
         .min_by_key(|(deadline, _)| *deadline)
     }
+}
+
+fn sooner(deadline: Time, other: Option<Time>) -> Time {
+    other.map_or(deadline, |other| other.min(deadline))
 }
 
 impl Core {
@@ -95,6 +102,11 @@ impl Core {
         let Some((deadline, due)) = connection.next_due(limits, drain_until) else { return };
         if deadline > now {
             return self.arm_timer(socket, deadline);
+        }
+        let late = now - deadline;
+        if connection.state == State::Open && late > HELD_UP && !connection.put_off {
+            connection.put_off = true;
+            return self.arm_timer(socket, now + late.clamp(GRACE_MIN, GRACE_MAX));
         }
         match due {
             Due::Idle => self.begin_close(socket, CloseReason::Idle),

@@ -41,6 +41,9 @@ impl Core {
 
     #[inline]
     fn enqueue(&mut self, socket: SocketId, envelope: &Envelope, payload: &[u8]) {
+        if payload.is_empty() && envelope.is_empty() {
+            return;
+        }
         let Self { reading, connections, chunks, dirty, limits, .. } = self;
         let place = connections.get_mut(socket.slot() as usize).and_then(Option::as_mut);
         let Some(connection) = place else { return };
@@ -140,9 +143,20 @@ impl Core {
             self.writable.push(socket);
         }
         if resumes {
-            // What is held comes first; the receive goes on behind it.
-            self.queue_for_reading(socket);
+            self.resume(socket);
         }
+    }
+
+    /// Goes on with a session that was slow. What is held comes first; the receive goes on behind it.
+    fn resume(&mut self, socket: SocketId) {
+        let now = self.now;
+        let Some(connection) = self.connection(socket) else { return };
+        if connection.half.is_some() {
+            // The frame could not be finished meanwhile: its time begins again.
+            connection.since = now;
+        }
+        self.queue_for_reading(socket);
+        self.arm_next_timer(socket);
     }
 
     fn mark_dirty(&mut self, socket: SocketId) {

@@ -1,0 +1,164 @@
+//! One session gets 64 KiB or 64 frames of a turn, so none starves the others.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use wharf::{Backend, SessionId};
+
+use crate::support::gate::Gate;
+use crate::support::record::on_frame;
+use crate::support::server::Setup;
+use crate::support::time::{PATIENCE, wait_until_stable};
+use crate::support::wire::Wire;
+
+each_backend! {
+    a_neighbour_waits_for_no_more_than_a_few_shares_of_long_frames,
+    a_neighbour_waits_for_no_more_than_a_few_shares_of_short_frames,
+    a_hog_that_never_pauses_does_not_starve_its_neighbour,
+    what_is_held_back_is_delivered_in_order,
+}
+
+const SHARE_BYTES: usize = 64 << 10;
+const SHARE_FRAMES: usize = 64;
+
+/// What a hog pipelines.
+const HOG_BYTES: usize = 1 << 20;
+
+/// How many frames of `len` bytes of a hog, which has [`HOG_BYTES`] of them waiting, are delivered
+/// before the one frame of a neighbour that came while the worker was held up.
+fn hog_frames_before_a_neighbours(backend: Backend, len: usize) -> usize {
+    let (gate, post) = Gate::new();
+    let hog_frames = Arc::new(AtomicUsize::new(0));
+    let (sender, frames_before) = channel();
+    let setup = Setup::new(backend).kernel_buffers(64 << 10, 2 << 20);
+    let server = setup.start(move |_| {
+        let (post, hog_frames, sender) = (post.clone(), Arc::clone(&hog_frames), sender.clone());
+        on_frame(move |ctx, frame| {
+            match frame {
+                b"wait" => post.wait(),
+                b"ping" => sender.send(hog_frames.load(Ordering::Relaxed))?,
+                b"here" => {}
+                _ => {
+                    hog_frames.fetch_add(1, Ordering::Relaxed);
+                    return Ok(());
+                }
+            }
+            ctx.send(frame);
+            Ok(())
+        })
+    });
+    let (mut hog, mut neighbour, mut third) =
+        (server.connect(), server.connect(), server.connect());
+    for client in [&mut hog, &mut neighbour, &mut third] {
+        client.ping(b"here");
+    }
+    third.send(b"wait");
+    gate.wait_for_arrival();
+    let frame = Wire::U32Le.encode(&vec![7; len]);
+    let written = Arc::new(AtomicUsize::new(0));
+    let progress = Arc::clone(&written);
+    let hogging = std::thread::spawn(move || {
+        let stream = frame.repeat(HOG_BYTES / frame.len());
+        for piece in stream.chunks(16 << 10) {
+            hog.write(piece);
+            progress.fetch_add(piece.len(), Ordering::Relaxed);
+        }
+        hog
+    });
+    let quiet = Duration::from_millis(50);
+    let pipelined = wait_until_stable("the hog", quiet, || written.load(Ordering::Relaxed));
+    assert!(pipelined >= 8 * SHARE_BYTES, "the kernel takes only {pipelined} bytes");
+    neighbour.send(b"ping");
+    gate.open();
+    neighbour.expect(b"ping");
+    third.expect(b"wait");
+    let mut hog = hogging.join().unwrap();
+    hog.ping(b"here");
+    frames_before.recv_timeout(PATIENCE).unwrap()
+}
+
+fn a_neighbour_waits_for_no_more_than_a_few_shares_of_long_frames(backend: Backend) {
+    let before = hog_frames_before_a_neighbours(backend, 1020);
+    assert!(before * 1024 <= 4 * SHARE_BYTES, "{before} KiB of the hog came first");
+}
+
+fn a_neighbour_waits_for_no_more_than_a_few_shares_of_short_frames(backend: Backend) {
+    let before = hog_frames_before_a_neighbours(backend, 8);
+    assert!(before <= 4 * SHARE_FRAMES, "{before} frames of the hog came first");
+}
+
+fn a_hog_that_never_pauses_does_not_starve_its_neighbour(backend: Backend) {
+    let hog_id: Arc<Mutex<Option<SessionId>>> = Arc::default();
+    let hog_bytes = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&hog_bytes);
+    let server = Setup::new(backend).start(move |_| {
+        let (hog_id, hog_bytes) = (Arc::clone(&hog_id), Arc::clone(&counted));
+        on_frame(move |ctx, frame| {
+            if frame == b"hog" {
+                *hog_id.lock().unwrap() = Some(ctx.id());
+            } else if *hog_id.lock().unwrap() == Some(ctx.id()) {
+                hog_bytes.fetch_add(frame.len() as u64, Ordering::Relaxed);
+                return Ok(());
+            }
+            ctx.send(frame);
+            Ok(())
+        })
+    });
+    let (mut hog, mut neighbour) = (server.connect(), server.connect());
+    hog.ping(b"hog");
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopped = Arc::clone(&stop);
+    let hogging = std::thread::spawn(move || {
+        let piece = Wire::U32Le.encode(&[7; 60]).repeat(1024);
+        while !stopped.load(Ordering::Relaxed) {
+            hog.write(&piece);
+        }
+    });
+    for number in 0..300_u32 {
+        neighbour.ping(&number.to_le_bytes());
+    }
+    let hogged = hog_bytes.load(Ordering::Relaxed);
+    stop.store(true, Ordering::Relaxed);
+    hogging.join().unwrap();
+    assert!(hogged > 1 << 20, "the hog had its share meanwhile: {hogged} bytes");
+}
+
+fn what_is_held_back_is_delivered_in_order(backend: Backend) {
+    for buffer_bytes in [1 << 10, 16 << 10] {
+        let setup = Setup::new(backend).port(|port| port.buffer_bytes = buffer_bytes);
+        let server = setup.start(|_| {
+            let mut next = 0_u32;
+            on_frame(move |ctx, frame| {
+                if frame == b"end" {
+                    ctx.send(&next.to_le_bytes());
+                    return Ok(());
+                }
+                let number = u32::from_le_bytes(*frame.first_chunk().ok_or("a short frame")?);
+                if number != next {
+                    return Err(format!("{number} instead of {next}").into());
+                }
+                next += 1;
+                Ok(())
+            })
+        });
+        let frames: u32 = 50_000;
+        let mut client = server.connect();
+        let mut writer = client.writer();
+        let writing = std::thread::spawn(move || {
+            let mut stream = Vec::new();
+            for number in 0..frames {
+                // Of every length up to some more than what is received at a time.
+                let len = if number % 1000 == 0 { 20_000 } else { number as usize % 50 };
+                let mut frame = number.to_le_bytes().to_vec();
+                frame.resize(4 + len, 7);
+                stream.extend(Wire::U32Le.encode(&frame));
+            }
+            writer.write(&stream);
+            writer.send(b"end");
+        });
+        client.expect(&frames.to_le_bytes());
+        writing.join().unwrap();
+    }
+}

@@ -1,0 +1,43 @@
+//! The session layer, seen through its public API and by clients that speak plain TCP.
+//!
+//! Every test runs on every backend. No test waits for ever, and none sleeps in the hope that
+//! something will have happened by then: it waits for what it wants to see, or shows that something
+//! does not happen by what comes after it.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+/// Makes tests of functions of a module: each of them once per backend.
+macro_rules! each_backend {
+    ($($test:ident,)*) => {
+        each_backend!(@on uring Uring $($test)*);
+        each_backend!(@on readiness Readiness $($test)*);
+    };
+    (@on $module:ident $backend:ident $($test:ident)*) => {
+        mod $module {
+            $(
+                #[test]
+                fn $test() {
+                    crate::support::backend::on(wharf::Backend::$backend, super::$test);
+                }
+            )*
+        }
+    };
+}
+
+mod support;
+
+mod buffers;
+mod bulk;
+mod draining;
+mod ends;
+mod failures;
+mod fairness;
+mod ids;
+mod in_place;
+mod leftovers;
+mod limits;
+mod order;
+mod slow_readers;
+mod spread;
+mod starting;
+mod threads;

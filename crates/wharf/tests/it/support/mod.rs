@@ -1,0 +1,10 @@
+//! What the tests are made of: servers, clients that speak plain TCP, sessions that record.
+
+pub(crate) mod backend;
+pub(crate) mod child;
+pub(crate) mod client;
+pub(crate) mod gate;
+pub(crate) mod record;
+pub(crate) mod server;
+pub(crate) mod time;
+pub(crate) mod wire;
