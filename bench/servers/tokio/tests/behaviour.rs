@@ -1,0 +1,20 @@
+//! The server passes the checks that every server has to pass.
+
+use std::path::Path;
+
+use bench_common::Mode;
+use bench_common::check::{self, TestServer};
+
+fn program() -> &'static Path {
+    Path::new(env!("CARGO_BIN_EXE_tokio-server"))
+}
+
+#[test]
+fn raw() {
+    check::all(&TestServer::start(program(), Mode::Raw, &[]));
+}
+
+#[test]
+fn framed() {
+    check::all(&TestServer::start(program(), Mode::Framed, &[]));
+}
