@@ -118,7 +118,7 @@ pub use error::{
     UnknownSocket, WaitError,
 };
 pub use ids::{ListenerId, SocketId, TimerId};
-pub use limits::raise_descriptor_limit;
+pub use limits::{raise_descriptor_limit, release_free_memory};
 pub use options::{Keepalive, ListenOptions, PortOptions, SocketOptions, UringFeatures};
 pub use port::{CompletionPort, Stats};
 pub use select::Backend;

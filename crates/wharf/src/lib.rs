@@ -70,3 +70,8 @@ pub use wharf_port::{
     Backend, Keepalive, ListenError, OpenError, PortOptions, SocketOptions, Time, UringFeatures,
 };
 pub use worker::{Turn, Worker};
+
+/// Keeps the examples of the README compiling.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct ReadmeExamples;

@@ -9,7 +9,7 @@ mod pool;
 mod segment;
 
 pub use lease::Lease;
+pub(crate) use pool::BufferPool;
 pub use pool::Ledger;
-pub(crate) use pool::{BufferPool, WARM};
 pub(crate) use segment::advance_all;
 pub use segment::{OwnedBytes, Segment, SharedBytes};

@@ -9,12 +9,7 @@ use super::Lease;
 /// Where the buffers begin: at a page. The kernel copies with `rep movsb`, and processors differ
 /// widely in what they make of it when the destination is not aligned: on an AMD EPYC, 16 bytes
 /// behind the start of a page, where `malloc` puts what is large, it took five times as long.
-const ALIGNMENT: usize = 4096;
-
-/// Buffers whose first page is touched when the pool is made: as many as a busy port goes through in
-/// turn. Most messages fit there, so the first ones meet no page fault, and what a port costs is known
-/// from the start.
-pub(crate) const WARM: usize = 128;
+const PAGE: usize = 4096;
 
 /// Who has the receive buffers of a port: `free + leased + kernel = total`, always.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -38,8 +33,8 @@ enum Owner {
     Leases(u32),
 }
 
-/// A fixed number of equal buffers in one piece of memory, which is touched page by page as it is
-/// used. Free buffers are kept last-in first-out: the warm one is used again.
+/// A fixed number of equal buffers in one piece of memory. Free buffers are kept last-in first-out: the
+/// warm one is used again.
 #[derive(Debug)]
 pub(crate) struct BufferPool {
     /// What was allocated: the buffers, and room to begin at a page.
@@ -54,21 +49,21 @@ pub(crate) struct BufferPool {
 }
 
 impl BufferPool {
-    /// A pool of `count` buffers of `buffer_bytes` each, all free.
+    /// A pool of `count` buffers of `buffer_bytes` each, all free. Its memory is touched here, so that
+    /// no receive meets a page fault, and what a port costs is known from the start.
     pub(crate) fn new(count: u16, buffer_bytes: u32) -> Rc<Self> {
         let buffer_bytes = buffer_bytes as usize;
-        let bytes = usize::from(count) * buffer_bytes + ALIGNMENT;
+        let bytes = usize::from(count) * buffer_bytes + PAGE;
         let allocation = NonNull::from(Box::leak(vec![0u8; bytes].into_boxed_slice()));
         let unaligned: NonNull<u8> = allocation.cast();
-        let skipped = unaligned.align_offset(ALIGNMENT);
-        assert!(skipped < ALIGNMENT, "the allocation has no aligned byte");
-        // SAFETY: less than `ALIGNMENT` bytes are skipped (asserted above), and the allocation is
+        let skipped = unaligned.align_offset(PAGE);
+        assert!(skipped < PAGE, "the allocation has no aligned byte");
+        // SAFETY: less than `PAGE` bytes are skipped (asserted above), and the allocation is
         // longer than that.
         let memory = unsafe { unaligned.add(skipped) };
-        for buffer in 0..usize::from(count).min(WARM) {
-            // SAFETY: `count` buffers lie behind `memory`, so each of them begins within the
-            // allocation.
-            let start = unsafe { memory.add(buffer * buffer_bytes) };
+        for page in (0..bytes - PAGE).step_by(PAGE) {
+            // SAFETY: `bytes - PAGE` bytes lie behind `memory`, and the page begins within them.
+            let start = unsafe { memory.add(page) };
             // SAFETY: the byte is ours: nobody else has seen the allocation yet.
             unsafe { start.write_volatile(0) };
         }

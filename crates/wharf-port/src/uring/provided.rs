@@ -9,14 +9,10 @@ use io_uring::types::BufRingEntry;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
 
 use super::ring::Ring;
-use crate::buffer::{BufferPool, Lease, WARM};
+use crate::buffer::{BufferPool, Lease};
 
 /// The group that receives name; a port has only one.
 pub(super) const GROUP: u16 = 0;
-
-/// Buffers that the kernel gets until it has run out once. It takes them in turn, so each of them is
-/// touched however few are in use: this is what a port costs in memory and in cache.
-const LENT_AT_FIRST: usize = WARM;
 
 /// Buffers on their way to the kernel and back. Its memory must outlive the ring: it is a field
 /// behind it.
@@ -27,8 +23,6 @@ pub(super) struct Provided {
     bytes: usize,
     mask: u16,
     tail: u16,
-    /// Buffers that the kernel gets at most.
-    lent_max: usize,
     /// Whether the kernel may still use the entries: then they are leaked, not unmapped.
     leaked: bool,
 }
@@ -46,8 +40,7 @@ impl Provided {
         let Some(entries) = NonNull::new(memory.cast()) else {
             return Err(io::Error::from(io::ErrorKind::OutOfMemory));
         };
-        let (mask, lent_max) = (count - 1, LENT_AT_FIRST);
-        let this = Self { pool, entries, bytes, mask, tail: 0, lent_max, leaked: false };
+        let this = Self { pool, entries, bytes, mask: count - 1, tail: 0, leaked: false };
         // SAFETY: the mapping holds `count` entries, page-aligned, and stays until `this` is dropped,
         // which `Uring` does after the ring is gone (declaration order).
         unsafe {
@@ -56,22 +49,15 @@ impl Provided {
         Ok(this)
     }
 
-    /// Gives the kernel buffers that lie free in the pool.
+    /// Gives the kernel every buffer that lies free in the pool.
     pub(super) fn refill(&mut self) {
         let before = self.tail;
-        while self.pool.in_kernel() < self.lent_max
-            && let Some(buffer) = self.pool.lend()
-        {
+        while let Some(buffer) = self.pool.lend() {
             self.put(buffer);
         }
         if self.tail != before {
             self.publish();
         }
-    }
-
-    /// Gives the kernel all there are from now on: it has run out.
-    pub(super) fn lend_all(&mut self) {
-        self.lent_max = self.pool.total();
     }
 
     fn put(&mut self, buffer: u16) {

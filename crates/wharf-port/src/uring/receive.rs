@@ -199,7 +199,6 @@ impl Uring {
         socket.receive.parked = true;
         self.parked.push_back(id);
         self.stats.buffer_shortages += 1;
-        self.provided.lend_all();
     }
 
     /// Delivers what came while the receive was paused, one completion at a time.

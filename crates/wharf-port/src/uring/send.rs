@@ -81,6 +81,7 @@ impl Uring {
         assert!(socket.closing.is_none(), "{id:?} is closing");
         socket.segments = what;
         socket.first = 0;
+        socket.cut_short = false;
         self.operations += 1;
         self.send_rest(id, Send::Tried);
         Ok(())

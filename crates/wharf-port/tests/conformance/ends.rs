@@ -1,6 +1,6 @@
 //! Rule 8: ends, resets and refusals are told alike.
 
-use wharf_port::{Completion, ReceiveError, SendError};
+use wharf_port::{Completion, Direction, ReceiveError, SendError};
 
 use crate::harness::{BYTES_OUTLIVE_A_RESET, Ending, Final, Subject, assert_bytes, owned, pattern};
 
@@ -15,6 +15,7 @@ on_every_backend![
     rule_08_a_stream_that_was_ended_can_still_be_received_from,
     rule_08_a_shutdown_comes_after_what_was_sent,
     rule_08_a_send_after_a_shutdown_fails,
+    rule_08_a_send_after_a_shutdown_is_no_failure_of_the_receive,
     rule_08_a_shutdown_of_what_is_gone_is_no_error,
     rule_08_both_ends_may_end_at_once,
 ];
@@ -161,6 +162,22 @@ fn rule_08_a_send_after_a_shutdown_fails(subject: &Subject) {
     port.send(socket, vec![owned(b"too late")]);
     assert_eq!(port.sent(socket).1, Err(SendError::Reset));
     assert_eq!(peer.read_to_ending(), (Vec::new(), Ending::End));
+    port.finish();
+}
+
+/// Not even if a send was cut short before.
+fn rule_08_a_send_after_a_shutdown_is_no_failure_of_the_receive(subject: &Subject) {
+    let mut port = subject.open();
+    let (socket, mut peer) = port.blocked_pair(&pattern(5, 1 << 20));
+    port.cancel(socket, Direction::Send);
+    assert_eq!(port.sent(socket).1, Err(SendError::Cancelled));
+    port.shutdown(socket);
+    port.send(socket, vec![owned(b"too late")]);
+    assert_eq!(port.sent(socket).1, Err(SendError::Reset));
+    assert_eq!(peer.read_to_ending().1, Ending::End);
+    peer.end();
+    port.receive(socket);
+    assert_eq!(port.read_to_final(socket), (Vec::new(), Final::End));
     port.finish();
 }
 

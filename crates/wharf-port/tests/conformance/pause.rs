@@ -18,6 +18,7 @@ on_every_backend![
     rule_08_a_resume_in_the_same_batch_undoes_the_pause,
     rule_08_the_end_of_a_paused_stream_comes_after_its_bytes,
     rule_08_the_reset_of_a_paused_stream_comes_after_its_bytes,
+    rule_08_an_end_that_is_on_its_way_waits_for_the_resume,
     rule_08_a_thousand_pauses_under_load_lose_nothing,
     rule_08_a_paused_stream_takes_no_more_than_the_pool,
     rule_08_a_paused_socket_sends,
@@ -138,11 +139,7 @@ fn rule_08_the_end_of_a_paused_stream_comes_after_its_bytes(subject: &Subject) {
         port.pause(socket);
         peer.write(&bytes);
         peer.end();
-        port.nothing_comes();
-        port.resume(socket);
-        let (read, last) = port.read_to_final(socket);
-        assert_bytes(&read, &bytes, "before the end");
-        assert_eq!(last, Final::End);
+        comes_with_the_resume(&mut port, socket, &bytes, Final::End);
     }
     port.finish();
 }
@@ -155,14 +152,39 @@ fn rule_08_the_reset_of_a_paused_stream_comes_after_its_bytes(subject: &Subject)
         port.pause(socket);
         peer.write(&bytes);
         peer.reset();
-        port.nothing_comes();
-        port.resume(socket);
-        let (read, last) = port.read_to_final(socket);
-        let expected = if BYTES_OUTLIVE_A_RESET { len } else { read.len() };
-        assert_bytes(&read, &bytes[..expected], "before the reset");
-        assert_eq!(last, Final::Failed(ReceiveError::Reset));
+        comes_with_the_resume(&mut port, socket, &bytes, Final::Failed(ReceiveError::Reset));
     }
     port.finish();
+}
+
+/// The end is in the kernel, or with the port already, when the pause comes.
+fn rule_08_an_end_that_is_on_its_way_waits_for_the_resume(subject: &Subject) {
+    let mut port = subject.open();
+    for len in [0, 1, 50_000] {
+        let (socket, mut peer) = receiving_pair(&mut port);
+        let bytes = pattern(4, len);
+        peer.write(&bytes);
+        peer.end();
+        port.pause(socket);
+        comes_with_the_resume(&mut port, socket, &bytes, Final::End);
+        let (socket, mut peer) = receiving_pair(&mut port);
+        peer.write(&bytes);
+        peer.reset();
+        port.pause(socket);
+        comes_with_the_resume(&mut port, socket, &bytes, Final::Failed(ReceiveError::Reset));
+    }
+    port.finish();
+}
+
+/// Checks that nothing comes before the resume, and all of it after.
+fn comes_with_the_resume(port: &mut CheckedPort, socket: SocketId, bytes: &[u8], end: Final) {
+    port.nothing_comes();
+    port.resume(socket);
+    let (read, last) = port.read_to_final(socket);
+    let all = end == Final::End || BYTES_OUTLIVE_A_RESET;
+    let expected = if all { bytes.len() } else { read.len() };
+    assert_bytes(&read, &bytes[..expected], "before the end");
+    assert_eq!(last, end);
 }
 
 fn rule_08_a_thousand_pauses_under_load_lose_nothing(subject: &Subject) {

@@ -191,7 +191,7 @@ impl Session {
                 let expected = &bytes[self.received..][..lease.len()];
                 assert_bytes(&lease, expected, "what the port received");
                 self.received += lease.len();
-                return (self.received % 5 == 0).then_some(lease);
+                return self.received.is_multiple_of(5).then_some(lease);
             }
             Completion::Received { what, .. } => {
                 self.receiving = false;

@@ -88,6 +88,9 @@ impl Core {
         if connection.state == State::Terminating {
             return;
         }
+        if self.drain_until.is_some_and(|until| until <= self.now) {
+            return self.terminate(socket, CloseReason::Stop, true);
+        }
         let started = self.port.receive(socket);
         debug_assert!(started.is_ok(), "a session's socket is open until it terminates");
         if self.drain_until.is_some() {

@@ -58,7 +58,8 @@ impl Core {
         if connection.state == State::Terminating {
             return;
         }
-        let orderly = connection.state == State::HalfClosed || connection.peer_ended;
+        let told = connection.state == State::HalfClosed || connection.peer_ended;
+        let orderly = told && connection.queue.is_empty();
         connection.state = State::Terminating;
         connection.reason.get_or_insert_with(|| Box::new(reason));
         connection.half = None;
@@ -71,7 +72,7 @@ impl Core {
         debug_assert!(closing.is_ok(), "a session's socket is open until the session is gone");
         self.lost(lost);
         if self.drain_until.is_some() {
-            self.report.count(orderly && lost == 0);
+            self.report.count(orderly);
         }
     }
 
@@ -96,5 +97,6 @@ impl<H: Session, F> Worker<H, F> {
         });
         self.drop_handler(socket);
         self.core.remove(socket);
+        self.core.tidy_up_later();
     }
 }

@@ -41,8 +41,6 @@ pub(crate) struct Connection {
     pub(crate) was_full: bool,
     /// A frame has been received.
     pub(crate) greeted: bool,
-    /// A deadline passed while the worker was held up, and was put off for once.
-    pub(crate) put_off: bool,
     /// What is left of its share of the turn below.
     pub(crate) frames_left: u8,
     pub(crate) bytes_left: u32,
@@ -75,7 +73,6 @@ impl Connection {
             glutted: false,
             was_full: false,
             greeted: false,
-            put_off: false,
             turn: 0,
             frames_left: 0,
             bytes_left: 0,

@@ -55,7 +55,9 @@ pub(crate) struct Core {
     pub(super) writable: Vec<SocketId>,
     pub(super) chunks: Chunks,
     #[expect(clippy::vec_box, reason = "sessions take them boxed, to be small without one")]
-    buffers: Vec<Box<ReceiveBuffer>>,
+    pub(super) buffers: Vec<Box<ReceiveBuffer>>,
+    /// The timer for tidying up runs.
+    pub(super) tidies: bool,
     pub(super) reading: Option<Reading>,
     pub(super) stats: Stats,
     pub(super) report: DrainReport,
@@ -94,6 +96,7 @@ impl Core {
             writable: Vec::new(),
             chunks: Chunks::default(),
             buffers: Vec::new(),
+            tidies: false,
             reading: None,
             stats: Stats::default(),
             report: DrainReport::default(),
@@ -149,9 +152,14 @@ impl Core {
         connection.map_or(0, |connection| connection.queue.bytes())
     }
 
-    pub(super) fn begin_turn(&mut self, deadline: Option<Time>) -> Result<(), WaitError> {
+    pub(super) fn begin_turn(
+        &mut self,
+        deadline: Option<Time>,
+        may_sleep: bool,
+    ) -> Result<(), WaitError> {
         // What was held back in the last turn is worked on without waiting.
-        let deadline = if self.backlog.is_empty() { deadline } else { Some(self.now) };
+        let sleeps = may_sleep && self.backlog.is_empty();
+        let deadline = if sleeps { deadline } else { Some(self.now) };
         self.port.wait(deadline)?;
         self.now = self.port.now();
         self.turn = self.turn.wrapping_add(1);

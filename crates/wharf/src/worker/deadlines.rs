@@ -1,7 +1,5 @@
 //! The deadlines of a session: one timer each, looked at when it fires.
 
-use std::time::Duration;
-
 use wharf_port::{SocketId, Time};
 
 use super::connection::{Connection, State};
@@ -10,12 +8,8 @@ use crate::close_reason::CloseReason;
 use crate::limits::Limits;
 use crate::session::Session;
 
-/// A timer that fires later than this was held up, and so was whatever the session has sent: it lies in
-/// the kernel, which gives it out in batches. The deadline is put off, once, for as long as the hold-up
-/// was, within these bounds.
-const HELD_UP: Duration = Duration::from_millis(20);
-const GRACE_MIN: Duration = Duration::from_millis(100);
-const GRACE_MAX: Duration = Duration::from_secs(1);
+/// Sessions that have their turn in one entry into the kernel, at least, if all have sent something.
+const BATCH: usize = 16;
 
 /// What comes next for a session that does nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -89,9 +83,7 @@ impl Core {
         }
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "the token is put together of two halves")]
-    fn timer_fired(&mut self, token: u64) {
-        let socket = SocketId::from_parts((token >> 32) as u32, token as u32);
+    fn timer_fired(&mut self, socket: SocketId) {
         let (now, drain_until) = (self.now, self.drain_until);
         let limits = &self.limits;
         let place = self.connections.get_mut(socket.slot() as usize).and_then(Option::as_mut);
@@ -103,11 +95,6 @@ impl Core {
         if deadline > now {
             return self.arm_timer(socket, deadline);
         }
-        let late = now - deadline;
-        if connection.state == State::Open && late > HELD_UP && !connection.put_off {
-            connection.put_off = true;
-            return self.arm_timer(socket, now + late.clamp(GRACE_MIN, GRACE_MAX));
-        }
         match due {
             Due::Idle => self.begin_close(socket, CloseReason::Idle),
             Due::FirstFrame => self.begin_close(socket, CloseReason::FirstFrameLate),
@@ -118,10 +105,34 @@ impl Core {
     }
 }
 
+/// A timer that has fired and was not looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Fired {
+    socket: SocketId,
+    turn: u32,
+}
+
 impl<H: Session, F> Worker<H, F> {
-    pub(super) fn fire_timers(&mut self) {
-        for token in self.due.drain(..) {
-            self.core.timer_fired(token);
-        }
+    #[expect(clippy::cast_possible_truncation, reason = "the token is put together of two halves")]
+    pub(super) fn timer_has_fired(&mut self, token: u64) {
+        let socket = SocketId::from_parts((token >> 32) as u32, token as u32);
+        self.due.push(Fired { socket, turn: self.core.turn });
+    }
+
+    /// Looks at the timers that have fired. What an open session has sent in time may lie in the kernel
+    /// still, which gives it out in batches: it is given as many turns as it takes until all have been
+    /// read, which is over once nothing more comes.
+    pub(super) fn fire_timers(&mut self, all_is_read: bool) {
+        let core = &mut self.core;
+        let turns = u32::try_from(core.sessions / BATCH + 1).unwrap_or(u32::MAX);
+        self.due.retain(|fired| {
+            let waits = !all_is_read && core.turn.wrapping_sub(fired.turn) < turns;
+            let open = |it: &mut Connection| it.state == State::Open;
+            let stays = waits && core.connection(fired.socket).is_some_and(open);
+            if !stays {
+                core.timer_fired(fired.socket);
+            }
+            stays
+        });
     }
 }

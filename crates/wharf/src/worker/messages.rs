@@ -47,8 +47,7 @@ impl Core {
 
     /// Ends every session at once.
     fn stop(&mut self) {
-        let now = self.now;
-        self.drain_until.get_or_insert(now);
+        self.drain_until = Some(self.now);
         self.stop_listeners();
         for socket in self.sockets() {
             self.stop_session(socket);

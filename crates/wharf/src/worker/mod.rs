@@ -15,6 +15,7 @@ mod deadlines;
 mod messages;
 mod reading;
 mod sending;
+mod tidying;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,6 +25,8 @@ use wharf_port::{Completion, Received, Time, WaitError};
 
 pub(crate) use self::core::{Core, Setup};
 
+use self::deadlines::Fired;
+use self::tidying::TIDY;
 use crate::arrival::Arrival;
 use crate::inbox::Message;
 use crate::report::DrainReport;
@@ -40,8 +43,8 @@ pub struct Worker<H, F> {
     factory: Arc<F>,
     /// Messages that are being worked on; kept for its memory.
     messages: Vec<Message>,
-    /// Timers that fired in this turn; kept for its memory.
-    due: Vec<u64>,
+    /// Timers that have fired and wait to be looked at.
+    due: Vec<Fired>,
 }
 
 /// The user's side of one session, and what a callback asks for most.
@@ -79,12 +82,13 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// # Errors
     /// [`WaitError`] if the completion port is broken.
     pub fn turn(&mut self, deadline: Option<Time>) -> Result<Turn, WaitError> {
-        self.core.begin_turn(deadline)?;
+        self.core.begin_turn(deadline, self.due.is_empty())?;
+        let bytes_before = self.core.stats.bytes_in;
         while let Some(completion) = self.core.port.take() {
             self.complete(completion);
         }
         self.work_on_backlog();
-        self.fire_timers();
+        self.fire_timers(self.core.stats.bytes_in == bytes_before);
         self.tell_writable();
         self.core.flush();
         Ok(self.core.end_turn())
@@ -109,7 +113,8 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             }
             Completion::ListenerClosed { .. } => self.core.shared().listener_closed(),
             Completion::Closed { socket } => self.closed(socket),
-            Completion::Timer { token, .. } => self.due.push(token),
+            Completion::Timer { token: TIDY, .. } => self.tidy_up(),
+            Completion::Timer { token, .. } => self.timer_has_fired(token),
             Completion::Wake => self.read_inbox(),
             // Clients come later.
             _ => {}

@@ -23,7 +23,6 @@ impl<H: Session, F> Worker<H, F> {
         let now = core.now;
         let Some(connection) = core.connection(socket) else { return };
         connection.last_receive = now;
-        connection.put_off = false;
         if connection.state != State::Open {
             return;
         }

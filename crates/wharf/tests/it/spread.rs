@@ -3,7 +3,7 @@
 use wharf::Backend;
 
 use crate::support::client::Client;
-use crate::support::record::Echo;
+use crate::support::record::{Echo, on_frame};
 use crate::support::server::{Setup, TestServer};
 use crate::support::time::wait_until;
 use crate::support::wire::Wire;
@@ -59,25 +59,24 @@ fn a_thousand_sessions_of_several_listeners_are_spread_evenly(backend: Backend) 
 
 fn new_sessions_go_where_others_have_left(backend: Backend) {
     let server = Setup::new(backend).workers(2).start(|arrival| {
-        let worker = [arrival.id().worker() as u8];
-        crate::support::record::on_frame(move |ctx, _| {
-            ctx.send(&worker);
+        let worker = arrival.id().worker();
+        on_frame(move |ctx, _| {
+            ctx.send(worker.to_string().as_bytes());
             Ok(())
         })
     });
     let connect = || {
         let mut client = server.connect();
         client.send(b"where am I?");
-        let worker = client.frame()[0];
-        (worker, client)
+        (client.frame(), client)
     };
-    let mut clients: Vec<(u8, Client)> = (0..40).map(|_| connect()).collect();
+    let mut clients: Vec<(Vec<u8>, Client)> = (0..40).map(|_| connect()).collect();
     assert_eq!(sessions_by_worker(&server, 40), [20, 20]);
-    for left in [0, 1, 0] {
-        clients.retain(|(worker, _)| *worker != left);
+    for left in [b"0", b"1", b"0"] {
+        clients.retain(|(worker, _)| worker != left);
         server.wait_for_sessions(20);
-        let newcomers: Vec<(u8, Client)> = (0..20).map(|_| connect()).collect();
-        assert!(newcomers.iter().all(|(worker, _)| *worker == left));
+        let newcomers: Vec<_> = (0..20).map(|_| connect()).collect();
+        assert!(newcomers.iter().all(|(worker, _)| worker == left));
         clients.extend(newcomers);
     }
 }

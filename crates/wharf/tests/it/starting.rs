@@ -183,7 +183,7 @@ fn a_start_that_fails_leaves_nothing(backend: Backend) {
             let before = Holdings::now();
             for _ in 0..3 {
                 server.clone().start(|_| Echo).unwrap_err();
-                assert_eq!(Holdings::now(), before, "{says}");
+                before.assert_now(says);
             }
         }
     });

@@ -9,7 +9,7 @@ use crate::support::gate::Gate;
 use crate::support::record::{Echo, on_frame, recording};
 use crate::support::server::{Setup, TestServer};
 use crate::support::time::PATIENCE;
-use crate::support::wire::pattern;
+use crate::support::wire::{assert_same, pattern};
 
 each_backend! {
     frames_of_eight_threads_to_four_sessions_all_arrive_in_order,
@@ -120,15 +120,13 @@ fn sessions_send_to_each_other_across_workers(backend: Backend) {
     for client in &mut clients {
         client.ping_for(b"let me in", b"you are in");
     }
-    const FRAMES: u64 = 500;
-    let frame = |from: usize, number: u64| {
-        let from = u64::try_from(from).unwrap();
-        let mut frame = from.to_le_bytes().to_vec();
-        frame.extend(pattern(from << 32 | number, (number as usize * 7) % 700));
-        frame
+    const FRAMES: u16 = 500;
+    let frame = |from: u8, number: u16| {
+        let seed = u64::from(from) << 32 | u64::from(number);
+        [&[from][..], &pattern(seed, usize::from(number) * 7 % 700)].concat()
     };
     std::thread::scope(|scope| {
-        for (from, client) in clients.iter().enumerate() {
+        for (from, client) in (0..).zip(&clients) {
             let mut writer = client.writer();
             scope.spawn(move || {
                 for number in 0..FRAMES {
@@ -141,9 +139,9 @@ fn sessions_send_to_each_other_across_workers(backend: Backend) {
                 let mut next = [0; 4];
                 for _ in 0..4 * FRAMES {
                     let got = client.frame();
-                    let from = usize::from(got[0]);
-                    assert_eq!(got, frame(from, next[from]), "{from}: in the order it was sent");
-                    next[from] += 1;
+                    let number = &mut next[usize::from(got[0])];
+                    assert_same("in the order it was sent", &got, &frame(got[0], *number));
+                    *number += 1;
                 }
             });
         }

@@ -195,7 +195,7 @@ impl CheckedPort {
     }
 }
 
-/// Looking.
+/// Looking on.
 impl CheckedPort {
     pub(crate) fn waker(&self) -> Waker {
         self.port.waker()
@@ -217,11 +217,6 @@ impl CheckedPort {
     pub(crate) fn holds(&self, socket: SocketId) -> bool {
         self.model.holds(socket)
     }
-
-    /// A completion that was kept, or one of those that are there.
-    pub(crate) fn next(&mut self) -> Option<Completion> {
-        self.kept.pop_front().or_else(|| self.take())
-    }
 }
 
 /// Taking completions.
@@ -235,6 +230,11 @@ impl CheckedPort {
         let completion = self.port.take()?;
         self.model.check(&completion, self.port.now());
         Some(completion)
+    }
+
+    /// A completion that was kept, or one of those that are there.
+    pub(crate) fn next(&mut self) -> Option<Completion> {
+        self.kept.pop_front().or_else(|| self.take())
     }
 
     /// Hands completions to `step`, those that were kept first, until it returns something.
@@ -295,14 +295,21 @@ impl CheckedPort {
         );
     }
 
-    /// Lets everything come that is on its way within this machine: two wakes, one after the other.
+    /// Takes and keeps everything that is on its way within this machine: all that there is after
+    /// two wakes, one after the other.
     pub(crate) fn fence(&mut self) {
         for _ in 0..2 {
             self.waker().wake();
-            self.pick("a wake", |completion| match completion {
-                Completion::Wake => Ok(()),
-                other => Err(other),
-            });
+            let (mut woken, mut deadline) = (false, None);
+            while !woken {
+                self.wait_for("a wake", &mut deadline);
+                while let Some(completion) = self.take() {
+                    match completion {
+                        Completion::Wake => woken = true,
+                        other => self.kept.push_back(other),
+                    }
+                }
+            }
         }
     }
 

@@ -3,10 +3,11 @@
 
 use std::process::{Command, Stdio};
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 use wharf::Backend;
 
-use super::time::PATIENCE;
+use super::time::{PATIENCE, Stopwatch, let_pass};
 
 /// Set in a child.
 const CHILD: &str = "WHARF_TEST_CHILD";
@@ -60,6 +61,19 @@ impl Holdings {
             tasks.filter_map(|path| std::fs::read_to_string(path.join("comm")).ok()).collect();
         threads.sort();
         Self { descriptors, threads }
+    }
+
+    /// Checks that the process holds this and nothing else. A thread that was joined may be in the
+    /// kernel's list for a moment still.
+    #[track_caller]
+    pub(crate) fn assert_now(&self, what: &str) {
+        let watch = Stopwatch::start();
+        let mut now = Self::now();
+        while now != *self && watch.elapsed() < PATIENCE {
+            let_pass(Duration::from_millis(1));
+            now = Self::now();
+        }
+        assert_eq!(now, *self, "{what}");
     }
 }
 
