@@ -11,6 +11,7 @@ use crate::harness::{
 };
 
 on_every_backend![
+    rule_05_a_cancel_after_bytes_have_come_loses_none,
     rule_05_a_cancel_that_races_bytes_loses_none,
     rule_05_a_cancel_of_a_paused_receive_loses_no_byte,
     rule_05_a_cancel_that_races_the_end_hides_it_from_nobody,
@@ -21,6 +22,24 @@ on_every_backend![
 ];
 
 const ROUNDS: u64 = 200;
+
+/// The bytes are with the kernel, or on their way to the port, when the cancel is asked for.
+fn rule_05_a_cancel_after_bytes_have_come_loses_none(subject: &Subject) {
+    let mut port = subject.open();
+    let (socket, mut peer) = port.pair();
+    for round in 0..ROUNDS {
+        let expected = pattern(round, 500);
+        port.receive(socket);
+        port.fence();
+        peer.write(&expected);
+        port.cancel(socket, Direction::Receive);
+        let (mut bytes, last) = port.read_to_final(socket);
+        assert_eq!(last, Final::Cancelled);
+        bytes.extend(read_again(&mut port, socket, expected.len() - bytes.len()));
+        assert_bytes(&bytes, &expected, &format!("round {round}"));
+    }
+    port.finish();
+}
 
 /// In each round the peer sends at the moment of the cancel. A receive that succeeds in spite of it
 /// has its bytes; one that does not leaves them to the next.

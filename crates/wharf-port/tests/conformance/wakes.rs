@@ -1,5 +1,6 @@
 //! Rule 1: a wake is never lost.
 
+use std::hint;
 use std::sync::mpsc::{self, TryRecvError};
 use std::thread;
 use std::time::Duration;
@@ -64,19 +65,24 @@ fn rule_01_a_wake_ends_a_wait_that_has_begun(subject: &Subject) {
     port.finish();
 }
 
-/// The waits are so short that wakes come at their very ends.
+/// Short waits that end by themselves, and wakes at any moment of them.
 fn rule_01_a_wake_that_meets_the_end_of_a_wait_is_not_lost(subject: &Subject) {
     let mut port = subject.open();
     let waker = port.waker();
     let (ask, asked) = mpsc::channel();
-    let thread = thread::spawn(move || asked.iter().for_each(|()| waker.wake()));
+    let thread = thread::spawn(move || {
+        for spins in asked {
+            (0..spins).for_each(|_| hint::spin_loop());
+            waker.wake();
+        }
+    });
     let mut dice = Dice::new(1);
-    for _ in 0..1_000 {
-        ask.send(()).unwrap();
+    for _ in 0..3_000 {
+        ask.send(dice.below(10_000)).unwrap();
         let deadline = port.now() + LIMIT;
         while port.take().is_none() {
             assert!(port.now() < deadline, "a wake was lost");
-            port.wait(Some(port.now() + Duration::from_nanos(dice.next() % 50_000)));
+            port.wait(Some(port.now() + Duration::from_micros(20)));
         }
     }
     drop(ask);

@@ -5,6 +5,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use wharf_port::SocketId;
 
 use super::Worker;
+use super::connection::{Connection, State};
 use crate::close_reason::CloseReason;
 use crate::context::Context;
 use crate::session::{Outcome, Session};
@@ -50,7 +51,11 @@ impl<H: Session, F> Worker<H, F> {
     /// Tells sessions whose queue was full that they can send again.
     pub(super) fn tell_writable(&mut self) {
         for socket in std::mem::take(&mut self.core.writable) {
-            self.call(socket, H::on_writable);
+            // Something else of the same turn may have closed it.
+            let open = |connection: &mut Connection| connection.state == State::Open;
+            if self.core.connection(socket).is_some_and(open) {
+                self.call(socket, H::on_writable);
+            }
         }
     }
 }

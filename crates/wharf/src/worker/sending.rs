@@ -67,6 +67,9 @@ impl Core {
         let Some(connection) = self.connection(socket) else { return };
         connection.was_full = true;
         if pauses && !std::mem::replace(&mut connection.slow, true) {
+            // It may be long until what is held is read, and the others need the buffers.
+            let held = connection.held.iter_mut().flat_map(|held| held.iter_mut());
+            held.for_each(|lease| *lease = lease.copied_out());
             self.set_receiving(socket);
         }
     }

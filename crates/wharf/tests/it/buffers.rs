@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wharf::{Backend, SessionId, SlowReader};
 
+use crate::support::gate::Gate;
 use crate::support::record::{Echo, on_frame};
 use crate::support::server::Setup;
 use crate::support::time::wait_until_stable;
@@ -16,6 +17,7 @@ each_backend! {
     empty_parts_of_frames_keep_no_buffer,
     parts_of_frames_that_wait_to_be_sent_keep_no_buffer,
     what_a_paused_session_holds_keeps_no_buffer,
+    a_paused_session_leaves_all_buffers_to_the_others,
     sessions_that_are_gone_keep_no_buffer,
 }
 
@@ -133,6 +135,53 @@ fn what_a_paused_session_holds_keeps_no_buffer(backend: Backend) {
                 });
             }
         });
+    }
+}
+
+fn a_paused_session_leaves_all_buffers_to_the_others(backend: Backend) {
+    // A paused session that kept some would leave the others so few that serving them takes as many
+    // turns as there are of them.
+    const NEIGHBOURS: usize = 64;
+    for len in [20, 50, 100] {
+        let (gate, post) = Gate::new();
+        let setup = poor(backend).port(|port| port.buffers = 8).limits(|limits| {
+            limits.slow_reader = SlowReader::Pause;
+            limits.send_bytes_max = 32 << 10;
+        });
+        let server = setup.start(move |_| post.echo());
+        let mut neighbours: Vec<_> = (0..NEIGHBOURS).map(|_| server.connect()).collect();
+        for client in &mut neighbours {
+            client.ping(b"hello");
+        }
+        let mut last = server.connect();
+        let mut turns_to_serve_all = || {
+            last.send(b"wait");
+            gate.wait_for_arrival();
+            for client in &mut neighbours {
+                client.send(b"hello");
+            }
+            let before = server.stats().turns;
+            gate.open();
+            for client in &mut neighbours {
+                client.expect(b"hello");
+            }
+            last.expect(b"wait");
+            server.stats().turns - before
+        };
+        let alone = turns_to_serve_all();
+
+        let slow = server.connect();
+        let mut writer = slow.writer();
+        let writing = std::thread::spawn(move || {
+            let stream = Wire::U32Le.encode(&pattern(1, len)).repeat((2 << 20) / len);
+            writer.try_write(&stream);
+        });
+        let quiet = Duration::from_millis(100);
+        wait_until_stable("the server", quiet, || server.stats().bytes_in);
+        let beside = turns_to_serve_all();
+        slow.reset();
+        writing.join().unwrap();
+        assert!(beside <= 2 * alone + 4, "{len}: {alone} turns alone, {beside} beside it");
     }
 }
 

@@ -1,15 +1,17 @@
 //! Drain and stop: what is queued arrives, peers are told, and the report says what became of whom.
 
+use std::net::TcpStream;
 use std::sync::mpsc::channel;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use wharf::{Backend, SlowReader};
+use wharf::{Backend, ServerHandle, SlowReader};
 
 use crate::support::client::Client;
 use crate::support::gate::Gate;
-use crate::support::record::{Echo, Greets, What, recording};
+use crate::support::record::{Echo, Greets, What, frames, on_frame, recording};
 use crate::support::server::Setup;
-use crate::support::time::{PATIENCE, SLACK, Stopwatch, wait_until};
+use crate::support::time::{PATIENCE, SLACK, Stopwatch, let_pass, wait_until};
 use crate::support::wire::{Wire, assert_same, pattern};
 
 each_backend! {
@@ -27,6 +29,7 @@ each_backend! {
     a_stop_resets_every_session,
     a_stop_cuts_a_drain_short,
     a_stop_does_not_wait_for_connections_that_wait_to_be_accepted,
+    a_session_drains_its_own_server,
     dropping_a_server_stops_it,
 }
 
@@ -43,9 +46,9 @@ fn what_is_queued_arrives_before_the_end(backend: Backend) {
     let (log, events) = recording();
     let setup = Setup::new(backend).workers(2).limits(|limits| limits.send_bytes_max = 4 << 20);
     let server = setup.start(move |_| log.of(Echo));
-    let frames: Vec<Vec<u8>> = (0..50).map(|seed| pattern(seed, 20_000)).collect();
+    let sent: Vec<Vec<u8>> = (0..50).map(|seed| pattern(seed, 20_000)).collect();
     let mut clients: Vec<Client> = (0..10).map(|_| server.connect()).collect();
-    let stream = Wire::U32Le.encode_all(&frames);
+    let stream = Wire::U32Le.encode_all(&sent);
     for client in &mut clients {
         client.write(&stream);
     }
@@ -85,7 +88,7 @@ fn a_peer_that_reads_slowly_loses_nothing(backend: Backend) {
     let mut got = Vec::new();
     for _ in 0..20 {
         got.extend(client.bytes(10_000));
-        crate::support::time::let_pass(Duration::from_millis(10));
+        let_pass(Duration::from_millis(10));
     }
     got.extend(client.rest());
     assert_same("the answers, then the end", &got, &stream);
@@ -179,7 +182,7 @@ fn nobody_is_accepted_after_a_drain(backend: Backend) {
     server.handle.drain();
     client.expect_end();
     for address in addresses {
-        wait_until("nobody listens", || std::net::TcpStream::connect(address).is_err());
+        wait_until("nobody listens", || TcpStream::connect(address).is_err());
     }
     drop(client);
     // A few who came while the listeners were closing have had their orderly end.
@@ -240,7 +243,7 @@ fn a_drain_during_a_close_does_not_wait_longer(backend: Backend) {
         limits.drain = DEADLINE;
     });
     let server = setup.start(|_| {
-        crate::support::record::on_frame(|ctx, frame| {
+        on_frame(|ctx, frame| {
             ctx.send(frame);
             ctx.close();
             Ok(())
@@ -268,7 +271,7 @@ fn frames_that_come_during_a_drain_are_not_delivered(backend: Backend) {
     drop(client);
     server.end();
     let events = events.remaining();
-    assert_eq!(crate::support::record::frames(&events), [b"in time"]);
+    assert_eq!(frames(&events), [b"in time"]);
 }
 
 fn a_stop_resets_every_session(backend: Backend) {
@@ -329,6 +332,32 @@ fn a_stop_does_not_wait_for_connections_that_wait_to_be_accepted(backend: Backen
     for client in &mut waiting {
         client.expect_reset();
     }
+}
+
+fn a_session_drains_its_own_server(backend: Backend) {
+    let own: Arc<OnceLock<ServerHandle>> = Arc::default();
+    let handle = Arc::clone(&own);
+    let server = Setup::new(backend).workers(2).start(move |_| {
+        let handle = Arc::clone(&handle);
+        on_frame(move |ctx, frame| {
+            ctx.send(frame);
+            if frame == b"shutdown" {
+                handle.get().ok_or("no handle")?.drain();
+            }
+            Ok(())
+        })
+    });
+    own.set(server.handle.clone()).unwrap();
+    let mut clients: Vec<Client> = (0..4).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.ping(b"hello");
+    }
+    clients[1].ping(b"shutdown");
+    for client in &mut clients {
+        client.expect_end();
+    }
+    drop(clients);
+    assert_eq!(server.end().drained, 4);
 }
 
 fn dropping_a_server_stops_it(backend: Backend) {

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use wharf::{Backend, CloseReason, Context, Outcome, SendStatus, Session, SessionId, SlowReader};
 
-use crate::support::record::{Echo, Greets, frames, on_frame, recording};
+use crate::support::gate::Gate;
+use crate::support::record::{Echo, Greets, What, frames, on_frame, recording, whats};
 use crate::support::server::Setup;
 use crate::support::time::{PATIENCE, SLACK, wait_until};
 use crate::support::wire::{Wire, assert_same, pattern};
@@ -25,6 +26,7 @@ each_backend! {
     close_is_orderly_while_the_peer_keeps_sending,
     close_of_a_paused_session_is_orderly_while_the_peer_keeps_sending,
     close_waits_a_second_for_the_peers_end,
+    nothing_is_heard_between_the_close_and_the_end,
     the_first_reason_stays,
     a_session_closes_another,
     a_session_that_has_ended_sends_to_others_only,
@@ -291,6 +293,43 @@ fn close_waits_a_second_for_the_peers_end(backend: Backend) {
     assert_eq!(end.reason(), "closed");
     let waited = end.at.since(frame.at);
     assert!((LINGER..LINGER + SLACK).contains(&waited), "waited {waited:?}");
+}
+
+fn nothing_is_heard_between_the_close_and_the_end(backend: Backend) {
+    let (log, events) = recording();
+    let (gate, post) = Gate::new();
+    let setup = Setup::new(backend).limits(|limits| limits.send_bytes_max = 4096);
+    let server = setup.start(move |_| {
+        let post = post.clone();
+        log.of(on_frame(move |ctx, frame| {
+            match frame {
+                b"fill" => {
+                    ctx.send(&[1; 5000]);
+                    post.wait();
+                }
+                b"close" => ctx.close(),
+                _ => return Err("as it was told".into()),
+            }
+            Ok(())
+        }))
+    });
+    for last in [&b"close"[..], b"fail"] {
+        let mut client = server.connect();
+        let id = events.connected().id;
+        client.send(b"fill");
+        gate.wait_for_arrival();
+        // In the next turn the queue, which is full now, has drained; and this frame is there.
+        client.send(last);
+        gate.open();
+        client.expect(&[1; 5000]);
+        client.expect_end();
+        drop(client);
+        let life = whats(&events.life_of(id));
+        let closed = life.iter().position(|what| *what == What::Frame(last.to_vec())).unwrap();
+        let behind = &life[closed + 1..];
+        let quiet = matches!(behind, [What::Disconnected { .. }, What::Dropped]);
+        assert!(quiet, "{behind:?}");
+    }
 }
 
 fn the_first_reason_stays(backend: Backend) {

@@ -17,6 +17,7 @@ each_backend! {
     a_frame_comes_back_with_other_bytes_in_between,
     a_frame_comes_back_changed,
     a_frame_comes_back_backwards,
+    thousands_of_slices_go_out_in_one_turn,
     frames_that_look_like_frames_come_back,
     a_frame_goes_to_many_sessions,
     frames_of_many_sessions_go_to_one,
@@ -45,7 +46,7 @@ fn check_with(backend: Backend, wire: Wire, buffer_bytes: u32, answer: Answer) {
             port.buffers = 16;
             port.buffer_bytes = buffer_bytes;
         })
-        .limits(|limits| limits.send_bytes_max = 4 << 20);
+        .limits(|limits| limits.send_bytes_max = 64 << 20);
     let (log, events) = recording();
     let server = setup.start(move |_| {
         log.of(on_frame(move |ctx: &mut Context<'_>, frame| {
@@ -145,6 +146,15 @@ fn a_frame_comes_back_backwards(backend: Backend) {
     check(backend, |frame, send| {
         // Pieces of the frame that do not follow each other where they lie.
         frame.rchunks(600).for_each(send);
+    });
+}
+
+fn thousands_of_slices_go_out_in_one_turn(backend: Backend) {
+    // Only where nothing goes around a payload is every part of one sent from where it lies.
+    check_with(backend, Wire::Raw, 16 << 10, |frame, send| {
+        for _ in 0..40 {
+            frame.rchunks(600).for_each(&mut *send);
+        }
     });
 }
 

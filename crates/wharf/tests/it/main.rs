@@ -28,6 +28,7 @@ mod support;
 
 mod buffers;
 mod bulk;
+mod counting;
 mod draining;
 mod ends;
 mod failures;
@@ -37,6 +38,7 @@ mod in_place;
 mod leftovers;
 mod limits;
 mod order;
+mod shortage;
 mod slow_readers;
 mod spread;
 mod starting;

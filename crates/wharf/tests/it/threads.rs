@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use wharf::{Backend, SendStatus, SessionId, SessionRef};
 
 use crate::support::gate::Gate;
-use crate::support::record::{Echo, on_frame, recording};
+use crate::support::record::{Echo, Greets, on_frame, recording};
 use crate::support::server::{Setup, TestServer};
 use crate::support::time::PATIENCE;
 use crate::support::wire::{assert_same, pattern};
@@ -16,6 +16,7 @@ each_backend! {
     a_session_is_closed_from_another_thread_behind_what_was_sent,
     sessions_send_to_each_other_across_workers,
     a_session_sends_to_itself_through_its_ref,
+    a_session_is_sent_to_and_closed_before_it_exists,
     a_frame_too_long_from_another_thread_ends_its_receiver,
     an_inbox_is_bounded,
     an_inbox_is_bounded_for_empty_frames_too,
@@ -164,6 +165,19 @@ fn a_session_sends_to_itself_through_its_ref(backend: Backend) {
     client.ping(b"hello");
     client.expect(b"and bye");
     client.expect_end();
+}
+
+fn a_session_is_sent_to_and_closed_before_it_exists(backend: Backend) {
+    let server = Setup::new(backend).workers(2).start(|arrival| {
+        let session = arrival.session_ref();
+        assert_eq!(session.send(b"from the factory"), SendStatus::Queued);
+        session.close();
+        Greets(b"hello", Echo)
+    });
+    for _ in 0..4 {
+        let mut client = server.connect();
+        assert_eq!(client.rest_frames(), [&b"hello"[..], b"from the factory"]);
+    }
 }
 
 fn a_frame_too_long_from_another_thread_ends_its_receiver(backend: Backend) {

@@ -249,6 +249,7 @@ impl CheckedPort {
                 if let Some(done) = step(self, completion) {
                     return done;
                 }
+                deadline = None;
             }
             self.wait_for(what, &mut deadline);
         }
@@ -277,13 +278,15 @@ impl CheckedPort {
                     Ok(found) => return found,
                     Err(other) => self.kept.push_back(other),
                 }
+                deadline = None;
             }
             self.wait_for(what, &mut deadline);
         }
     }
 
+    /// Waits once; fails if nothing at all has come since the deadline was set.
     fn wait_for(&mut self, what: &str, deadline: &mut Option<Time>) {
-        // The first wait only brings the port's clock up to date, should it be overdue.
+        // The first wait may only bring the port's clock up to date, if that was long ago.
         self.wait(Some(deadline.unwrap_or(self.now() + LIMIT)));
         let deadline = *deadline.get_or_insert(self.now() + LIMIT);
         assert!(

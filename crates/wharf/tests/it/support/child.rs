@@ -15,11 +15,30 @@ const CHILD: &str = "WHARF_TEST_CHILD";
 /// Runs `body` in a process of its own: this test, alone. `module` and `test` are its path.
 #[track_caller]
 pub(crate) fn in_a_child(module: &str, test: &str, backend: Backend, body: impl FnOnce()) {
+    in_a_child_with("exec \"$0\" \"$@\"", module, test, backend, body);
+}
+
+/// The same, in a process that may open no more than `limit` descriptors.
+#[track_caller]
+pub(crate) fn in_a_child_with_descriptors(
+    limit: usize,
+    module: &str,
+    test: &str,
+    backend: Backend,
+    body: impl FnOnce(),
+) {
+    let script = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+    in_a_child_with(&script, module, test, backend, body);
+}
+
+#[track_caller]
+fn in_a_child_with(script: &str, module: &str, test: &str, backend: Backend, body: impl FnOnce()) {
     if std::env::var_os(CHILD).is_some() {
         return body();
     }
     let path = format!("{module}::{backend}::{test}");
-    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut command = Command::new("sh");
+    command.args(["-c", script]).arg(std::env::current_exe().unwrap());
     command.args([&path, "--exact", "--nocapture"]).env(CHILD, "1");
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let child = child.expect("this test's own program");
