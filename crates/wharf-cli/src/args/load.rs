@@ -1,0 +1,180 @@
+//! The flags of `wharf load`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use wharf_port::{Backend, SocketId};
+
+use super::Given;
+use super::values::{Bytes, MIB, Target, bytes, number, seconds, seconds_or_off};
+use crate::failure::Failure;
+use crate::load::{EchoOptions, Framing, JsonTarget, Length, Pace};
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LoadMode {
+    /// Send messages, expect each of them back, and compare every byte.
+    ///
+    /// Exit code: 0 all is well, 1 wrong or missing bytes (or it could not start), 2 wrong arguments,
+    /// 4 could not connect all sessions.
+    Echo(EchoArgs),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct EchoArgs {
+    /// The server: IP:PORT, [IPV6]:PORT or NAME:PORT.
+    #[arg(long, env = "WHARF_CONNECT", value_name = "ADDR", default_value = "127.0.0.1:7777")]
+    connect: Target,
+
+    /// How many sessions.
+    #[arg(
+        long,
+        env = "WHARF_SESSIONS",
+        value_name = "N",
+        default_value = "100",
+        allow_negative_numbers = true,
+        value_parser = number(1, SocketId::SLOTS_MAX.into())
+    )]
+    sessions: u64,
+
+    /// Payload of a message, up to 16MiB; framed with u16, up to 65535.
+    #[arg(
+        long,
+        env = "WHARF_SIZE",
+        value_name = "BYTES",
+        default_value = "64",
+        allow_negative_numbers = true,
+        value_parser = bytes(1, 16 * MIB)
+    )]
+    size: u64,
+
+    /// How many messages a session has in flight [default: 1; with --rate: no limit].
+    #[arg(
+        long,
+        env = "WHARF_DEPTH",
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = number(1, 65_536)
+    )]
+    depth: Option<u64>,
+
+    /// Messages per second over all sessions, due at even distances whether or not the server keeps
+    /// up; latency counts from when a message was due [default: a session sends when it gets an answer].
+    #[arg(
+        long,
+        env = "WHARF_RATE",
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = number(1, 100_000_000)
+    )]
+    rate: Option<u64>,
+
+    /// How long to measure, in seconds, after the warm-up [default: 10].
+    #[arg(
+        long,
+        env = "WHARF_DURATION",
+        value_name = "SECS",
+        allow_negative_numbers = true,
+        value_parser = seconds(1_000_000)
+    )]
+    duration: Option<Duration>,
+
+    /// How long to load the server before measuring, in seconds, or off; answers are verified from
+    /// the start [default: 0.5].
+    #[arg(
+        long,
+        env = "WHARF_WARMUP",
+        value_name = "SECS",
+        allow_negative_numbers = true,
+        value_parser = seconds_or_off(1_000_000)
+    )]
+    warmup: Option<Duration>,
+
+    /// Instead of a duration: each session sends this many messages, all of them measured.
+    #[arg(
+        long,
+        env = "WHARF_MESSAGES",
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = number(1, 1 << 32)
+    )]
+    messages: Option<u64>,
+
+    /// How messages are told apart: not at all, by LF, or by a length before each.
+    #[arg(long, env = "WHARF_FRAMING", value_name = "F", default_value = "raw")]
+    framing: Framing,
+
+    /// What does the I/O of this program: auto, uring, readiness or iocp.
+    #[arg(long, env = "WHARF_BACKEND", value_name = "B", default_value = "auto")]
+    backend: Backend,
+
+    /// Process id of the server: its CPU time per message is measured (Linux).
+    #[arg(
+        long,
+        env = "WHARF_SERVER_PID",
+        value_name = "PID",
+        allow_negative_numbers = true,
+        value_parser = number(1, 1 << 22)
+    )]
+    server_pid: Option<u64>,
+
+    /// Write the result as JSON to a file, or to the standard output with '-'.
+    #[arg(long, env = "WHARF_JSON", value_name = "FILE")]
+    json: Option<PathBuf>,
+}
+
+impl EchoArgs {
+    /// Checks what clap cannot: flags against each other.
+    pub(super) fn check(self, given: &Given<'_>) -> Result<EchoOptions, Failure> {
+        let payload_max = self.framing.payload_max();
+        if self.size > payload_max {
+            return Err(Failure::arguments(format_args!(
+                "--size {} does not fit into the length of --framing {}: give at most {payload_max}, \
+                 or a u32 framing",
+                Bytes(self.size),
+                self.framing,
+            )));
+        }
+        Ok(EchoOptions {
+            pace: match self.rate {
+                Some(per_second) => Pace::Rate { per_second, depth: self.depth },
+                None => Pace::Closed { depth: self.depth.unwrap_or(1) },
+            },
+            length: self.length(given)?,
+            connect: self.connect,
+            sessions: self.sessions,
+            size: self.size,
+            framing: self.framing,
+            backend: self.backend,
+            server_pid: self.server_pid,
+            json: self.json.map(JsonTarget::from),
+        })
+    }
+
+    /// A duration or a number of messages. What stands on the command line goes before what stands
+    /// in the environment; in the same place they exclude each other.
+    fn length(&self, given: &Given<'_>) -> Result<Length, Failure> {
+        let time = given.source("duration").max(given.source("warmup"));
+        match self.messages {
+            Some(messages) if given.source("messages") > time => Ok(Length::Messages(messages)),
+            Some(_) if given.source("messages") == time => Err(Failure::arguments(
+                "--messages excludes --duration and --warmup: it measures all that it sends; give \
+                 one or the other",
+            )),
+            _ => Ok(Length::Time {
+                warmup: self.warmup.unwrap_or(Duration::from_millis(500)),
+                duration: self.duration.unwrap_or(Duration::from_secs(10)),
+            }),
+        }
+    }
+}
+
+impl ValueEnum for Framing {
+    fn value_variants<'a>() -> &'a [Self] {
+        &Self::ALL
+    }
+
+    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
+        Some(self.name().into())
+    }
+}

@@ -1,0 +1,160 @@
+//! The command line.
+//!
+//! clap reads it; what comes out of here has been checked, flag against flag too, so a command gets
+//! nothing that it would have to refuse. Every flag can also be given by the environment, as `WHARF_`
+//! and the flag in capitals; the command line goes before it. A wrong command line is one line of
+//! text and exit code 2.
+
+mod load;
+mod serve;
+mod values;
+
+use std::ffi::OsString;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::failure::Failure;
+use crate::load::EchoOptions;
+use crate::serve::ServeOptions;
+use load::LoadMode;
+use serve::ServeMode;
+pub(crate) use values::{Bytes, Listen, Target};
+
+/// A server core for many long-lived TCP sessions.
+#[derive(Debug, Parser)]
+#[command(name = "wharf", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: TopLevel,
+}
+
+#[derive(Debug, Subcommand)]
+enum TopLevel {
+    /// Run a server.
+    Serve {
+        #[command(subcommand)]
+        mode: ServeMode,
+    },
+    /// Put load on a server, and verify every byte that comes back.
+    Load {
+        #[command(subcommand)]
+        mode: LoadMode,
+    },
+}
+
+/// What to do, with options that have been checked.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// `wharf serve echo`.
+    ServeEcho(ServeOptions),
+    /// `wharf load echo`.
+    LoadEcho(EchoOptions),
+}
+
+/// What a command line asks for.
+#[derive(Debug)]
+pub(crate) enum Parsed {
+    /// To run a command.
+    Run(Command),
+    /// To print a text: the help or the version.
+    Print(String),
+}
+
+/// Reads the command line of this process.
+pub(crate) fn parse() -> Result<Parsed, Failure> {
+    let line: Vec<OsString> = std::env::args_os().collect();
+    match read(&line) {
+        Ok(command) => command.map(Parsed::Run),
+        Err(error)
+            if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
+        {
+            Ok(Parsed::Print(error.render().to_string()))
+        }
+        // Who gives nothing at all wants to know what there is.
+        Err(error) if line.len() < 2 => Err(Failure::usage(error.render())),
+        Err(error) => Err(Failure::arguments(one_line(&error, &line))),
+    }
+}
+
+/// The outer error is clap's: a flag for itself. The inner one is ours: flags that do not go together.
+fn read(line: &[OsString]) -> Result<Result<Command, Failure>, clap::Error> {
+    let matches = Cli::command().try_get_matches_from(line)?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    Ok(match cli.command {
+        TopLevel::Serve { mode: ServeMode::Echo(args) } => args.check().map(Command::ServeEcho),
+        TopLevel::Load { mode: LoadMode::Echo(args) } => {
+            args.check(&Given::of(&matches)).map(Command::LoadEcho)
+        }
+    })
+}
+
+/// Where the flags of the command that was given come from.
+struct Given<'a>(&'a ArgMatches);
+
+impl<'a> Given<'a> {
+    /// The flags of the innermost command.
+    fn of(mut matches: &'a ArgMatches) -> Self {
+        while let Some((_, inner)) = matches.subcommand() {
+            matches = inner;
+        }
+        Self(matches)
+    }
+
+    /// Where a flag comes from; what goes first is greater, and what is not given the least.
+    fn source(&self, flag: &str) -> Option<ValueSource> {
+        self.0.value_source(flag).filter(|&source| source > ValueSource::DefaultValue)
+    }
+}
+
+/// clap's error as one line: what it says without the usage, and where a value came from that does
+/// not stand on the command line.
+fn one_line(error: &clap::Error, line: &[OsString]) -> String {
+    if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+        || error.kind() == ErrorKind::MissingSubcommand
+    {
+        return "a command is missing: try 'wharf serve echo', 'wharf load echo' or 'wharf --help'"
+            .to_owned();
+    }
+    let text = error.render().to_string();
+    let said: Vec<&str> = text
+        .lines()
+        .map(str::trim)
+        .take_while(|line| !line.starts_with("Usage:") && !line.starts_with("For more"))
+        .filter(|line| !line.is_empty())
+        .collect();
+    let said = said.join("; ").replace("; [possible values: ", ": give one of [");
+    let said = said.strip_prefix("error: ").unwrap_or(&said);
+    if let Some(variable) = from_environment(error, line) {
+        return format!("{said} (from the environment: {variable})");
+    }
+    match error.kind() {
+        ErrorKind::InvalidValue | ErrorKind::ValueValidation => said.to_owned(),
+        _ => format!("{said}; --help shows what there is"),
+    }
+}
+
+/// The environment variable that a wrong value came from, if it did.
+fn from_environment(error: &clap::Error, line: &[OsString]) -> Option<String> {
+    let Some(ContextValue::String(argument)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let flag = argument.split_whitespace().next()?;
+    let stands_there = line.iter().filter_map(|word| word.to_str()).any(|word| {
+        word.strip_prefix(flag).is_some_and(|rest| rest.is_empty() || rest.starts_with('='))
+    });
+    let name = flag.strip_prefix("--")?.replace('-', "_").to_uppercase();
+    let variable = format!("WHARF_{name}");
+    (!stands_there && std::env::var_os(&variable).is_some()).then_some(variable)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_of_the_command_line_holds() {
+        Cli::command().debug_assert();
+    }
+}

@@ -1,0 +1,262 @@
+//! The flags of `wharf serve`.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use tracing_subscriber::filter::LevelFilter;
+use wharf::{Backend, Framing, Limits, SlowReader};
+
+use super::values::{
+    Bytes, KIB, Listen, MIB, OrOff, UNBOUNDED, bytes, log_level, number, or_off, seconds,
+};
+use crate::failure::Failure;
+use crate::serve::ServeOptions;
+
+/// The longest time that a flag takes: a year.
+const SECONDS_MAX: u32 = 365 * 24 * 60 * 60;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ServeMode {
+    /// Send every frame back to the session that it came from.
+    #[command(after_help = ECHO_HELP)]
+    Echo(EchoArgs),
+}
+
+const ECHO_HELP: &str = "\
+Try it:  wharf serve echo        and, in another terminal:  nc 127.0.0.1 7777
+
+Ctrl-C (SIGINT, SIGTERM) ends the server in order: it takes no more
+connections, sends what is queued and tells its peers. A second one ends it at
+once.
+
+Each flag can also come from the environment: --frame-max as WHARF_FRAME_MAX;
+WHARF_LISTEN takes several addresses, with commas. The command line goes first.
+
+Exit code: 0 ended in order, 1 could not start, 2 wrong arguments, 3 queued
+bytes were lost or a second signal ended it.";
+
+#[derive(Debug, Args)]
+pub(super) struct EchoArgs {
+    /// IP:PORT, [IPV6]:PORT or NAME:PORT; port 0 is any that is free; give it again for more.
+    #[arg(
+        long,
+        env = "WHARF_LISTEN",
+        hide_env = true,
+        value_name = "ADDR",
+        value_delimiter = ',',
+        default_value = "127.0.0.1:7777"
+    )]
+    listen: Vec<Listen>,
+
+    /// How frames are told apart: raw (not at all), lines, or a length before each: u16le, u16be,
+    /// u32le, u32be.
+    #[arg(
+        long,
+        env = "WHARF_FRAMING",
+        hide_env = true,
+        value_name = "FRAMING",
+        default_value = "raw"
+    )]
+    framing: Framing,
+
+    /// Worker threads, 1 to 1024 [default: one per core].
+    #[arg(
+        long,
+        env = "WHARF_WORKERS",
+        hide_env = true,
+        value_name = "N",
+        value_parser = number(1, 1024)
+    )]
+    workers: Option<u64>,
+
+    /// What does the I/O: auto (the best that works here), uring, readiness or iocp.
+    #[arg(
+        long,
+        env = "WHARF_BACKEND",
+        hide_env = true,
+        value_name = "BACKEND",
+        default_value = "auto"
+    )]
+    backend: Backend,
+
+    /// How long the sessions may take when the server is to end, in seconds.
+    #[arg(
+        long,
+        env = "WHARF_DRAIN",
+        hide_env = true,
+        value_name = "SECS",
+        default_value = "10",
+        value_parser = seconds(SECONDS_MAX)
+    )]
+    drain: Duration,
+
+    /// What is logged, to stderr: off, error, warn, info, debug or trace.
+    #[arg(
+        long,
+        env = "WHARF_LOG",
+        hide_env = true,
+        value_name = "LEVEL",
+        default_value = "warn",
+        value_parser = log_level
+    )]
+    log: LevelFilter,
+
+    /// Sessions at a time [default: what the descriptor limit allows].
+    #[arg(
+        long,
+        env = "WHARF_SESSIONS_MAX",
+        hide_env = true,
+        value_name = "N",
+        help_heading = "Limits",
+        value_parser = number(1, UNBOUNDED)
+    )]
+    sessions_max: Option<u64>,
+
+    /// Sessions at a time from one address, or off; loopback is exempt.
+    #[arg(
+        long,
+        env = "WHARF_PER_ADDRESS_MAX",
+        hide_env = true,
+        value_name = "N",
+        help_heading = "Limits",
+        default_value = "64",
+        value_parser = or_off(number(1, UNBOUNDED))
+    )]
+    per_address_max: OrOff<u64>,
+
+    /// Payload of a frame, up to 16MiB; with u16, up to 65535 [default: 64KiB; with u16, 65535].
+    #[arg(
+        long,
+        env = "WHARF_FRAME_MAX",
+        hide_env = true,
+        value_name = "BYTES",
+        help_heading = "Limits",
+        value_parser = bytes(1, 16 * MIB)
+    )]
+    frame_max: Option<u64>,
+
+    /// How long nothing may come from a session, in seconds, or off.
+    #[arg(
+        long,
+        env = "WHARF_IDLE",
+        hide_env = true,
+        value_name = "SECS",
+        help_heading = "Limits",
+        default_value = "300",
+        value_parser = or_off(seconds(SECONDS_MAX))
+    )]
+    idle: OrOff<Duration>,
+
+    /// How long the first frame of a session may take, in seconds, or off.
+    #[arg(
+        long,
+        env = "WHARF_FIRST_FRAME",
+        hide_env = true,
+        value_name = "SECS",
+        help_heading = "Limits",
+        default_value = "off",
+        value_parser = or_off(seconds(SECONDS_MAX))
+    )]
+    first_frame: OrOff<Duration>,
+
+    /// How long a frame may take from its first byte, in seconds, or off.
+    #[arg(
+        long,
+        env = "WHARF_FRAME_DEADLINE",
+        hide_env = true,
+        value_name = "SECS",
+        help_heading = "Limits",
+        default_value = "10",
+        value_parser = or_off(seconds(SECONDS_MAX))
+    )]
+    frame_deadline: OrOff<Duration>,
+
+    /// What may wait to be sent to a session, 4KiB and up.
+    #[arg(
+        long,
+        env = "WHARF_SEND_MAX",
+        hide_env = true,
+        value_name = "BYTES",
+        help_heading = "Limits",
+        default_value = "256KiB",
+        value_parser = bytes(4 * KIB, UNBOUNDED)
+    )]
+    send_max: u64,
+
+    /// What becomes of a session when more waits: pause (nothing is received from it until it has
+    /// read), disconnect, drop-newest, drop-oldest (these two drop frames; not with raw).
+    #[arg(
+        long,
+        env = "WHARF_SLOW",
+        hide_env = true,
+        value_name = "POLICY",
+        help_heading = "Limits",
+        default_value = "pause"
+    )]
+    slow: SlowReader,
+}
+
+impl EchoArgs {
+    /// Checks what clap cannot: flags against each other.
+    pub(super) fn check(self) -> Result<ServeOptions, Failure> {
+        let twice = |(at, address): &(usize, &Listen)| {
+            address.is_fixed() && self.listen[..*at].contains(address)
+        };
+        if let Some((_, address)) = self.listen.iter().enumerate().find(twice) {
+            return Err(Failure::arguments(format_args!(
+                "--listen {address} is given twice: one server listens there; leave one out"
+            )));
+        }
+        Ok(ServeOptions {
+            limits: Limits {
+                sessions_max: self.sessions_max.map(size),
+                per_address_max: self.per_address_max.on().map(size),
+                frame_bytes_max: self.frame_max()?,
+                first_frame: self.first_frame.on(),
+                frame_deadline: self.frame_deadline.on(),
+                idle: self.idle.on(),
+                send_bytes_max: size(self.send_max),
+                slow_reader: self.slow_reader()?,
+                drain: self.drain,
+                ..Limits::default()
+            },
+            listen: self.listen,
+            workers: self.workers.map(size),
+            backend: self.backend,
+            framing: self.framing,
+            log: self.log,
+        })
+    }
+
+    fn frame_max(&self) -> Result<usize, Failure> {
+        let payload_max = self.framing.payload_max();
+        let asked = self.frame_max.map(size);
+        let frame_max = asked.unwrap_or_else(|| Limits::default().frame_bytes_max.min(payload_max));
+        if frame_max > payload_max {
+            return Err(Failure::arguments(format_args!(
+                "--frame-max {} is more than the length of --framing {} can say: give at most \
+                 {payload_max}, or a u32 framing",
+                Bytes(frame_max as u64),
+                self.framing.name(),
+            )));
+        }
+        Ok(frame_max)
+    }
+
+    fn slow_reader(&self) -> Result<SlowReader, Failure> {
+        let drops = matches!(self.slow, SlowReader::DropNewest | SlowReader::DropOldest);
+        if drops && self.framing == Framing::RAW {
+            return Err(Failure::arguments(format_args!(
+                "--slow {} leaves out frames, and --framing raw has none: give pause or disconnect, \
+                 or another framing",
+                self.slow.name(),
+            )));
+        }
+        Ok(self.slow)
+    }
+}
+
+/// What is more than this machine can count is as good as no limit, or as sure to be refused.
+fn size(count: u64) -> usize {
+    usize::try_from(count).unwrap_or(usize::MAX)
+}

@@ -1,0 +1,256 @@
+//! The values that flags take: numbers, sizes, times, addresses. What is wrong with one is said in
+//! words that fit behind clap's `invalid value '0' for '--sessions <N>': `.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tracing_subscriber::filter::LevelFilter;
+
+/// One kibibyte.
+pub(crate) const KIB: u64 = 1 << 10;
+/// One mebibyte.
+pub(crate) const MIB: u64 = 1 << 20;
+/// The maximum of a value that has none.
+pub(crate) const UNBOUNDED: u64 = u64::MAX;
+
+/// A whole number from `min` to `max`.
+pub(crate) fn number(min: u64, max: u64) -> impl Fn(&str) -> Result<u64, String> + Clone {
+    move |text| {
+        let range = || match max {
+            UNBOUNDED => format!("give a whole number, {min} or more"),
+            _ => format!("give a whole number from {min} to {max}"),
+        };
+        let value: u64 = text.parse().map_err(|_| range())?;
+        if (min..=max).contains(&value) { Ok(value) } else { Err(range()) }
+    }
+}
+
+/// A number of bytes from `min` to `max`: plain, or with the suffix `KiB` or `MiB`.
+pub(crate) fn bytes(min: u64, max: u64) -> impl Fn(&str) -> Result<u64, String> + Clone {
+    move |text| {
+        let range = || match max {
+            UNBOUNDED => format!("give {} or more, such as 65536 or 64KiB", Bytes(min)),
+            _ => format!("give {} to {}, such as 512 or 64KiB", Bytes(min), Bytes(max)),
+        };
+        let (digits, unit) = match text.strip_suffix("KiB") {
+            Some(digits) => (digits, KIB),
+            None => text.strip_suffix("MiB").map_or((text, 1), |digits| (digits, MIB)),
+        };
+        let count: u64 = digits.parse().map_err(|_| range())?;
+        let value = count.checked_mul(unit).ok_or_else(range)?;
+        if (min..=max).contains(&value) { Ok(value) } else { Err(range()) }
+    }
+}
+
+/// A time in seconds, decimals allowed, from one millisecond to `max` seconds.
+pub(crate) fn seconds(max: u32) -> impl Fn(&str) -> Result<Duration, String> + Clone {
+    move |text| {
+        let range = || format!("give seconds from 0.001 to {max}, such as 2 or 0.5");
+        let value: f64 = text.parse().map_err(|_| range())?;
+        if (0.001..=f64::from(max)).contains(&value) {
+            Ok(Duration::from_secs_f64(value))
+        } else {
+            Err(range())
+        }
+    }
+}
+
+/// Like [`seconds`], or `off`, which is [`Duration::ZERO`].
+pub(crate) fn seconds_or_off(max: u32) -> impl Fn(&str) -> Result<Duration, String> + Clone {
+    let seconds = seconds(max);
+    move |text| match text {
+        "off" => Ok(Duration::ZERO),
+        _ => seconds(text).map_err(|range| format!("{range}, or off")),
+    }
+}
+
+/// A limit, or that there is none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum OrOff<T> {
+    /// The limit.
+    On(T),
+    /// `off`.
+    Off,
+}
+
+impl<T> OrOff<T> {
+    /// The limit, if there is one.
+    pub(crate) fn on(self) -> Option<T> {
+        match self {
+            Self::On(limit) => Some(limit),
+            Self::Off => None,
+        }
+    }
+}
+
+/// What `limit` takes, or `off`.
+pub(crate) fn or_off<T>(
+    limit: impl Fn(&str) -> Result<T, String> + Clone,
+) -> impl Fn(&str) -> Result<OrOff<T>, String> + Clone {
+    move |text| match text {
+        "off" => Ok(OrOff::Off),
+        _ => limit(text).map(OrOff::On).map_err(|range| format!("{range}, or off")),
+    }
+}
+
+/// How much is logged.
+pub(crate) fn log_level(text: &str) -> Result<LevelFilter, &'static str> {
+    match text {
+        "off" => Ok(LevelFilter::OFF),
+        "error" => Ok(LevelFilter::ERROR),
+        "warn" => Ok(LevelFilter::WARN),
+        "info" => Ok(LevelFilter::INFO),
+        "debug" => Ok(LevelFilter::DEBUG),
+        "trace" => Ok(LevelFilter::TRACE),
+        _ => Err("give off, error, warn, info, debug or trace"),
+    }
+}
+
+/// Where to connect to: an address, or a name that is resolved when it is needed.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum Target {
+    /// An IP address and a port.
+    Address(SocketAddr),
+    /// A name and a port.
+    Name(String, u16),
+}
+
+impl Target {
+    /// Reads an address with a port of at least `port_min`.
+    fn read(text: &str, port_min: u16) -> Result<Self, String> {
+        const FORMS: &str = "give IP:PORT, [IPV6]:PORT or NAME:PORT, such as 127.0.0.1:7777";
+        let wrong_port = || Err(format!("give a port from {port_min} to 65535"));
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return if address.port() < port_min {
+                wrong_port()
+            } else {
+                Ok(Self::Address(address))
+            };
+        }
+        let (name, port) = text.rsplit_once(':').ok_or(FORMS)?;
+        let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+        // What is made of digits and dots alone is a broken address and no name.
+        let is_name = name.chars().all(letter) && name.chars().any(|c| c.is_ascii_alphabetic());
+        if !is_name {
+            return Err(FORMS.to_owned());
+        }
+        match port.parse() {
+            Ok(port) if port >= port_min => Ok(Self::Name(name.to_owned(), port)),
+            _ => wrong_port(),
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::read(text, 1)
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
+        }
+    }
+}
+
+/// Where to listen: an address, or a name that is resolved at the start. Port 0 is any that is free.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct Listen(Target);
+
+impl FromStr for Listen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Target::read(text.trim(), 0).map(Self)
+    }
+}
+
+impl Listen {
+    /// Whether it says which port.
+    pub(super) const fn is_fixed(&self) -> bool {
+        !matches!(self.0, Target::Address(address) if address.port() == 0)
+            && !matches!(self.0, Target::Name(_, 0))
+    }
+}
+
+impl fmt::Display for Listen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// A number of bytes as people write it: in the largest unit that leaves it whole.
+pub(crate) struct Bytes(pub(crate) u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            count if count >= MIB && count % MIB == 0 => write!(f, "{}MiB", count / MIB),
+            count if count >= KIB && count % KIB == 0 => write!(f, "{}KiB", count / KIB),
+            count => write!(f, "{count} B"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_take_suffixes_and_keep_to_their_range() {
+        let size = bytes(1, 16 * MIB);
+        assert_eq!(size("64"), Ok(64));
+        assert_eq!(size("64KiB"), Ok(64 << 10));
+        assert_eq!(size("16MiB"), Ok(16 << 20));
+        for wrong in ["0", "", "-1", "17MiB", "64kb", "KiB", "1.5KiB", "99999999999999999MiB"] {
+            assert_eq!(size(wrong), Err("give 1 B to 16MiB, such as 512 or 64KiB".to_owned()));
+        }
+    }
+
+    #[test]
+    fn seconds_take_decimals_and_no_nonsense() {
+        assert_eq!(seconds(10)("0.5"), Ok(Duration::from_millis(500)));
+        for wrong in ["0", "-1", "nan", "inf", "1e9", "10.1", "off", ""] {
+            assert!(seconds(10)(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(seconds_or_off(10)("off"), Ok(Duration::ZERO));
+        assert!(seconds_or_off(10)("0").is_err());
+    }
+
+    #[test]
+    fn targets_are_addresses_or_names() {
+        assert_eq!("[::1]:80".parse(), Ok(Target::Address("[::1]:80".parse().unwrap())));
+        assert_eq!("localhost:80".parse(), Ok(Target::Name("localhost".to_owned(), 80)));
+        for wrong in [
+            "",
+            "7777",
+            ":80",
+            "127.0.0.1",
+            "127.0.0.1:0",
+            "1.2.3:80",
+            "host:0",
+            "host:x",
+            "::1:80",
+        ] {
+            assert!(wrong.parse::<Target>().is_err(), "{wrong}");
+        }
+        assert!("127.0.0.1:0".parse::<Listen>().is_ok());
+        assert!("localhost:0".parse::<Listen>().is_ok());
+        assert!("127.0.0.1:65536".parse::<Listen>().is_err());
+    }
+
+    #[test]
+    fn a_limit_may_be_off_and_may_have_no_maximum() {
+        let limit = or_off(number(1, UNBOUNDED));
+        assert_eq!(limit("off"), Ok(OrOff::Off));
+        assert_eq!(limit("18446744073709551615"), Ok(OrOff::On(u64::MAX)));
+        assert_eq!(limit("0"), Err("give a whole number, 1 or more, or off".to_owned()));
+    }
+}

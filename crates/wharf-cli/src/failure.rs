@@ -1,0 +1,55 @@
+//! How a command fails: with an exit code that scripts rely on, and one line for people.
+
+use std::fmt;
+use std::io::Write;
+use std::process::ExitCode;
+
+/// Why the program ends with something else than success.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Exit {
+    /// `serve` could not start, or `load` found wrong or missing bytes.
+    Failed = 1,
+    /// The command line makes no sense.
+    Arguments = 2,
+    /// `serve` ended with queued bytes lost, or was made to end before it had drained.
+    Lost = 3,
+    /// `load` could not connect all of its sessions.
+    NotConnected = 4,
+}
+
+/// A failure of a command: what went wrong, why, and what to do, in one line.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    exit: Exit,
+    text: String,
+}
+
+impl Failure {
+    pub(crate) fn new(exit: Exit, line: impl fmt::Display) -> Self {
+        Self { exit, text: format!("wharf: error: {line}\n") }
+    }
+
+    /// A command line that makes no sense.
+    pub(crate) fn arguments(line: impl fmt::Display) -> Self {
+        Self::new(Exit::Arguments, line)
+    }
+
+    /// No command line at all: the answer is what there is, in as many lines as it takes.
+    pub(crate) fn usage(help: impl fmt::Display) -> Self {
+        Self { exit: Exit::Arguments, text: help.to_string() }
+    }
+
+    /// Prints the text to the standard error stream, and turns into the exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        // Nobody is left to tell if even the standard error stream is gone.
+        let _ = write!(std::io::stderr(), "{}", self.text);
+        ExitCode::from(self.exit as u8)
+    }
+}
+
+/// Prints to the standard output. Who has stopped reading it (`wharf ... | head`) wants no more, so
+/// that is no error, and not the panic that `println!` makes of it.
+pub(crate) fn print(text: impl fmt::Display) {
+    let mut stdout = std::io::stdout().lock();
+    let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());
+}

@@ -1,0 +1,96 @@
+//! `wharf load`: many sessions from one thread on one completion port, every byte verified.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`options`] | what is asked for |
+//! | [`connect`] | resolves, checks the limits, connects |
+//! | [`pattern`] | the bytes of every session's stream, in one table |
+//! | [`session`] | how far each stream has been due, sent, answered |
+//! | [`schedule`] | when messages are due in an open loop |
+//! | [`run`] | the loop |
+//! | [`tally`] | what went wrong |
+//! | [`latency`], [`cpu`] | what is measured |
+//! | [`progress`], [`report`] | what is shown |
+
+mod connect;
+mod cpu;
+mod latency;
+mod options;
+mod pattern;
+mod progress;
+mod report;
+mod run;
+mod schedule;
+mod session;
+mod tally;
+
+use wharf_port::{CompletionPort, PortOptions};
+
+use crate::failure::{self, Exit, Failure};
+use cpu::CpuMeter;
+pub(crate) use options::{EchoOptions, Framing, JsonTarget, Length, Pace};
+use pattern::Pattern;
+use progress::Progress;
+use report::{JsonSink, Report, Summary};
+use run::{Run, Setup};
+
+/// Runs `wharf load echo`.
+pub(crate) fn echo(options: &EchoOptions) -> Result<(), Failure> {
+    let server_cpu = options.server_pid.map(server_cpu).transpose()?;
+    let mut json = JsonSink::open(options.json.as_ref())?;
+    connect::check_descriptors(options.sessions)?;
+    let too_large = |_| Failure::arguments("--size or --sessions is too large for this machine");
+    let sessions = usize::try_from(options.sessions).map_err(too_large)?;
+    let size = usize::try_from(options.size).map_err(too_large)?;
+
+    let addresses = connect::resolve(&options.connect)?;
+    let port_options = PortOptions { backend: options.backend, ..PortOptions::default() };
+    let mut port =
+        CompletionPort::open(&port_options).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let backend = port.backend();
+    if let Some(reason) = port.fallback_reason() {
+        eprintln!("wharf: backend {backend}, since the best one is not to be had: {reason}");
+    }
+    let pattern = Pattern::new(options.framing, size, sessions);
+
+    let progress = Progress::new();
+    if let Some(progress) = &progress {
+        progress.expect(options.sessions);
+    }
+    let (address, sockets) =
+        connect::connect_all(&mut port, &options.connect, &addresses, sessions, progress.as_ref())?;
+    let outcome = Run::execute(Setup {
+        port,
+        sockets,
+        pattern,
+        pace: options.pace,
+        length: options.length,
+        server_cpu,
+        progress,
+    })?;
+
+    let report = Report::new("echo", options, &outcome);
+    let summary = Summary { options, address, backend, report: &report, outcome: &outcome };
+    if options.json == Some(JsonTarget::Stdout) {
+        eprint!("{summary}");
+    } else {
+        failure::print(&summary);
+    }
+    json.write(&report)?;
+    match outcome.tally.verdict(report.missing, run::PATIENCE) {
+        None => Ok(()),
+        Some(verdict) => Err(Failure::new(Exit::Failed, verdict)),
+    }
+}
+
+/// The meter of the server's CPU time, which must be readable before the run.
+fn server_cpu(pid: u64) -> Result<CpuMeter, Failure> {
+    let meter = CpuMeter::of_process(pid);
+    match meter.nanos() {
+        Ok(_) => Ok(meter),
+        Err(error) => Err(Failure::arguments(format_args!(
+            "cannot read the CPU time of --server-pid {pid} from /proc: {error}; give the id of a \
+             process that runs, on Linux"
+        ))),
+    }
+}

@@ -1,0 +1,244 @@
+//! The result: JSON for scripts, a few lines for people.
+
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Serialize;
+use wharf_port::Backend;
+
+use super::latency::LatencyMicros;
+use super::options::{EchoOptions, JsonTarget, Length, Pace};
+use super::run::Outcome;
+use crate::args::Bytes;
+use crate::failure::{self, Exit, Failure};
+
+/// The JSON of `wharf load`. Scripts rely on the names.
+///
+/// `sent`, `received`, `wrong` and `missing` count the messages of the whole run, warm-up and
+/// stragglers included; the others are of the measured window.
+#[derive(Debug, Serialize)]
+pub(super) struct Report {
+    mode: &'static str,
+    sessions: u64,
+    sent: u64,
+    /// Messages that came back whole, right or wrong.
+    received: u64,
+    /// Messages with a wrong byte.
+    wrong: u64,
+    /// Messages that were sent, at least in part, and did not come back whole.
+    pub(super) missing: u64,
+    /// Messages that came back.
+    per_second: f64,
+    /// Payload that came back.
+    bytes_per_second: f64,
+    latency_us: LatencyMicros,
+    server_cpu_ns_per_message: Option<f64>,
+}
+
+impl Report {
+    pub(super) fn new(mode: &'static str, options: &EchoOptions, outcome: &Outcome) -> Self {
+        let window = &outcome.window;
+        let per_second = ratio(u128::from(window.received) * 1_000_000_000, window.nanos.into());
+        let cpu = window.server_cpu.and_then(|nanos| ratio(nanos.into(), window.received.into()));
+        Self {
+            mode,
+            sessions: options.sessions,
+            sent: outcome.sent,
+            received: outcome.received,
+            wrong: outcome.tally.wrong,
+            missing: outcome.sent - outcome.received,
+            per_second: per_second.unwrap_or(0.0),
+            bytes_per_second: per_second.unwrap_or(0.0) * options.size as f64,
+            latency_us: outcome.latency.micros(),
+            server_cpu_ns_per_message: cpu,
+        }
+    }
+}
+
+/// With one decimal; `None` if nothing was there to divide by.
+fn ratio(of: u128, to: u128) -> Option<f64> {
+    let tenths = (of * 10).checked_div(to)?;
+    Some(tenths as f64 / 10.0)
+}
+
+/// Where the JSON goes, opened before the run so that a wrong path does not cost the result. A file
+/// is emptied then: an old result is never taken for the one of a run that failed.
+#[derive(Debug)]
+pub(super) enum JsonSink {
+    None,
+    Stdout,
+    File(File, String),
+}
+
+impl JsonSink {
+    pub(super) fn open(target: Option<&JsonTarget>) -> Result<Self, Failure> {
+        match target {
+            None => Ok(Self::None),
+            Some(JsonTarget::Stdout) => Ok(Self::Stdout),
+            Some(JsonTarget::File(path)) => {
+                let name = path.display().to_string();
+                let file = File::create(path).map_err(|error| {
+                    Failure::arguments(format_args!(
+                        "cannot write --json {name}: {error}; give a path that can be written, or - \
+                         for the standard output"
+                    ))
+                })?;
+                Ok(Self::File(file, name))
+            }
+        }
+    }
+
+    pub(super) fn write(&mut self, report: &Report) -> Result<(), Failure> {
+        let broken = |name: &str, error: io::Error| {
+            Failure::new(Exit::Failed, format_args!("cannot write --json {name}: {error}"))
+        };
+        let mut line =
+            serde_json::to_string(report).map_err(|error| broken("at all", error.into()))?;
+        line.push('\n');
+        match self {
+            Self::None => Ok(()),
+            Self::Stdout => {
+                failure::print(line);
+                Ok(())
+            }
+            Self::File(file, name) => {
+                file.write_all(line.as_bytes()).map_err(|error| broken(name, error))
+            }
+        }
+    }
+}
+
+/// The result for people, in a few lines.
+pub(super) struct Summary<'a> {
+    pub(super) options: &'a EchoOptions,
+    pub(super) address: SocketAddr,
+    pub(super) backend: Backend,
+    pub(super) report: &'a Report,
+    pub(super) outcome: &'a Outcome,
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { options, address, backend, report, outcome } = self;
+        let window = &outcome.window;
+        write!(f, "{} {address}: {} sessions", report.mode, grouped(report.sessions))?;
+        match options.pace {
+            Pace::Closed { depth } => write!(f, ", depth {depth}")?,
+            Pace::Rate { per_second, depth } => {
+                write!(f, ", {} messages/s asked for", grouped(per_second))?;
+                if let Some(depth) = depth {
+                    write!(f, ", depth at most {depth}")?;
+                }
+            }
+        }
+        writeln!(f, ", {} {}, backend {backend}", Bytes(options.size), options.framing)?;
+        writeln!(
+            f,
+            "  messages    {} sent, {} received, {} wrong, {} missing",
+            grouped(report.sent),
+            grouped(report.received),
+            grouped(report.wrong),
+            grouped(report.missing)
+        )?;
+        if outcome.unsent > 0 {
+            writeln!(
+                f,
+                "  behind      {} more were due and could not be sent in time",
+                grouped(outcome.unsent)
+            )?;
+        }
+        let warmed_up = matches!(options.length, Length::Time { warmup, .. } if !warmup.is_zero());
+        let mib = report.bytes_per_second / f64::from(1 << 20);
+        let per_second = per_second(window.received, Duration::from_nanos(window.nanos));
+        writeln!(
+            f,
+            "  throughput  {} messages/s, {mib:.1} MiB/s, over {}{}",
+            grouped(per_second),
+            Micros(window.nanos as f64 / 1_000.0),
+            if warmed_up { " after the warm-up" } else { "" }
+        )?;
+        let LatencyMicros { p50, p90, p99, p999, max } = report.latency_us;
+        if let (Some(p50), Some(p90), Some(p99), Some(p999), Some(max)) = (p50, p90, p99, p999, max)
+        {
+            let [p50, p90, p99, p999, max] = [p50, p90, p99, p999, max].map(Micros);
+            writeln!(f, "  latency     p50 {p50}, p90 {p90}, p99 {p99}, p99.9 {p999}, max {max}")?;
+        }
+        if let Some(nanos) = window.server_cpu.and_then(|cpu| cpu.checked_div(window.received)) {
+            writeln!(f, "  server CPU  {} ns per message", grouped(nanos))?;
+        } else if options.server_pid.is_some() {
+            writeln!(f, "  server CPU  not measured: the server ended, or nothing came back")?;
+        }
+        // Who looks for the server's limit must see when it is this program's own.
+        let own = window.own_cpu.filter(|_| window.received > 0);
+        if let Some(nanos) = own {
+            writeln!(
+                f,
+                "  own CPU     {} ns per message, {} % of a core",
+                grouped(nanos / window.received),
+                u128::from(nanos) * 100 / u128::from(window.nanos.max(1)),
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// A time, in the unit that suits it.
+struct Micros(f64);
+
+impl fmt::Display for Micros {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            micros if micros < 1_000.0 => write!(f, "{micros:.0} us"),
+            micros if micros < 1_000_000.0 => write!(f, "{:.2} ms", micros / 1_000.0),
+            micros => write!(f, "{:.2} s", micros / 1_000_000.0),
+        }
+    }
+}
+
+/// How many a second, if so many came within `time`.
+pub(super) fn per_second(count: u64, time: Duration) -> u64 {
+    let nanos = time.as_nanos().max(1);
+    u64::try_from(u128::from(count) * 1_000_000_000 / nanos).unwrap_or(u64::MAX)
+}
+
+/// A number with commas between thousands.
+pub(super) const fn grouped(number: u64) -> Grouped {
+    Grouped(number)
+}
+
+/// See [`grouped`].
+pub(super) struct Grouped(pub(super) u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let digits = self.0.to_string();
+        for (at, digit) in digits.chars().enumerate() {
+            if at > 0 && (digits.len() - at).is_multiple_of(3) {
+                f.write_str(",")?;
+            }
+            write!(f, "{digit}")?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_grouped_from_the_right() {
+        let text: Vec<String> =
+            [0, 7, 999, 1_000, 12_345, 1_234_567].map(|n| grouped(n).to_string()).into();
+        assert_eq!(text, ["0", "7", "999", "1,000", "12,345", "1,234,567"]);
+    }
+
+    #[test]
+    fn a_ratio_to_nothing_is_none() {
+        assert_eq!(ratio(5, 0), None);
+        assert_eq!(ratio(10, 4), Some(2.5));
+    }
+}

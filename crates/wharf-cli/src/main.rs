@@ -1,0 +1,36 @@
+//! The program `wharf`: it reads the command line, runs one command, and ends with that command's
+//! exit code.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`args`] | the command line: flags, their ranges, what is said about a wrong one |
+//! | [`failure`] | exit codes, and the one line that goes with each |
+//! | [`serve`] | `wharf serve`: a server of the library's, its signals and its console |
+//! | [`load`] | `wharf load`: a generator that verifies every byte it gets back |
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod failure;
+mod load;
+mod serve;
+
+use std::process::ExitCode;
+
+use args::{Command, Parsed};
+
+fn main() -> ExitCode {
+    let outcome = match args::parse() {
+        Ok(Parsed::Run(Command::ServeEcho(options))) => serve::echo(&options),
+        Ok(Parsed::Run(Command::LoadEcho(options))) => load::echo(&options),
+        Ok(Parsed::Print(text)) => {
+            failure::print(&text);
+            Ok(())
+        }
+        Err(failure) => Err(failure),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

@@ -1,0 +1,80 @@
+//! `wharf serve`: a server of the library's, its signals and its console.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`options`] | what is asked for |
+//! | [`start`] | what is said when it starts, and when it cannot |
+//! | [`signals`] | what the process is told from outside |
+//! | [`watch`] | from the start to the end: drain, stop, report |
+//! | [`console`], [`terminal`] | the standard error stream: lines, and a live one on a terminal |
+//! | [`rates`] | what the live line says |
+//! | [`counted`], [`clock`] | numbers as people write them; the time |
+//!
+//! The standard output gets one line, when the server accepts. Everything else is for people.
+
+mod clock;
+mod console;
+mod counted;
+mod options;
+mod rates;
+mod signals;
+mod start;
+mod terminal;
+mod watch;
+
+use std::sync::Arc;
+
+use wharf::{Arrival, Context, Outcome, ServerError, Session};
+
+use crate::failure::{self, Failure};
+use console::Console;
+pub(crate) use options::ServeOptions;
+use start::Listening;
+use watch::Watch;
+
+/// Runs `wharf serve echo`.
+pub(crate) fn echo(options: &ServeOptions) -> Result<(), Failure> {
+    serve(options, |_| Echo)
+}
+
+struct Echo;
+
+impl Session for Echo {
+    fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
+        ctx.send(frame);
+        Ok(())
+    }
+}
+
+/// Runs a server until it is told to end.
+fn serve<H, F>(options: &ServeOptions, factory: F) -> Result<(), Failure>
+where
+    H: Session,
+    F: Fn(&Arrival) -> H + Send + Sync + 'static,
+{
+    let no_thread = |error| start::failure(&ServerError::Thread(error));
+    let console = Arc::new(Console::start().map_err(no_thread)?);
+    console.take_log(options.log);
+    let outcome = serve_on(&console, options, factory);
+    console.finish();
+    outcome
+}
+
+fn serve_on<H, F>(console: &Console, options: &ServeOptions, factory: F) -> Result<(), Failure>
+where
+    H: Session,
+    F: Fn(&Arrival) -> H + Send + Sync + 'static,
+{
+    let running = options.server().start(factory).map_err(|error| start::failure(&error))?;
+    let server = running.handle();
+    // Nobody has been told of the server yet: a signal that came before may just end the process.
+    let watch = Watch::begin(running, console, options.limits.drain)?;
+    if let Some(reason) = server.fallback_reason() {
+        let backend = server.backend();
+        console
+            .say(format_args!("backend {backend}, since the best one is not to be had: {reason}"));
+    }
+    failure::print(Listening(&server));
+    console.show(server);
+    watch.until_end()
+}

@@ -1,0 +1,35 @@
+//! What `wharf serve` is asked for.
+
+use tracing_subscriber::filter::LevelFilter;
+use wharf::{Backend, Framing, Limits, Server};
+
+use crate::args::Listen;
+
+/// The options of `wharf serve`; they have been checked.
+#[derive(Debug)]
+pub(crate) struct ServeOptions {
+    /// At least one.
+    pub(crate) listen: Vec<Listen>,
+    pub(crate) workers: Option<usize>,
+    pub(crate) backend: Backend,
+    pub(crate) framing: Framing,
+    pub(crate) limits: Limits,
+    pub(crate) log: LevelFilter,
+}
+
+impl ServeOptions {
+    /// The server that they describe.
+    pub(super) fn server(&self) -> Server {
+        let mut addresses = self.listen.iter().map(Listen::to_string);
+        let first = Server::bind(addresses.next().unwrap_or_default());
+        let server = addresses
+            .fold(first, Server::and_bind)
+            .framing(self.framing)
+            .limits(self.limits.clone())
+            .backend(self.backend);
+        match self.workers {
+            Some(workers) => server.workers(workers),
+            None => server,
+        }
+    }
+}

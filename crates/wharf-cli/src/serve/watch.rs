@@ -1,0 +1,142 @@
+//! A running server, from its start to its end: what signals make of it, and what is reported.
+
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use wharf::{DrainReport, RunningServer, ServerError, ServerHandle};
+
+use super::clock::now;
+use super::console::Console;
+use super::counted::Counted;
+use super::signals::{self, Signal};
+use super::start;
+use crate::failure::{Exit, Failure};
+
+/// Signals that come as close together as this are one: `timeout` sends each twice, to the process and
+/// to its group, and a closing terminal may too. Nothing is done meanwhile, so that who waits for an
+/// effect of the first never has the second taken for it.
+const TOGETHER: Duration = Duration::from_millis(50);
+
+/// What happens to a running server.
+enum Event {
+    Signal(Signal),
+    Ended(Result<DrainReport, ServerError>),
+}
+
+/// How far the end has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    Serving,
+    /// It has been told to end.
+    Draining,
+    /// It has been told so again.
+    Stopping,
+}
+
+/// Watches a running server.
+pub(super) struct Watch<'a> {
+    server: ServerHandle,
+    console: &'a Console,
+    /// How long a drain may take.
+    drain: Duration,
+    events: Receiver<Event>,
+    stage: Stage,
+}
+
+impl<'a> Watch<'a> {
+    /// From here on signals end the server in order.
+    pub(super) fn begin(
+        running: RunningServer,
+        console: &'a Console,
+        drain: Duration,
+    ) -> Result<Self, Failure> {
+        let server = running.handle();
+        let (ended, events) = channel();
+        let signals = ended.clone();
+        let no_thread = |error| start::failure(&ServerError::Thread(error));
+        // Nobody listens any more once the server has ended.
+        signals::forward(move |signal| drop(signals.send(Event::Signal(signal))))
+            .map_err(no_thread)?;
+        std::thread::Builder::new()
+            .name("wharf-join".to_owned())
+            .spawn(move || drop(ended.send(Event::Ended(running.join()))))
+            .map_err(no_thread)?;
+        Ok(Self { server, console, drain, events, stage: Stage::Serving })
+    }
+
+    /// Until the server has ended; then says how.
+    pub(super) fn until_end(mut self) -> Result<(), Failure> {
+        let mut next = self.events.recv();
+        loop {
+            match next {
+                Ok(Event::Signal(signal)) => {
+                    let behind = self.behind_the_same();
+                    self.on_signal(signal);
+                    next = behind.map_or_else(|| self.events.recv(), Ok);
+                }
+                Ok(Event::Ended(Ok(report))) => return self.report(report),
+                Ok(Event::Ended(Err(error))) => return Err(Failure::new(Exit::Failed, error)),
+                // The thread that waits for the server cannot go before it.
+                Err(_) => return Err(Failure::new(Exit::Failed, ServerError::WorkerPanicked)),
+            }
+        }
+    }
+
+    /// Takes the signals that come together with the last one; gives what came behind them.
+    fn behind_the_same(&self) -> Option<Event> {
+        let until = now() + TOGETHER;
+        loop {
+            match self.events.recv_timeout(until.saturating_duration_since(now())) {
+                Ok(Event::Signal(_)) => {}
+                Ok(ended) => return Some(ended),
+                Err(_) => return None,
+            }
+        }
+    }
+
+    fn on_signal(&mut self, signal: Signal) {
+        match (self.stage, signal) {
+            (Stage::Serving, _) => {
+                self.stage = Stage::Draining;
+                let sessions = self.server.sessions();
+                self.server.drain();
+                // Without any there is nothing to wait for.
+                if sessions > 0 {
+                    self.console.say(format_args!(
+                        "draining, {} left, for at most {:?}; a second signal ends it at once",
+                        Counted(sessions as u64, "session"),
+                        self.drain,
+                    ));
+                }
+            }
+            (Stage::Draining, Signal::End) => {
+                self.stage = Stage::Stopping;
+                self.server.stop();
+            }
+            (Stage::Draining, Signal::HangUp) | (Stage::Stopping, _) => {}
+        }
+    }
+
+    fn report(&self, report: DrainReport) -> Result<(), Failure> {
+        self.console.say(report);
+        if self.stage == Stage::Stopping {
+            return Err(Failure::new(
+                Exit::Lost,
+                "a second signal ended the server before it had drained: wait for it, or give it less \
+                 time with --drain",
+            ));
+        }
+        if report.bytes_lost > 0 {
+            return Err(Failure::new(
+                Exit::Lost,
+                format_args!(
+                    "{} that waited to be sent lost: their readers were gone, or too slow for --drain \
+                     {}; give them longer",
+                    Counted(report.bytes_lost, "byte"),
+                    self.drain.as_secs_f64(),
+                ),
+            ));
+        }
+        Ok(())
+    }
+}

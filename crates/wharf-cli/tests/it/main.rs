@@ -1,0 +1,23 @@
+//! Black-box tests of the program `wharf`: what scripts and users see.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
+
+mod arguments;
+mod failing;
+mod load_echo;
+mod program;
+#[cfg(unix)]
+mod serve_arguments;
+#[cfg(unix)]
+mod serve_echo;
+#[cfg(unix)]
+mod serve_end;
+#[cfg(unix)]
+mod serve_limits;
+#[cfg(unix)]
+mod serve_slow;
+#[cfg(unix)]
+mod serve_terminal;
+mod server;
+#[cfg(unix)]
+mod serving;
