@@ -1,0 +1,76 @@
+//! A load on a server under test: `wharf load echo`, which verifies every byte that comes back.
+
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::Result;
+use crate::checks::{ensure, grouped};
+use crate::process;
+use crate::server::Server;
+
+/// Longer than any load here takes.
+const LOAD_MAX: Duration = Duration::from_secs(300);
+
+/// What a load has shown.
+#[derive(Debug)]
+pub(crate) struct Load(Value);
+
+/// Puts a load on a server, with more flags separated by spaces; an error if a byte was wrong or
+/// missing.
+pub(crate) fn echo(wharf: &Path, server: &Server, flags: &str) -> Result<Load> {
+    let mut command = Command::new(wharf);
+    command.args(["load", "echo", "--connect", &server.address.to_string()]);
+    command.args(["--server-pid", &server.id().to_string(), "--json", "-"]);
+    command.args(flags.split_whitespace());
+    let ended = process::run(&mut command, LOAD_MAX)?;
+    ensure(ended.code == Some(0), || {
+        let words = process::shown(&command);
+        format!("`{words}` ended with {:?}: {}", ended.code, ended.stderr.trim())
+    })?;
+    let load = Load(serde_json::from_str(&ended.stdout)?);
+    load.complete()?;
+    Ok(load)
+}
+
+impl Load {
+    /// Checks that everything that was sent came back, and that there was something.
+    fn complete(&self) -> Result<()> {
+        let [sent, received] = [self.count("sent")?, self.count("received")?];
+        let [wrong, missing] = [self.count("wrong")?, self.count("missing")?];
+        ensure(received > 0 && sent == received && wrong == 0 && missing == 0, || {
+            format!("{sent} sent, {received} received, {wrong} wrong, {missing} missing")
+        })
+    }
+
+    /// Checks that the report has every field that scripts rely on.
+    pub(crate) fn has_its_fields(&self) -> Result<()> {
+        let Self(report) = self;
+        ensure(report["mode"] == "echo", || format!("mode is {}", report["mode"]))?;
+        for field in ["sessions", "sent", "received", "wrong", "missing"] {
+            self.count(field)?;
+        }
+        let latency = ["p50", "p90", "p99", "p999", "max"];
+        let numbers = ["per_second", "bytes_per_second", "server_cpu_ns_per_message"];
+        let fields = numbers.iter().map(|name| (*name, &report[*name]));
+        let percentiles = latency.iter().map(|name| (*name, &report["latency_us"][*name]));
+        for (name, value) in fields.chain(percentiles) {
+            ensure(value.is_number(), || format!("{name} is {value} in {report}"))?;
+        }
+        Ok(())
+    }
+
+    /// A count of the report.
+    pub(crate) fn count(&self, field: &str) -> Result<u64> {
+        let count = self.0[field].as_u64();
+        count.ok_or_else(|| format!("the report has no count '{field}': {}", self.0).into())
+    }
+
+    /// What came back, for people.
+    pub(crate) fn figure(&self) -> Result<String> {
+        let per_second = self.0["per_second"].as_f64().unwrap_or(0.0);
+        Ok(format!("{} messages verified, {per_second:.0}/s", grouped(self.count("received")?)))
+    }
+}

@@ -1,0 +1,158 @@
+//! What CI and developers run: `cargo xtask <command>`.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`ci`] | the steps of CI, in order, with their times and a sum of the tests |
+//! | [`steps`] | one step each: formatting, lints, documentation, tests, and so on |
+//! | [`conformance`] | the completion port's suite, per backend |
+//! | [`fallback`], [`deny_uring`] | the tests where `io_uring` is denied, and how it is denied |
+//! | [`smoke`] | the release binary against a real client |
+//! | [`proof`] | the large runs: traffic, memory, bad use, cost |
+//! | [`tidy`] | what no compiler checks: names in the documents, sizes of files |
+//! | [`server`], [`load`], [`client`], [`procfs`] | the program under test, and what is seen of it |
+//! | [`workspace`], [`process`], [`wait`], [`totals`], [`checks`] | what the others stand on |
+
+#![forbid(unsafe_code)]
+
+mod checks;
+mod ci;
+mod client;
+mod conformance;
+mod deny_uring;
+mod fallback;
+mod load;
+mod process;
+mod procfs;
+mod proof;
+mod server;
+mod smoke;
+mod steps;
+mod tidy;
+mod totals;
+mod wait;
+mod workspace;
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::proof::{Proof, Scale};
+use crate::totals::Totals;
+
+/// What went wrong: a sentence, and what to do about it.
+type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What any of the commands returns.
+type Result<T> = std::result::Result<T, Error>;
+
+/// What CI and developers of this workspace run.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Everything that CI runs, step by step; stops at the first failure.
+    Ci {
+        /// Take the results of the step `test` from what `cargo test` printed, instead of running it.
+        #[arg(long, value_name = "FILE")]
+        tests_from: Option<PathBuf>,
+    },
+    /// Checks the formatting.
+    Fmt,
+    /// clippy for every target, warnings denied, here and in bench/.
+    Lint,
+    /// Builds the documentation, private items included, warnings denied.
+    Docs,
+    /// Checks what no compiler does: names in the documents, sizes of files, leftovers.
+    Tidy,
+    /// Checks licences, advisories and sources of the dependencies, if cargo-deny is installed.
+    Deny,
+    /// Runs the tests as the README says, and counts them.
+    Test,
+    /// Runs the completion port's suite, one backend after the other.
+    Conformance {
+        /// Only these: uring, `uring_stepdown`, readiness, auto.
+        backends: Vec<String>,
+    },
+    /// Runs the tests where `io_uring` is denied.
+    Fallback,
+    /// Denies `io_uring` to a command, and becomes that command.
+    DenyUring {
+        /// Which call fails, and how.
+        #[arg(long, value_enum, default_value_t)]
+        how: deny_uring::How,
+        /// The command.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
+    /// Runs the release binary against a real client, on every backend.
+    Smoke,
+    /// Runs the proofs: what must be shown of the program, with the figures that were measured.
+    Proof {
+        /// Only these.
+        #[arg(value_enum)]
+        only: Vec<Proof>,
+        /// The small scale that CI runs.
+        #[arg(long)]
+        quick: bool,
+    },
+    /// Builds everything that bench/ compares, and runs its harness.
+    Bench {
+        /// Arguments of the harness.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
+    /// Sums up what `cargo test` printed to a file.
+    Totals {
+        /// The file.
+        file: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(totals) if totals.failed == 0 => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs one command. Every one of them ends with the tests or checks that it has run, summed up, if
+/// it has run any.
+fn run(command: Command) -> Result<Totals> {
+    let totals = match command {
+        Command::Ci { tests_from } => return ci::run(tests_from.as_deref()),
+        Command::DenyUring { how, command } => return deny_uring::exec(how, &command),
+        Command::Fmt => steps::fmt()?,
+        Command::Lint => steps::lint()?,
+        Command::Docs => steps::docs()?,
+        Command::Tidy => tidy::run()?,
+        Command::Deny => steps::deny()?,
+        Command::Test => steps::test()?,
+        Command::Conformance { backends } => conformance::run(&backends)?,
+        Command::Fallback => fallback::run()?,
+        Command::Smoke => smoke::run()?,
+        Command::Proof { only, quick } => {
+            proof::run(&only, if quick { Scale::Quick } else { Scale::Full })?
+        }
+        Command::Bench { arguments } => steps::bench(&arguments)?,
+        Command::Totals { file } => {
+            let totals = Totals::of_file(&file)?;
+            println!("{totals}");
+            return Ok(totals);
+        }
+    };
+    if totals != Totals::default() {
+        println!("{totals}");
+    }
+    Ok(totals)
+}

@@ -1,0 +1,58 @@
+//! What an idle session costs: resident memory of the server before and after 10,000 connections.
+
+use std::time::Duration;
+
+use super::Terms;
+use crate::Result;
+use crate::checks::{Checks, ensure, grouped};
+use crate::client::Client;
+use crate::load;
+use crate::procfs;
+use crate::server::{Server, Signal, serve_echo};
+use crate::{smoke, wait};
+
+/// Connections that are held.
+pub(super) const SESSIONS: usize = 10_000;
+/// Bytes of the process's own memory that one of them may cost.
+const BYTES_MAX: u64 = 512;
+/// How long the server may take until it has taken all connections in.
+const SETTLED_MAX: Duration = Duration::from_secs(10);
+/// Descriptors of the server besides the sessions', at least.
+const DESCRIPTORS_MIN: usize = 4;
+
+pub(super) fn run(terms: &Terms<'_>, checks: &mut Checks) {
+    for backend in terms.backends {
+        checks.check(format!("{backend}, silent"), || held(terms, backend, false));
+        checks.check(format!("{backend}, after a message each"), || held(terms, backend, true));
+    }
+}
+
+/// Holds connections, which have spoken before or not, and measures what they cost.
+fn held(terms: &Terms<'_>, backend: &str, spoken: bool) -> Result<String> {
+    let server = Server::start(&mut serve_echo(terms.wharf, &format!("--backend {backend}")))?;
+    if spoken {
+        // The receive buffers are touched once in the life of a server, by whatever sessions it has.
+        load::echo(terms.wharf, &server, "--sessions 500 --depth 4 --messages 20")?;
+    }
+    let before = procfs::memory(server.id())?;
+    let mut clients = Client::connect_all(server.address, SESSIONS)?;
+    let taken_in =
+        || procfs::descriptors(server.id()).is_ok_and(|it| it >= SESSIONS + DESCRIPTORS_MIN);
+    wait::until(SETTLED_MAX, || taken_in().then_some(()))
+        .ok_or_else(|| format!("the server has not taken {SESSIONS} connections in"))?;
+    if spoken {
+        for client in &mut clients {
+            client.write(b"hello, this is a message of 64 bytes, which is 64 bytes long ...")?;
+        }
+        for client in &mut clients {
+            client.expect(b"hello, this is a message of 64 bytes, which is 64 bytes long ...")?;
+        }
+    }
+    let after = procfs::memory(server.id())?;
+    let each = after.saturating_sub(before) / SESSIONS as u64;
+    drop(clients);
+    smoke::drained(&server.stop(Signal::Terminate)?)?;
+    ensure(each <= BYTES_MAX, || format!("{each} B each, and at most {BYTES_MAX} are allowed"))?;
+    let [before, after] = [before, after].map(|bytes| grouped(bytes / 1024));
+    Ok(format!("{each} B each ({before} KiB before, {after} KiB with {SESSIONS} sessions)"))
+}
