@@ -112,7 +112,7 @@ impl Deref for Lease {
             }
         };
         // SAFETY: `start + len` lies within the buffer: the pool checked the length when it made the
-        // lease, and `slice`, `advance` and `join` only stay within it.
+        // lease, and `slice`, `advance` and `extend` only stay within it.
         let first = unsafe { pool.start_of(buffer).add(self.start as usize) };
         // SAFETY: the bytes are initialised (the pool zeroes its memory), and nobody writes to them:
         // the pool lends a buffer to the kernel only when no lease of it is left, and this one is kept

@@ -156,7 +156,9 @@ impl BufferPool {
     pub(super) fn keep(&self, id: u16) {
         let owner = &self.owners[usize::from(id)];
         let Owner::Leases(count) = owner.get() else { unreachable!("buffer {id} has no lease") };
-        owner.set(Owner::Leases(count + 1));
+        // Leases that were forgotten can overflow it; then the buffer must not be taken for free.
+        let Some(count) = count.checked_add(1) else { std::process::abort() };
+        owner.set(Owner::Leases(count));
     }
 
     #[inline]

@@ -69,6 +69,9 @@ impl Uring {
         let listener = self.listener_mut(number)?;
         listener.armed = outcome.more();
         let stopping = listener.stopping;
+        if socket.is_some() {
+            listener.backoff.success();
+        }
         let fresh = socket.and_then(|socket| self.fresh(socket));
         if outcome.more() {
             return fresh
@@ -98,7 +101,6 @@ impl Uring {
         let Some(listener) = self.listener_mut(number) else { return };
         let rest = match outcome.checked() {
             Ok(_) => {
-                listener.backoff.success();
                 self.stats.rearmed += u64::from(multishot);
                 None
             }
@@ -142,6 +144,11 @@ impl Uring {
         } else {
             self.sweep(id.0);
         }
+    }
+
+    /// Whether a listener is to stop and its accept is still in the kernel.
+    pub(super) fn is_stopping(&mut self, number: u32) -> bool {
+        self.listener_mut(number).is_some_and(|listener| listener.stopping && listener.armed)
     }
 
     /// Takes what waits in the queue of a listener that has stopped, and closes it. A connection that

@@ -2,8 +2,12 @@
 
 use std::time::Duration;
 
+use rustix::io::Errno;
+
 use super::Uring;
+use super::ring::Outcome;
 use super::socket::{Closing, Send};
+use super::token::{Kind, Token};
 use crate::clock::monotonic_now;
 use crate::completion::{Completion, Direction};
 use crate::error::{CloseError, UnknownSocket};
@@ -31,6 +35,42 @@ impl Uring {
             Direction::Send => self.cancel_send(id),
         }
         Ok(())
+    }
+
+    /// A cancel did not find its operation, which may have been between two places in the kernel. If it
+    /// is there still and nobody wants it, it is cancelled again.
+    pub(super) fn cancel_missed(&mut self, outcome: Outcome) {
+        // Anything else (EALREADY) has found it.
+        if outcome.checked() != Err(Errno::NOENT) {
+            return;
+        }
+        let target = outcome.token.target();
+        if self.is_unwanted(target) {
+            self.stage_cancel(target);
+        }
+    }
+
+    fn is_unwanted(&mut self, target: Token) -> bool {
+        let kind = target.kind();
+        match kind {
+            Kind::Wake => return self.closed && self.wake_armed,
+            Kind::Accept => return self.is_stopping(target.number()),
+            _ => {}
+        }
+        let Ok(socket) = self.find(target.socket()) else { return false };
+        let closes = socket.closing.is_some();
+        let receive = socket.receive;
+        let unwanted = match kind {
+            Kind::Receive => receive.armed && (closes || receive.cancelled || receive.paused),
+            Kind::Send => socket.send == Send::Waiting && (closes || socket.send_cancelled),
+            Kind::Connect => socket.send == Send::Connecting && (closes || socket.send_cancelled),
+            _ => false,
+        };
+        if unwanted && closes {
+            // What no cancel finds, this ends.
+            sys::shutdown_both(&socket.socket);
+        }
+        unwanted
     }
 
     pub(crate) fn close(&mut self, id: SocketId, reset: bool) -> Result<(), UnknownSocket> {

@@ -44,6 +44,7 @@ impl Uring {
     pub(super) fn connected(&mut self, id: SocketId, outcome: Outcome) -> Option<Completion> {
         let socket = self.find(id).ok()?;
         socket.send = Send::Idle;
+        socket.send_cancelled = false;
         let quits = socket.closing.is_some();
         let result = match outcome.checked() {
             Ok(_) if quits => Err(ConnectError::Cancelled),

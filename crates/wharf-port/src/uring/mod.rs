@@ -74,7 +74,7 @@ pub(crate) struct Uring {
     /// Completions that are made already.
     ready: VecDeque<Completion>,
     /// Sends that went into the kernel as tries and have not been heard of.
-    tried: Vec<SocketId>,
+    tried: Vec<(SocketId, u32)>,
     /// Tries of which the kernel said nothing, which is to say that they succeeded.
     succeeded: VecDeque<SocketId>,
     /// Sockets whose receive waits for a buffer.
@@ -152,15 +152,22 @@ impl Uring {
         // now may turn out to have nothing to receive, while others still wait for the same buffers.
         let may_sleep = self.tried.is_empty() && all_armed;
         let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
-        let entered = self.ring.enter(timeout)?;
+        let first = self.outcomes.len();
+        let entered = self.ring.enter(timeout, &mut self.outcomes)?;
         self.stats.submit_refusals += u64::from(entered.refused);
         self.stats.queue_overflows += u64::from(entered.overflowed);
-        let first = self.outcomes.len();
         let reaped_all = self.ring.reap(&mut self.outcomes)?;
-        if reaped_all && self.ring.is_flushed() {
+        if entered.refused && self.outcomes.len() == first {
+            self.ring.rest()?;
+        }
+        let flushed = self.ring.is_flushed();
+        if flushed {
             self.headers.recycle();
             self.addresses.clear();
-            self.settle_tries(first);
+        }
+        self.fail_tries(first);
+        if flushed && reaped_all {
+            self.settle_tries();
         }
         debug_assert_eq!(self.provided.pool().ledger().total, self.provided.pool().total());
         Ok(())
@@ -194,9 +201,9 @@ impl Uring {
 
     fn stage_cancel(&mut self, target: Token) {
         let entry = opcode::AsyncCancel::new(target.0).build();
-        // What a cancel met is of no interest: the operation itself says how it ended.
+        // Only a cancel that missed is told; the operation itself says how it ended.
         let entry = entry.flags(squeue::Flags::SKIP_SUCCESS);
-        self.stage(entry, Token::numbered(Kind::Cancel, 0));
+        self.stage(entry, target.cancel());
     }
 
     #[inline]
@@ -235,8 +242,12 @@ impl Uring {
                 self.wake_armed = outcome.more();
                 None
             }
-            // Failed tries were settled in `wait`; a cancel says nothing.
-            Kind::TrySend | Kind::Cancel => None,
+            // It was looked at when the wait ended.
+            Kind::TrySend => None,
+            Kind::Cancel => {
+                self.cancel_missed(outcome);
+                None
+            }
         }
     }
 

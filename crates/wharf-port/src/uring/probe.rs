@@ -133,61 +133,80 @@ fn check_operations(ring: &Ring) -> Result<(), Failure> {
     }
 }
 
-/// Receives twice on a socket pair, then cancels and joins: what kernels have been seen to get wrong,
-/// and what a filter that denies only `io_uring_enter` breaks.
-fn self_test(features: UringFeatures) -> Result<(), Failure> {
-    let denied = |step: &str| Failure::Denied(format!("self-test: {step}"));
-    let mut ring = Ring::open(8, features).map_err(|error| Failure::at("io_uring_setup", error))?;
-    let mut provided = Provided::register(&ring, BufferPool::new(2, 64))
-        .map_err(|error| Failure::at("io_uring_register (buffer ring)", error))?;
-    provided.refill();
-    let (ours, theirs) = UnixStream::pair().map_err(|error| Failure::at("socketpair", error))?;
-    let token = Token::numbered(Kind::Receive, 0);
-    let entry = receive_entry(Fd(ours.as_raw_fd()), features, 64).user_data(token.0);
-
-    let mut armed = false;
-    for byte in [b'1', b'2'] {
-        if !armed {
-            // SAFETY: the entry points at nothing but the provided buffers, which outlive the ring.
-            unsafe { ring.stage(entry.clone()) };
-        }
-        io::Write::write_all(&mut &theirs, &[byte])
-            .map_err(|error| Failure::at("socketpair", error))?;
-        let outcome = next(&mut ring)?;
-        match (outcome.checked(), outcome.buffer()) {
-            (Ok(1), Some(buffer)) if *provided.lease(buffer, 1) == [byte] => {}
-            _ => return Err(denied("a receive gave something else than was sent")),
-        }
-        armed = outcome.more();
-        if armed != features.multishot_receive {
-            return Err(denied("a multishot receive did not stay armed"));
-        }
-    }
-    if !armed {
-        // SAFETY: as above.
-        unsafe { ring.stage(entry) };
-    }
-    let cancel = opcode::AsyncCancel::new(token.0).build();
-    let cancel = cancel.flags(squeue::Flags::SKIP_SUCCESS);
-    // SAFETY: a cancel points at nothing.
-    unsafe { ring.stage(cancel.user_data(Token::numbered(Kind::Cancel, 0).0)) };
-    let last = next(&mut ring)?;
-    if last.token != token || last.more() || last.result >= 0 {
-        return Err(denied("a cancelled receive did not end"));
-    }
-    // The ring goes before the buffers that it knows.
-    drop(ring);
-    drop(provided);
-    Ok(())
+/// A ring and its buffers, which must go in this order.
+struct Trial {
+    ring: Ring,
+    provided: Provided,
 }
 
-fn next(ring: &mut Ring) -> Result<Outcome, Failure> {
-    let mut outcomes = VecDeque::new();
-    ring.enter(Some(STEP)).map_err(|error| Failure::at("io_uring_enter", error))?;
-    ring.reap(&mut outcomes).map_err(|error| Failure::at("io_uring_enter", error))?;
-    outcomes
-        .pop_front()
-        .ok_or_else(|| Failure::Denied("self-test: nothing was completed in time".to_owned()))
+/// Tries what kernels have been seen to get wrong, and what a filter that denies only `io_uring_enter`
+/// breaks.
+fn self_test(features: UringFeatures) -> Result<(), Failure> {
+    let ring = Ring::open(8, features).map_err(|error| Failure::at("io_uring_setup", error))?;
+    let provided = Provided::register(&ring, BufferPool::new(2, 64))
+        .map_err(|error| Failure::at("io_uring_register (buffer ring)", error))?;
+    let mut trial = Trial { ring, provided };
+    let tried = trial.receive_and_cancel(features);
+    if tried.is_err() {
+        // The receive may be armed still, and a kernel that fails here is not trusted to end it.
+        trial.provided.leak();
+    }
+    tried
+}
+
+impl Trial {
+    /// Receives twice on a socket pair, then cancels and joins.
+    fn receive_and_cancel(&mut self, features: UringFeatures) -> Result<(), Failure> {
+        let denied = |step: &str| Failure::Denied(format!("self-test: {step}"));
+        self.provided.refill();
+        let (ours, theirs) =
+            UnixStream::pair().map_err(|error| Failure::at("socketpair", error))?;
+        let token = Token::numbered(Kind::Receive, 0);
+        let entry = receive_entry(Fd(ours.as_raw_fd()), features, 64).user_data(token.0);
+        let mut armed = false;
+        for byte in [b'1', b'2'] {
+            if !armed {
+                self.stage(entry.clone());
+            }
+            io::Write::write_all(&mut &theirs, &[byte])
+                .map_err(|error| Failure::at("socketpair", error))?;
+            let outcome = self.next()?;
+            match (outcome.checked(), outcome.buffer()) {
+                (Ok(1), Some(buffer)) if *self.provided.lease(buffer, 1) == [byte] => {}
+                _ => return Err(denied("a receive gave something else than was sent")),
+            }
+            armed = outcome.more();
+            if armed != features.multishot_receive {
+                return Err(denied("a multishot receive did not stay armed"));
+            }
+        }
+        if !armed {
+            self.stage(entry);
+        }
+        let cancel = opcode::AsyncCancel::new(token.0).build();
+        let cancel = cancel.flags(squeue::Flags::SKIP_SUCCESS);
+        self.stage(cancel.user_data(token.cancel().0));
+        let last = self.next()?;
+        if last.token != token || last.more() || last.result >= 0 {
+            return Err(denied("a cancelled receive did not end"));
+        }
+        Ok(())
+    }
+
+    fn stage(&mut self, entry: squeue::Entry) {
+        // SAFETY: the entries of the test point at nothing but the provided buffers, which go after the
+        // ring (declaration order), and not at all if the test fails.
+        unsafe { self.ring.stage(entry) };
+    }
+
+    fn next(&mut self) -> Result<Outcome, Failure> {
+        let failed = |error| Failure::at("io_uring_enter", error);
+        let mut outcomes = VecDeque::new();
+        self.ring.enter(Some(STEP), &mut outcomes).map_err(failed)?;
+        self.ring.reap(&mut outcomes).map_err(failed)?;
+        let nothing = || Failure::Denied("self-test: nothing was completed in time".to_owned());
+        outcomes.pop_front().ok_or_else(nothing)
+    }
 }
 
 /// The receive that a port arms: it takes a provided buffer when bytes are there, and stays armed if

@@ -91,8 +91,9 @@ impl Uring {
     fn arm_if_wanted(&mut self, id: SocketId) {
         let Ok(socket) = self.find(id) else { return };
         let receive = socket.receive;
-        let ended = socket.late.as_ref().is_some_and(|late| late.end.is_some());
-        let kept = receive.armed || receive.parked || receive.paused || receive.cancelled || ended;
+        // Late bytes come first: else a peer that is paused again and again piles them up.
+        let late = socket.late.is_some();
+        let kept = receive.armed || receive.parked || receive.paused || receive.cancelled || late;
         if receive.started && !kept && socket.closing.is_none() {
             self.arm_receive(id);
         }
@@ -219,8 +220,9 @@ impl Uring {
         let end = late.end.take();
         socket.late = None;
         socket.receive.resumed = false;
-        if let Some(end) = end {
-            self.end_receive(id, end);
+        match end {
+            Some(end) => self.end_receive(id, end),
+            None => self.arm_if_wanted(id),
         }
         None
     }

@@ -15,6 +15,10 @@ use crate::options::UringFeatures;
 const SUBMISSION_QUEUE: u32 = 256;
 /// `IORING_ENTER_GETEVENTS` of `io_uring_enter(2)`: run task work, deliver completions.
 const ENTER_GETEVENTS: u32 = 1;
+/// `IORING_ENTER_EXT_ARG`: the argument is an `io_uring_getevents_arg`.
+const ENTER_EXT_ARG: u32 = 8;
+/// How long a port rests when the kernel takes no submissions.
+const REST: Duration = Duration::from_millis(1);
 /// Entries that flush completions which did not fit, in one wait.
 const OVERFLOW_ROUNDS: u32 = 64;
 
@@ -115,17 +119,47 @@ impl Ring {
     }
 
     /// Hands every staged entry over and waits for a completion; `None` waits for as long as it
-    /// takes, zero not at all.
-    pub(super) fn enter(&mut self, timeout: Option<Duration>) -> io::Result<Entered> {
+    /// takes, zero not at all. What is finished on the way is taken, so that it does not pile up in
+    /// the kernel.
+    pub(super) fn enter(
+        &mut self,
+        timeout: Option<Duration>,
+        outcomes: &mut VecDeque<Outcome>,
+    ) -> io::Result<Entered> {
         let mut entered = Entered::default();
         while !self.backlog.is_empty() {
             self.note(self.enter_once(Some(Duration::ZERO)), &mut entered)?;
+            self.take(outcomes);
             if entered.refused || !self.refill() {
                 return Ok(entered);
             }
         }
+        let timeout = if outcomes.is_empty() { timeout } else { Some(Duration::ZERO) };
         self.note(self.enter_once(timeout), &mut entered)?;
         Ok(entered)
+    }
+
+    /// Rests for a moment, or until something completes: the kernel takes no submissions now.
+    pub(super) fn rest(&self) -> io::Result<()> {
+        let timespec = Timespec::from(REST);
+        let arguments = SubmitArgs::new().timespec(&timespec);
+        let flags = ENTER_GETEVENTS | ENTER_EXT_ARG;
+        // SAFETY: the arguments and the time they point at outlive the call, which submits nothing.
+        let waited = unsafe { self.ring.submitter().enter(0, 1, flags, Some(&arguments)) };
+        match waited.map_err(|error| (error.raw_os_error().map(Errno::from_raw_os_error), error)) {
+            Err((Some(Errno::TIME | Errno::INTR | Errno::AGAIN | Errno::BUSY), _)) | Ok(_) => {
+                Ok(())
+            }
+            Err((_, error)) => Err(error),
+        }
+    }
+
+    fn take(&mut self, outcomes: &mut VecDeque<Outcome>) {
+        outcomes.extend(self.ring.completion().map(|entry| Outcome {
+            token: Token(entry.user_data()),
+            result: entry.result(),
+            flags: entry.flags(),
+        }));
     }
 
     /// Moves kept entries into the submission queue; false if there was no room for any.
@@ -181,11 +215,7 @@ impl Ring {
     /// if there is still more of that.
     pub(super) fn reap(&mut self, outcomes: &mut VecDeque<Outcome>) -> io::Result<bool> {
         for _ in 0..OVERFLOW_ROUNDS {
-            outcomes.extend(self.ring.completion().map(|entry| Outcome {
-                token: Token(entry.user_data()),
-                result: entry.result(),
-                flags: entry.flags(),
-            }));
+            self.take(outcomes);
             if !self.ring.submission().cq_overflow() {
                 return Ok(true);
             }

@@ -18,6 +18,8 @@ use crate::ids::SocketId;
 
 /// Segments that one operation gathers; the rest follows with the next.
 const SLICES_MAX: usize = 256;
+/// Headers that are kept for use again.
+const FREE_MAX: usize = 1024;
 /// Bytes that one operation sends at most: the kernel counts them in 31 bits.
 const BYTES_MAX: usize = 1 << 30;
 
@@ -45,6 +47,7 @@ impl Headers {
     /// The kernel has taken every entry: the headers are free.
     pub(super) fn recycle(&mut self) {
         self.free.append(&mut self.in_use);
+        self.free.truncate(FREE_MAX);
     }
 
     /// A header over the front of `segments`, and how many bytes it covers.
@@ -81,7 +84,6 @@ impl Uring {
         assert!(socket.closing.is_none(), "{id:?} is closing");
         socket.segments = what;
         socket.first = 0;
-        socket.cut_short = false;
         self.operations += 1;
         self.send_rest(id, Send::Tried);
         Ok(())
@@ -105,8 +107,10 @@ impl Uring {
         let Some(socket) = self.sockets.get_mut(id.slot(), id.generation()) else { return };
         socket.send = how;
         let fd = Fd(socket.socket.as_raw_fd());
-        let flags =
-            libc::MSG_NOSIGNAL | libc::MSG_WAITALL | if tries { libc::MSG_DONTWAIT } else { 0 };
+        // A try that goes out in part must fail, to be told. One that waits must not wait for all: after
+        // many wake-ups the kernel would give it a thread of its own.
+        let how = if tries { libc::MSG_DONTWAIT | libc::MSG_WAITALL } else { 0 };
+        let flags = libc::MSG_NOSIGNAL | how;
         let (entry, bytes) = match socket.unsent() {
             [one] if one.len() <= BYTES_MAX => {
                 let bytes = one.as_slice();
@@ -120,16 +124,16 @@ impl Uring {
         };
         socket.staged_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         if tries {
-            self.tried.push(id);
+            socket.try_number = socket.try_number.wrapping_add(1);
+            self.tried.push((id, socket.try_number));
             self.stage(entry.flags(squeue::Flags::SKIP_SUCCESS), Token::new(Kind::TrySend, id));
         } else {
             self.stage(entry, Token::new(Kind::Send, id));
         }
     }
 
-    /// After an entry that took every try, and of which every completion is at hand (those from
-    /// `first` on are new): the tries of which there is none have succeeded.
-    pub(super) fn settle_tries(&mut self, first: usize) {
+    /// Looks at the tries that failed, among the completions from `first` on, which are new.
+    pub(super) fn fail_tries(&mut self, first: usize) {
         if self.tried.is_empty() {
             return;
         }
@@ -139,12 +143,17 @@ impl Uring {
                 self.try_failed(outcome.token.socket(), outcome);
             }
         }
+    }
+
+    /// After an entry that took every try, and of which every completion is at hand: the tries of which
+    /// there was none have succeeded.
+    pub(super) fn settle_tries(&mut self) {
         let Self { tried, succeeded, sockets, .. } = self;
-        let still_tried = |id: &SocketId| {
-            let socket = sockets.get(id.slot(), id.generation());
-            socket.is_some_and(|socket| socket.send == Send::Tried)
+        let still_tried = |(id, number): (SocketId, u32)| {
+            let socket = sockets.get(id.slot(), id.generation())?;
+            (socket.send == Send::Tried && socket.try_number == number).then_some(id)
         };
-        succeeded.extend(tried.drain(..).filter(still_tried));
+        succeeded.extend(tried.drain(..).filter_map(still_tried));
     }
 
     /// A try sent a part, or nothing, or met an error.
@@ -160,8 +169,9 @@ impl Uring {
         if socket.closing.is_some() || socket.send_cancelled {
             return self.end_send(id, Err(SendError::Cancelled));
         }
-        // It may wait for long: received bytes are copied out, their buffers are needed.
-        socket.unsent().iter_mut().for_each(Segment::detach);
+        // It may wait for long: received bytes are copied out, their buffers are needed. Those that have
+        // gone, too.
+        socket.segments.iter_mut().for_each(Segment::detach);
         self.send_rest(id, Send::Waiting);
     }
 
@@ -190,8 +200,6 @@ impl Uring {
         let socket = self.find(id).ok()?;
         match outcome.checked() {
             Ok(gone) => {
-                // It was to wait until all had gone: something has ended it, which is told only once.
-                socket.cut_short |= gone < socket.staged_bytes as usize;
                 socket.advance(gone);
                 self.continue_send(id, Send::Waiting);
             }
@@ -222,14 +230,16 @@ impl Uring {
                 socket.send_cancelled = true;
                 self.stage_cancel(Token::new(Kind::Send, id));
             }
-            Send::Connecting => self.stage_cancel(Token::new(Kind::Connect, id)),
+            Send::Connecting => {
+                socket.send_cancelled = true;
+                self.stage_cancel(Token::new(Kind::Connect, id));
+            }
         }
     }
 
     fn send_failed(&mut self, id: SocketId, errno: Errno) {
         let Ok(socket) = self.find(id) else { return };
         let failure = match errno {
-            Errno::PIPE if socket.cut_short => Some(Errno::CONNRESET),
             // That a direction had been ended before is nothing that the receive has to report, and
             // that the send was cancelled is none of the connection's doing.
             Errno::PIPE | Errno::CANCELED => None,

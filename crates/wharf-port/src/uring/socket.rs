@@ -19,8 +19,6 @@ pub(super) struct Socket {
     pub(super) send: Send,
     /// The end of the send was asked for.
     pub(super) send_cancelled: bool,
-    /// A send that was to wait came back before all had gone.
-    pub(super) cut_short: bool,
     pub(super) closing: Option<Closing>,
     /// What a send or a connect has met. The kernel tells each failure once, and would call it the end
     /// of the stream when the receive comes to it.
@@ -35,6 +33,8 @@ pub(super) struct Socket {
     pub(super) first: u32,
     /// Bytes that the operation in the kernel was given.
     pub(super) staged_bytes: u32,
+    /// Tells the last try from those before it.
+    pub(super) try_number: u32,
 }
 
 /// The receive of a socket.
@@ -93,7 +93,6 @@ impl Socket {
             },
             send: Send::Idle,
             send_cancelled: false,
-            cut_short: false,
             closing: None,
             failure: None,
             resets: false,
@@ -101,6 +100,7 @@ impl Socket {
             segments: Vec::new(),
             first: 0,
             staged_bytes: 0,
+            try_number: 0,
         }
     }
 

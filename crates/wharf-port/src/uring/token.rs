@@ -12,9 +12,11 @@ pub(super) enum Kind {
     TrySend = 3,
     Send = 4,
     Connect = 5,
-    Cancel = 6,
+    Cancel,
 }
 
+/// Set in the token of a cancel, which is otherwise that of its target.
+const CANCEL: u64 = 1 << 63;
 const KIND_SHIFT: u32 = 56;
 const SLOT_SHIFT: u32 = 32;
 const SLOT_MASK: u64 = 0xFF_FFFF;
@@ -34,6 +36,16 @@ impl Token {
     /// For operations that belong to no socket: the wake, and those of listeners by their number.
     pub(super) const fn numbered(kind: Kind, number: u32) -> Self {
         Self((kind as u64) << KIND_SHIFT | number as u64)
+    }
+
+    /// The token of a cancel of this operation.
+    pub(super) const fn cancel(self) -> Self {
+        Self(self.0 | CANCEL)
+    }
+
+    /// What a cancel was for.
+    pub(super) const fn target(self) -> Self {
+        Self(self.0 & !CANCEL)
     }
 
     pub(super) const fn kind(self) -> Kind {
@@ -64,12 +76,13 @@ mod tests {
 
     #[test]
     fn what_goes_in_comes_out() {
-        for kind in [Kind::Receive, Kind::TrySend, Kind::Send, Kind::Connect, Kind::Cancel] {
+        for kind in [Kind::Receive, Kind::TrySend, Kind::Send, Kind::Connect] {
             let id = SocketId::from_parts(SocketId::SLOTS_MAX - 1, u32::MAX);
             let token = Token::new(kind, id);
             assert_eq!((token.kind(), token.socket()), (kind, id));
         }
         let token = Token::numbered(Kind::Accept, 7);
         assert_eq!((token.kind(), token.number()), (Kind::Accept, 7));
+        assert_eq!((token.cancel().kind(), token.cancel().target()), (Kind::Cancel, token));
     }
 }

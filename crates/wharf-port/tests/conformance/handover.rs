@@ -3,10 +3,13 @@
 use std::net::TcpStream;
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use wharf_port::{Completion, FreshSocket, Waker};
 
-use crate::harness::{CheckedPort, Echo, Ending, LIMIT, Peer, Subject, subject};
+use crate::harness::{
+    CheckedPort, Echo, Ending, LIMIT, Peer, Subject, assert_bytes, owned, pattern, subject,
+};
 
 on_every_backend![
     rule_01_a_fresh_socket_works_on_another_threads_port,
@@ -59,19 +62,39 @@ fn serve_what_is_handed_over(port: &mut CheckedPort, inbox: &mpsc::Receiver<Fres
     });
 }
 
-/// Backends may need their sockets to block or not to; to adopt adapts.
+/// Backends may need their sockets to block, or not to; to adopt adapts. A socket of the wrong kind
+/// shows by a port that blocks or spins.
 fn rule_01_a_fresh_socket_moves_between_backends(subject: &Subject) {
     let (mut here, mut there) = (subject.open(), CheckedPort::open(&subject::readiness()));
-    echo_across(&mut here, &mut there);
-    echo_across(&mut there, &mut here);
+    move_and_wait(&mut here, &mut there);
+    move_and_wait(&mut there, &mut here);
     here.finish();
     there.finish();
 }
 
-fn echo_across(front: &mut CheckedPort, back: &mut CheckedPort) {
-    let (listener, address) = front.listen();
+/// Moves a connection, and has its receive find nothing behind a full buffer, and its send no room.
+fn move_and_wait(from: &mut CheckedPort, to: &mut CheckedPort) {
+    let (listener, address) = from.listen();
     let mut peer = Peer::connect(address);
-    echo_once(back, front.accepted(listener), &mut peer);
+    let socket = to.adopt(from.accepted(listener));
+    to.receive(socket);
+    let full = pattern(1, 16 << 10);
+    peer.write(&full);
+    assert_bytes(&to.read(socket, full.len()), &full, "a full buffer");
+    let much = pattern(2, 16 << 20);
+    to.send(socket, vec![owned(&much)]);
+    to.nothing_comes();
+    let waits = to.stats().waits;
+    to.start_timer(to.now() + Duration::from_millis(20), 1);
+    to.drive("a timer", |_, completion| match completion {
+        Completion::Timer { .. } => Some(()),
+        other => panic!("{other:?}"),
+    });
+    let waits = to.stats().waits - waits;
+    assert!(waits < 10, "{waits} waits for nothing but a timer");
+    let reader = thread::spawn(move || peer.read(much.len()) == much);
+    assert_eq!(to.sent(socket).1, Ok(()));
+    assert!(reader.join().unwrap(), "what was sent is not what was read");
 }
 
 fn echo_once(port: &mut CheckedPort, socket: FreshSocket, peer: &mut Peer) {

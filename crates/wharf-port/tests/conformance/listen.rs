@@ -162,7 +162,8 @@ fn rule_12_an_ipv6_listener_takes_ipv4_only_when_asked(subject: &Subject) {
         let options = ListenOptions { dual_stack, ..ListenOptions::default() };
         let (listener, address) = port.listen_on((Ipv6Addr::UNSPECIFIED, 0).into(), &options);
         let v6: SocketAddr = (Ipv6Addr::LOCALHOST, address.port()).into();
-        let v4: SocketAddr = (Ipv4Addr::LOCALHOST, address.port()).into();
+        // No other test listens there, so that the port is not somebody else's on IPv4.
+        let v4: SocketAddr = (Ipv4Addr::new(127, 66, 12, 1), address.port()).into();
         port.pair_through((listener, v6));
         assert_eq!(TcpStream::connect(v4).is_ok(), dual_stack);
     }

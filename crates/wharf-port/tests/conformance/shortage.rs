@@ -19,6 +19,7 @@ on_every_backend![
     rule_10_sessions_go_on_while_a_listener_rests,
     rule_10_a_listener_that_rests_can_be_stopped,
     rule_10_a_shortage_of_descriptors_is_told,
+    rule_10_a_shortage_is_no_reason_to_take_another_backend,
     rule_10_clients_that_reset_at_once_stop_no_listener,
     rule_10_two_buffers_serve_hundreds_of_senders,
     rule_10_a_receive_waits_for_buffers_that_the_caller_holds,
@@ -27,11 +28,16 @@ on_every_backend![
     rule_10_a_short_completion_queue_loses_nothing,
 ];
 
-/// A listener in a process that may open few descriptors. Comes before the first wait, since a kernel
-/// may look at the limit when an accept starts and not when it ends.
-fn listen_within_limits(port: &mut CheckedPort) -> (ListenerId, SocketAddr) {
+/// Has the process open few descriptors.
+fn limit_descriptors() {
     let limit = Rlimit { current: Some(256), maximum: getrlimit(Resource::Nofile).maximum };
     setrlimit(Resource::Nofile, limit).unwrap();
+}
+
+/// A listener in a process that may open few descriptors. The limit comes before the first wait, since
+/// a kernel may look at it when an accept starts and not when it ends.
+fn listen_within_limits(port: &mut CheckedPort) -> (ListenerId, SocketAddr) {
+    limit_descriptors();
     port.listen()
 }
 
@@ -140,6 +146,28 @@ fn rule_10_a_shortage_of_descriptors_is_told(subject: &Subject) {
         drop(taken);
         subject.open().finish();
         let (_socket, _peer) = port.pair();
+        port.finish();
+    });
+}
+
+/// The very first port of a process, with one descriptor more at each try.
+fn rule_10_a_shortage_is_no_reason_to_take_another_backend(subject: &Subject) {
+    subject.in_own_process(|| {
+        limit_descriptors();
+        let mut taken = take_all_descriptors();
+        let mut backends = Vec::new();
+        for _ in 0..16 {
+            match CompletionPort::open(&subject.options()) {
+                Ok(port) => backends.push(port.backend()),
+                Err(error) => assert!(matches!(error, OpenError::Shortage { .. }), "{error}"),
+            }
+            taken.pop();
+        }
+        drop(taken);
+        let mut port = subject.open();
+        let expected = port.raw().backend();
+        assert!(backends.iter().all(|&backend| backend == expected), "{backends:?}");
+        assert!(!backends.is_empty() && backends.len() < 16, "{backends:?}");
         port.finish();
     });
 }

@@ -113,6 +113,11 @@ pub(crate) fn shutdown_send(socket: &Socket) -> Result<(), Errno> {
     shutdown(socket, Shutdown::Write)
 }
 
+/// Ends both directions: whatever waits on the socket comes back. Fails only on what is gone already.
+pub(crate) fn shutdown_both(socket: &Socket) {
+    let _ = shutdown(socket, Shutdown::Both);
+}
+
 /// Closes a socket so that its peer sees a reset and nothing stays in the kernel.
 pub(crate) fn reset(socket: Socket) {
     // Fails only on what is no socket; closing is what remains either way.
