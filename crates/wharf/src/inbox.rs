@@ -1,5 +1,6 @@
 //! What other threads have for a worker.
 
+use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use wharf_port::{FreshSocket, Waker};
@@ -87,12 +88,11 @@ impl Inbox {
         Ok(())
     }
 
-    /// Takes everything out, into an empty list.
-    pub(crate) fn take(&self, messages: &mut Vec<Message>) {
-        debug_assert!(messages.is_empty());
+    /// Takes everything out.
+    pub(crate) fn take(&self) -> VecDeque<Message> {
         let mut queue = self.queue();
-        std::mem::swap(&mut queue.messages, messages);
         queue.bytes = 0;
+        VecDeque::from(std::mem::take(&mut queue.messages))
     }
 
     /// Ends the inbox if nothing is in it: from here on nothing can be put in. False if something is.

@@ -21,8 +21,8 @@ pub struct Limits {
     /// Sessions from one address at a time; default 64. Loopback is exempt; IPv6 addresses count by
     /// their /64. Beyond it a connection is accepted and reset at once.
     pub per_address_max: Option<usize>,
-    /// Bytes of payload in one frame, inclusive: 1 to 16 MiB; default 64 KiB. Checked before anything
-    /// is allocated.
+    /// Bytes of payload in one frame, inclusive: 1 to 16 MiB; default 64 KiB, or the 65,535 that a length
+    /// of two bytes can express. Checked before anything is allocated.
     pub frame_bytes_max: usize,
     /// How long a session may take until its first frame is complete; default 5 s.
     pub first_frame: Option<Duration>,

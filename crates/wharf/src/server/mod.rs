@@ -142,11 +142,15 @@ impl Server {
     }
 
     /// Checks everything that can be checked before a thread exists.
-    fn plan(self) -> Result<Plan, ServerError> {
+    fn plan(mut self) -> Result<Plan, ServerError> {
         if let Some(problem) = self.limits.problem() {
             return Err(ServerError::Options(problem));
         }
         let payload_max = self.framing.payload_max();
+        if self.limits.frame_bytes_max == Limits::default().frame_bytes_max {
+            // Nobody has chosen it: what the framing can express is as good.
+            self.limits.frame_bytes_max = self.limits.frame_bytes_max.min(payload_max);
+        }
         if self.limits.frame_bytes_max > payload_max {
             return Err(ServerError::Options(format!(
                 "frame_bytes_max is {} and {} cannot express more than {payload_max}",

@@ -80,8 +80,10 @@ where
     };
     let mut starting = Vec::with_capacity(plan.workers);
     for index in 0..plan.workers {
-        // An error drops the channels of those that have started: they end.
-        starting.push(spawn(index, terms.clone(), Arc::clone(&factory))?);
+        match spawn(index, terms.clone(), Arc::clone(&factory)) {
+            Ok(worker) => starting.push(worker),
+            Err(error) => return Err(abandon(starting, error)),
+        }
     }
     let opened: Result<Vec<Opened>, _> =
         starting.iter().map(|worker| answer(&worker.opened)).collect();
@@ -200,7 +202,7 @@ where
         return Ok(DrainReport::default());
     }
     let _ = listening.send(bound.map_err(ServerError::from));
-    let mut others = StopOthers { shared, armed: true };
+    let mut others = StopOthers { shared, index: usize::from(index), armed: true };
     let report = Worker::new(core, factory).run()?;
     others.armed = false;
     Ok(report)
@@ -209,6 +211,7 @@ where
 /// Stops the other workers if this one fails or panics: half a server helps nobody.
 struct StopOthers {
     shared: Arc<Shared>,
+    index: usize,
     armed: bool,
 }
 
@@ -216,6 +219,7 @@ impl Drop for StopOthers {
     fn drop(&mut self) {
         if self.armed {
             self.shared.worker_failed();
+            self.shared.inboxes[self.index].end();
         }
     }
 }

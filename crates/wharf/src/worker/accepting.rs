@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use wharf_port::{AcceptError, FreshSocket, ListenError, ListenOptions, SocketId};
 
+use super::callbacks::drop_quietly;
 use super::connection::{Connection, State};
 use super::{Core, Handler, Worker};
 use crate::admission::{Refusal, Seat};
@@ -27,9 +28,9 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Err(refusal) => core.refuse(socket, refusal),
             Ok(seat) if seat.worker() == usize::from(core.index) => self.adopt(socket, seat),
             Ok(seat) => {
-                // A worker ends only when no listener is left: it takes the connection.
-                let put = core.shared().put(seat.worker(), Message::Adopt(socket, seat));
-                debug_assert!(put.is_ok());
+                // A worker ends only when no listener is left, unless it fails: then the server ends,
+                // and the connection with it.
+                let _ = core.shared().put(seat.worker(), Message::Adopt(socket, seat));
             }
         }
     }
@@ -40,15 +41,19 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         let Ok(socket) = self.core.open(fresh, seat) else { return };
         let arrival =
             Arrival::new(self.core.session_id(socket), peer, Arc::clone(self.core.shared()));
-        let Ok(session) = catch_unwind(AssertUnwindSafe(|| (self.factory)(&arrival))) else {
-            self.core.stats.panics += 1;
-            return self.core.terminate(socket, CloseReason::Panicked, true);
+        let session = match catch_unwind(AssertUnwindSafe(|| (self.factory)(&arrival))) {
+            Ok(session) => session,
+            Err(payload) => {
+                drop_quietly(payload);
+                self.core.stats.panics += 1;
+                return self.core.terminate(socket, CloseReason::Panicked, true);
+            }
         };
         let slot = socket.slot() as usize;
         if slot >= self.handlers.len() {
             self.handlers.resize_with(slot + 1, || None);
         }
-        self.handlers[slot] = Some(Handler { session, peer });
+        self.handlers[slot] = Some(Handler { session, socket, peer });
         self.call(socket, H::on_connected);
         self.core.start_receiving(socket);
     }

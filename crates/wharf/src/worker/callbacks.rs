@@ -21,13 +21,19 @@ impl<H: Session, F> Worker<H, F> {
         let Self { core, handlers, .. } = self;
         let id = core.session_id(socket);
         let Some(Some(handler)) = handlers.get_mut(socket.slot() as usize) else { return };
+        if handler.socket != socket {
+            return;
+        }
         let mut context = Context::new(core, id, handler.peer);
         // Nothing of the worker's is left half done by a panic: callbacks run between its steps, and
         // each method of the context is a whole one. The handler itself is not used again.
         match catch_unwind(AssertUnwindSafe(|| callback(&mut handler.session, &mut context))) {
             Ok(Ok(())) => {}
             Ok(Err(error)) => core.begin_close(socket, CloseReason::Failed(error)),
-            Err(_) => self.panicked(socket),
+            Err(payload) => {
+                drop_quietly(payload);
+                self.panicked(socket);
+            }
         }
     }
 
@@ -39,11 +45,11 @@ impl<H: Session, F> Worker<H, F> {
         self.core.terminate(socket, CloseReason::Panicked, true);
     }
 
-    /// Drops the user's side of a session. A panic in there is the session's own, too.
+    /// Drops the user's side of a session.
     pub(super) fn drop_handler(&mut self, socket: SocketId) {
         let Some(place) = self.handlers.get_mut(socket.slot() as usize) else { return };
-        let handler = place.take();
-        if catch_unwind(AssertUnwindSafe(|| drop(handler))).is_err() {
+        let own = place.as_ref().is_some_and(|handler| handler.socket == socket);
+        if own && !drop_quietly(place.take()) {
             self.core.stats.panics += 1;
         }
     }
@@ -56,6 +62,18 @@ impl<H: Session, F> Worker<H, F> {
             if self.core.connection(socket).is_some_and(open) {
                 self.call(socket, H::on_writable);
             }
+        }
+    }
+}
+
+/// Drops what the user has made. A panic in there is the session's own, too; false if there was one.
+pub(super) fn drop_quietly<T>(value: T) -> bool {
+    match catch_unwind(AssertUnwindSafe(|| drop(value))) {
+        Ok(()) => true,
+        Err(payload) => {
+            // Its own drop may panic as well; this is where it ends.
+            std::mem::forget(payload);
+            false
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use wharf_port::SocketId;
 
+use super::callbacks::drop_quietly;
 use super::connection::State;
 use super::{Core, Worker};
 use crate::close_reason::CloseReason;
@@ -14,6 +15,7 @@ impl Core {
         let now = self.now;
         let Some(connection) = self.connection(socket) else { return };
         if connection.state != State::Open {
+            drop_quietly(reason);
             return;
         }
         connection.state = State::Flushing;
@@ -95,6 +97,7 @@ impl<H: Session, F> Worker<H, F> {
             handler.on_disconnected(context, &reason);
             Ok(())
         });
+        drop_quietly(reason);
         self.drop_handler(socket);
         self.core.remove(socket);
         self.core.tidy_up_later();

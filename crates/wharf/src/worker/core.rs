@@ -167,11 +167,12 @@ impl Core {
         Ok(())
     }
 
-    pub(super) fn end_turn(&mut self) -> Turn {
+    pub(super) fn end_turn(&mut self, all_is_read: bool) -> Turn {
         self.stats.sessions = self.sessions as u64;
         let index = usize::from(self.index);
         self.shared.published[index].publish(&self.stats);
-        let ends = self.drain_until.is_some() && self.nothing_comes && self.sessions == 0;
+        let drained = self.drain_until.is_some() && self.nothing_comes && self.sessions == 0;
+        let ends = drained && all_is_read;
         if ends && self.shared.inboxes[index].end_if_empty() { Turn::Done } else { Turn::GoOn }
     }
 

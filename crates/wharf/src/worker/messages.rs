@@ -9,11 +9,19 @@ use crate::close_reason::CloseReason;
 use crate::inbox::Message;
 use crate::session::Session;
 
+/// Messages that a worker works on in one turn, so that other threads cannot keep it from its sessions.
+const TURN_MESSAGES: usize = 1024;
+
 impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
-    pub(super) fn read_inbox(&mut self) {
-        let mut messages = std::mem::take(&mut self.messages);
-        self.core.shared().inboxes[usize::from(self.core.index)].take(&mut messages);
-        for message in messages.drain(..) {
+    /// Does what other threads want, for as much of it as fits into a turn. The inbox is emptied only
+    /// when all of the last time is done: it is what has the bound.
+    pub(super) fn work_on_messages(&mut self) {
+        if self.has_mail && self.messages.is_empty() {
+            self.has_mail = false;
+            self.messages = self.core.shared().inboxes[usize::from(self.core.index)].take();
+        }
+        for _ in 0..TURN_MESSAGES {
+            let Some(message) = self.messages.pop_front() else { return };
             match message {
                 Message::Adopt(socket, seat) => self.adopt(socket, seat),
                 Message::Send(id, payload) => {
@@ -25,7 +33,6 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
                 Message::NothingComes => self.core.nothing_comes = true,
             }
         }
-        self.messages = messages;
     }
 }
 

@@ -3,7 +3,7 @@
 //! A byte's way in: completion, [`reading`], `Session::on_frame`. A byte's way out: `Context::send`,
 //! the session's queue, [`sending`] at the end of the turn. No step goes back up.
 //!
-//! Handlers and I/O state lie in separate tables: a [`Context`] reaches every session of the worker
+//! Handlers and I/O state lie in separate tables: a [`Context`](crate::Context) reaches every session of the worker
 //! ([`Core`]) while one handler is borrowed.
 
 mod accepting;
@@ -17,11 +17,12 @@ mod reading;
 mod sending;
 mod tidying;
 
+use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_port::{Completion, Received, Time, WaitError};
+use wharf_port::{Completion, Received, SocketId, Time, WaitError};
 
 pub(crate) use self::core::{Core, Setup};
 
@@ -41,8 +42,10 @@ pub struct Worker<H, F> {
     /// The users' side, by slot.
     handlers: Vec<Option<Handler<H>>>,
     factory: Arc<F>,
-    /// Messages that are being worked on; kept for its memory.
-    messages: Vec<Message>,
+    /// Messages that have been taken out of the inbox and not been worked on.
+    messages: VecDeque<Message>,
+    /// Something was put into the inbox since it was emptied.
+    has_mail: bool,
     /// Timers that have fired and wait to be looked at.
     due: Vec<Fired>,
 }
@@ -50,6 +53,8 @@ pub struct Worker<H, F> {
 /// The user's side of one session, and what a callback asks for most.
 struct Handler<H> {
     session: H,
+    /// Whose it is: a slot alone may be somebody else's by now.
+    socket: SocketId,
     peer: SocketAddr,
 }
 
@@ -64,7 +69,14 @@ pub enum Turn {
 
 impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     pub(crate) fn new(core: Core, factory: Arc<F>) -> Self {
-        Self { core, handlers: Vec::new(), factory, messages: Vec::new(), due: Vec::new() }
+        Self {
+            core,
+            handlers: Vec::new(),
+            factory,
+            messages: VecDeque::new(),
+            has_mail: false,
+            due: Vec::new(),
+        }
     }
 
     /// Turns until the server has drained or stopped.
@@ -82,16 +94,18 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// # Errors
     /// [`WaitError`] if the completion port is broken.
     pub fn turn(&mut self, deadline: Option<Time>) -> Result<Turn, WaitError> {
-        self.core.begin_turn(deadline, self.due.is_empty())?;
+        let may_sleep = self.due.is_empty() && self.messages.is_empty() && !self.has_mail;
+        self.core.begin_turn(deadline, may_sleep)?;
         let bytes_before = self.core.stats.bytes_in;
         while let Some(completion) = self.core.port.take() {
             self.complete(completion);
         }
+        self.work_on_messages();
         self.work_on_backlog();
         self.fire_timers(self.core.stats.bytes_in == bytes_before);
         self.tell_writable();
         self.core.flush();
-        Ok(self.core.end_turn())
+        Ok(self.core.end_turn(self.messages.is_empty()))
     }
 
     fn complete(&mut self, completion: Completion) {
@@ -115,7 +129,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Completion::Closed { socket } => self.closed(socket),
             Completion::Timer { token: TIDY, .. } => self.tidy_up(),
             Completion::Timer { token, .. } => self.timer_has_fired(token),
-            Completion::Wake => self.read_inbox(),
+            Completion::Wake => self.has_mail = true,
             // Clients come later.
             _ => {}
         }

@@ -168,7 +168,9 @@ fn a_paused_session_leaves_all_buffers_to_the_others(backend: Backend) {
             last.expect(b"wait");
             server.stats().turns - before
         };
-        let alone = turns_to_serve_all();
+        // The fewest of some times: what else the worker has to do takes turns as well.
+        let mut fewest_turns = || (0..3).map(|_| turns_to_serve_all()).min().unwrap();
+        let alone = fewest_turns();
 
         let slow = server.connect();
         let mut writer = slow.writer();
@@ -178,7 +180,7 @@ fn a_paused_session_leaves_all_buffers_to_the_others(backend: Backend) {
         });
         let quiet = Duration::from_millis(100);
         wait_until_stable("the server", quiet, || server.stats().bytes_in);
-        let beside = turns_to_serve_all();
+        let beside = fewest_turns();
         slow.reset();
         writing.join().unwrap();
         assert!(beside <= 2 * alone + 4, "{len}: {alone} turns alone, {beside} beside it");

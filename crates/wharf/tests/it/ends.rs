@@ -1,7 +1,7 @@
 //! How sessions end: by the peer, by this side, and that nothing that was queued is lost on the way.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -403,7 +403,7 @@ fn a_session_closes_another(backend: Backend) {
 fn a_session_that_has_ended_sends_to_others_only(backend: Backend) {
     struct Leaver {
         others: Arc<Mutex<Vec<SessionId>>>,
-        statuses: std::sync::mpsc::Sender<SendStatus>,
+        statuses: Sender<SendStatus>,
     }
     impl Session for Leaver {
         fn on_connected(&mut self, ctx: &mut Context<'_>) -> Outcome {

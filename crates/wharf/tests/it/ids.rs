@@ -38,8 +38,8 @@ fn no_id_comes_back_over_20000_sessions(backend: Backend) {
         for _ in 0..CLIENTS {
             scope.spawn(|| {
                 for _ in 0..SESSIONS / CLIENTS {
-                    // By turns an orderly end and a reset would be nicer, but only a reset leaves no
-                    // half-dead connection in the kernel.
+                    // Connections that end in order stay in the kernel for a minute, and a client has
+                    // no addresses for as many as these.
                     server.connect().reset();
                 }
             });

@@ -19,6 +19,8 @@ each_backend! {
     disconnect_counts_what_is_lost,
     drop_newest_keeps_the_oldest,
     drop_oldest_keeps_the_newest,
+    drop_oldest_drops_as_many_as_it_takes,
+    drop_oldest_keeps_the_newest_behind_a_send_that_is_stuck,
     drop_newest_leaves_whole_frames_in_order_to_a_peer_that_reads_late,
     drop_oldest_leaves_whole_frames_in_order_to_a_peer_that_reads_late,
     drop_oldest_leaves_whole_frames_where_they_were_received,
@@ -82,7 +84,7 @@ fn pause_bounds_the_memory_and_delivers_everything_in_the_end(backend: Backend) 
     assert_eq!((stats.frames_dropped, stats.bytes_lost), (0, 0));
 }
 
-/// Sends itself or another session what the first byte of a frame says, again and again.
+/// Floods the session that came first, within one callback, and says what became of each frame.
 struct Flooder {
     target: Arc<Mutex<Option<SessionId>>>,
     statuses: Sender<SendStatus>,
@@ -177,36 +179,41 @@ fn number_of(frame: &[u8]) -> u64 {
     u64::from_le_bytes(*frame.first_chunk().unwrap())
 }
 
-/// Sends 200 frames of 100 bytes within one callback to a session that may queue 4 KiB: what becomes
-/// of each, and the numbers of those that the peer gets.
-fn overfilled(backend: Backend, policy: SlowReader) -> (Vec<SendStatus>, Vec<u64>) {
-    const FRAMES: u64 = 200;
+/// Sends frames of these lengths, all told, within one callback to a session that may queue 4 KiB: what
+/// becomes of each, and the numbers of those that the peer gets.
+fn overfilled(
+    backend: Backend,
+    policy: SlowReader,
+    lens: &'static [usize],
+) -> (Vec<SendStatus>, Vec<u64>) {
+    let frame_of = |number: u64| numbered(number, lens[usize::try_from(number).unwrap()] - 4 - 8);
     let (statuses, results) = channel();
     let setup = slow(backend, policy).limits(|limits| limits.send_bytes_max = 4096);
     let server = setup.start(move |_| {
         let statuses = statuses.clone();
         on_frame(move |ctx, frame| {
             if frame == b"fill" {
-                let send = |number| ctx.send(&numbered(number, 100 - 4 - 8));
-                statuses.send((0..FRAMES).map(send).collect::<Vec<_>>())?;
+                let send = |number| ctx.send(&frame_of(number));
+                statuses.send((0..lens.len() as u64).map(send).collect::<Vec<_>>())?;
             } else {
                 ctx.send(frame);
             }
             Ok(())
         })
     });
-    let mut client = server.connect();
+    let (mut client, mut neighbour) = (server.connect(), server.connect());
     client.send(b"fill");
     let statuses = results.recv_timeout(PATIENCE).unwrap();
+    // The turn is over when the next one has answered.
+    neighbour.ping(b"hello");
+    let dropped = usize::try_from(server.stats().frames_dropped).unwrap();
     let mut got = Vec::new();
-    let arrives = statuses.iter().filter(|&&status| status == SendStatus::Queued).count();
-    for _ in 0..arrives {
+    for _ in 0..lens.len() - dropped {
         let frame = client.frame();
         got.push(number_of(&frame));
-        assert_same("a frame that was kept", &frame, &numbered(number_of(&frame), 88));
+        assert_same("a frame that was kept", &frame, &frame_of(number_of(&frame)));
     }
     client.ping(b"and now there is room again");
-    assert_eq!(server.stats().frames_dropped, FRAMES - arrives as u64);
     (statuses, got)
 }
 
@@ -214,7 +221,7 @@ fn overfilled(backend: Backend, policy: SlowReader) -> (Vec<SendStatus>, Vec<u64
 const FIT: usize = 41;
 
 fn drop_newest_keeps_the_oldest(backend: Backend) {
-    let (statuses, got) = overfilled(backend, SlowReader::DropNewest);
+    let (statuses, got) = overfilled(backend, SlowReader::DropNewest, &[100; 200]);
     assert!(got.iter().copied().eq(0..41), "{got:?}");
     let (first, rest) = statuses.split_at(FIT);
     assert!(first.iter().all(|&status| status == SendStatus::Queued), "{first:?}");
@@ -222,11 +229,58 @@ fn drop_newest_keeps_the_oldest(backend: Backend) {
 }
 
 fn drop_oldest_keeps_the_newest(backend: Backend) {
-    let (statuses, got) = overfilled(backend, SlowReader::DropOldest);
+    let (statuses, got) = overfilled(backend, SlowReader::DropOldest, &[100; 200]);
     assert!(got.iter().copied().eq(159..200), "{got:?}");
     let (first, rest) = statuses.split_at(FIT);
     assert!(first.iter().all(|&status| status == SendStatus::Queued), "{first:?}");
     assert!(rest.iter().all(|&status| status == SendStatus::DroppedOldest), "{rest:?}");
+}
+
+fn drop_oldest_drops_as_many_as_it_takes(backend: Backend) {
+    // Of 42 frames the last is as long as twenty of the others.
+    const LENS: [usize; 42] = {
+        let mut lens = [100; 42];
+        lens[41] = 2000;
+        lens
+    };
+    let (statuses, got) = overfilled(backend, SlowReader::DropOldest, &LENS);
+    assert!(got.iter().copied().eq(20..42), "{got:?}");
+    assert_eq!(statuses[40..], [SendStatus::Queued, SendStatus::DroppedOldest]);
+    // And one that is longer than the limit takes the place of all.
+    const LONG: [usize; 42] = {
+        let mut lens = [100; 42];
+        lens[41] = 10_000;
+        lens
+    };
+    let (statuses, got) = overfilled(backend, SlowReader::DropOldest, &LONG);
+    assert_eq!(got, [41]);
+    assert_eq!(statuses[40..], [SendStatus::Queued, SendStatus::DroppedOldest]);
+}
+
+fn drop_oldest_keeps_the_newest_behind_a_send_that_is_stuck(backend: Backend) {
+    let flood = pattern(1, 4 << 20);
+    let (arrived, arrivals) = channel();
+    let setup = slow(backend, SlowReader::DropOldest)
+        .kernel_buffers(256 << 10, 32 << 10)
+        .limits(|limits| limits.frame_bytes_max = 4 << 20);
+    let server = setup.start(move |arrival| {
+        arrived.send(arrival.session_ref()).unwrap();
+        Echo
+    });
+    let mut client = server.connect();
+    let session = arrivals.recv_timeout(PATIENCE).unwrap();
+    let mut neighbour = server.connect();
+    let barrier = arrivals.recv_timeout(PATIENCE).unwrap();
+    // What is with the kernel is more than the limit, and cannot be dropped any more.
+    for frame in [&flood[..], b"one", b"two", b"three"] {
+        session.send(frame);
+        barrier.send(b"sent");
+        neighbour.expect(b"sent");
+    }
+    client.expect(&flood);
+    client.expect(b"three");
+    client.ping(b"and now there is room again");
+    assert_eq!(server.stats().frames_dropped, 2);
 }
 
 /// Sends frames to a session whose peer reads none of them before all were sent: those that arrive,
@@ -339,7 +393,7 @@ impl Session for Producer {
 }
 
 fn on_writable_comes_when_a_full_queue_has_drained(backend: Backend) {
-    const FRAMES: usize = 2000;
+    const FRAMES: usize = 800;
     for policy in
         [SlowReader::Pause, SlowReader::Disconnect, SlowReader::DropNewest, SlowReader::DropOldest]
     {
@@ -389,7 +443,8 @@ fn a_frame_longer_than_the_limit_is_sent_all_the_same(backend: Backend) {
     for policy in
         [SlowReader::Pause, SlowReader::Disconnect, SlowReader::DropNewest, SlowReader::DropOldest]
     {
-        let setup = slow(backend, policy).limits(|limits| {
+        let setup = Setup::new(backend).limits(|limits| {
+            limits.slow_reader = policy;
             limits.send_bytes_max = 4096;
             limits.frame_bytes_max = LEN;
         });

@@ -137,7 +137,7 @@ fn failing_starts(backend: Backend) -> Vec<(Server, &'static str)> {
         (limited(Limits { flush: zero, ..with() }), "flush is 0"),
         (limited(Limits { drain: zero, ..with() }), "drain is 0"),
         (
-            limited(Limits { frame_bytes_max: 65_536, ..with() }).framing(Wire::U16Be.framing()),
+            limited(Limits { frame_bytes_max: 65_537, ..with() }).framing(Wire::U16Be.framing()),
             "u16be cannot express more than 65535",
         ),
         (
