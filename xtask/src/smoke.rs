@@ -52,10 +52,13 @@ fn by_hand(wharf: &Path, backend: &str) -> Result<String> {
         client.expect(line.as_bytes())?;
     }
     server.signal(Signal::Interrupt)?;
-    client.end()?;
+    client.expect_end()?;
+    drop(client);
     let ended = server.wait()?;
     drained(&ended)?;
-    Ok(ended.stderr.lines().last().unwrap_or_default().to_owned())
+    let report = ended.stderr.lines().last().unwrap_or_default();
+    ensure(report.contains("1 session"), || format!("one session was drained, not: {report}"))?;
+    Ok(report.to_owned())
 }
 
 /// A second signal ends a drain that waits for a peer, and says so by its exit code.

@@ -7,7 +7,7 @@ use clap::{Args, Subcommand, ValueEnum};
 use wharf_port::{Backend, SocketId};
 
 use super::Given;
-use super::values::{Bytes, MIB, Target, bytes, number, seconds, seconds_or_off};
+use super::values::{Bytes, MIB, OrOff, Target, bytes, number, or_off, seconds};
 use crate::failure::Failure;
 use crate::load::{EchoOptions, Framing, JsonTarget, Length, Pace};
 
@@ -22,8 +22,14 @@ pub(super) enum LoadMode {
 
 #[derive(Debug, Args)]
 pub(super) struct EchoArgs {
-    /// The server: IP:PORT, [IPV6]:PORT or NAME:PORT.
-    #[arg(long, env = "WHARF_CONNECT", value_name = "ADDR", default_value = "127.0.0.1:7777")]
+    // rustdoc would look for a link in the brackets.
+    #[arg(
+        long,
+        help = "The server: IP:PORT, [IPV6]:PORT or NAME:PORT",
+        env = "WHARF_CONNECT",
+        value_name = "ADDR",
+        default_value = "127.0.0.1:7777"
+    )]
     connect: Target,
 
     /// How many sessions.
@@ -86,9 +92,9 @@ pub(super) struct EchoArgs {
         env = "WHARF_WARMUP",
         value_name = "SECS",
         allow_negative_numbers = true,
-        value_parser = seconds_or_off(1_000_000)
+        value_parser = or_off(seconds(1_000_000))
     )]
-    warmup: Option<Duration>,
+    warmup: Option<OrOff<Duration>>,
 
     /// Instead of a duration: each session sends this many messages, all of them measured.
     #[arg(
@@ -162,7 +168,10 @@ impl EchoArgs {
                  one or the other",
             )),
             _ => Ok(Length::Time {
-                warmup: self.warmup.unwrap_or(Duration::from_millis(500)),
+                warmup: match self.warmup {
+                    Some(warmup) => warmup.on().unwrap_or_default(),
+                    None => Duration::from_millis(500),
+                },
                 duration: self.duration.unwrap_or(Duration::from_secs(10)),
             }),
         }

@@ -37,9 +37,10 @@ bytes were lost or a second signal ended it.";
 
 #[derive(Debug, Args)]
 pub(super) struct EchoArgs {
-    /// IP:PORT, [IPV6]:PORT or NAME:PORT; port 0 is any that is free; give it again for more.
+    // rustdoc would look for a link in the brackets.
     #[arg(
         long,
+        help = "IP:PORT, [IPV6]:PORT or NAME:PORT; port 0 is any that is free; give it again for more",
         env = "WHARF_LISTEN",
         hide_env = true,
         value_name = "ADDR",

@@ -57,15 +57,6 @@ pub(crate) fn seconds(max: u32) -> impl Fn(&str) -> Result<Duration, String> + C
     }
 }
 
-/// Like [`seconds`], or `off`, which is [`Duration::ZERO`].
-pub(crate) fn seconds_or_off(max: u32) -> impl Fn(&str) -> Result<Duration, String> + Clone {
-    let seconds = seconds(max);
-    move |text| match text {
-        "off" => Ok(Duration::ZERO),
-        _ => seconds(text).map_err(|range| format!("{range}, or off")),
-    }
-}
-
 /// A limit, or that there is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum OrOff<T> {
@@ -220,8 +211,6 @@ mod tests {
         for wrong in ["0", "-1", "nan", "inf", "1e9", "10.1", "off", ""] {
             assert!(seconds(10)(wrong).is_err(), "{wrong}");
         }
-        assert_eq!(seconds_or_off(10)("off"), Ok(Duration::ZERO));
-        assert!(seconds_or_off(10)("0").is_err());
     }
 
     #[test]

@@ -210,6 +210,10 @@ impl Run {
                 }
             }
         }
+        if let Some(progress) = &self.progress {
+            let messages = self.messages_max.saturating_mul(self.sessions.len() as u64);
+            progress.expect(self.duration.map_or(messages, millis));
+        }
         self.phase = Phase::WarmUp { until: now + self.warmup };
         self.moved_at = now;
         self.advance(now);
@@ -442,9 +446,6 @@ impl Run {
     fn open_window(&mut self, now: Time) {
         self.latency.count_from(now);
         self.opened = Some(self.mark(now));
-        if let (Some(progress), Some(duration)) = (&self.progress, self.duration) {
-            progress.expect(millis(duration));
-        }
     }
 
     fn close_window(&mut self, now: Time) {

@@ -24,7 +24,7 @@ mod watch;
 
 use std::sync::Arc;
 
-use wharf::{Arrival, Context, Outcome, ServerError, Session};
+use wharf::{Arrival, Context, Outcome, Session};
 
 use crate::failure::{self, Failure};
 use console::Console;
@@ -52,8 +52,7 @@ where
     H: Session,
     F: Fn(&Arrival) -> H + Send + Sync + 'static,
 {
-    let no_thread = |error| start::failure(&ServerError::Thread(error));
-    let console = Arc::new(Console::start().map_err(no_thread)?);
+    let console = Arc::new(Console::start().map_err(start::no_thread)?);
     console.take_log(options.log);
     let outcome = serve_on(&console, options, factory);
     console.finish();

@@ -1,6 +1,7 @@
 //! What is said when the server starts, and when it cannot.
 
 use std::fmt;
+use std::io;
 
 use indicatif::HumanCount;
 use wharf::{Backend, ListenError, OpenError, ServerError, ServerHandle};
@@ -51,6 +52,17 @@ pub(super) fn failure(error: &ServerError) -> Failure {
         _ => "",
     };
     Failure::new(exit, format_args!("{error}{advice}"))
+}
+
+/// A thread of the program's own did not start, or has no way to hear of signals.
+pub(super) fn no_thread(error: io::Error) -> Failure {
+    Failure::new(
+        Exit::Failed,
+        format_args!(
+            "a thread did not start: {error}; raise the limits of threads and descriptors (ulimit -u, \
+             ulimit -n)"
+        ),
+    )
 }
 
 fn too_few_descriptors(sessions_max: usize, needed: u64, limit: u64, possible: u64) -> String {

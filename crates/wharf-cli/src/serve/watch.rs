@@ -40,6 +40,8 @@ pub(super) struct Watch<'a> {
     /// How long a drain may take.
     drain: Duration,
     events: Receiver<Event>,
+    /// An event that was seen before its turn.
+    behind: Option<Event>,
     stage: Stage,
 }
 
@@ -53,45 +55,46 @@ impl<'a> Watch<'a> {
         let server = running.handle();
         let (ended, events) = channel();
         let signals = ended.clone();
-        let no_thread = |error| start::failure(&ServerError::Thread(error));
         // Nobody listens any more once the server has ended.
         signals::forward(move |signal| drop(signals.send(Event::Signal(signal))))
-            .map_err(no_thread)?;
+            .map_err(start::no_thread)?;
         std::thread::Builder::new()
             .name("wharf-join".to_owned())
             .spawn(move || drop(ended.send(Event::Ended(running.join()))))
-            .map_err(no_thread)?;
-        Ok(Self { server, console, drain, events, stage: Stage::Serving })
+            .map_err(start::no_thread)?;
+        Ok(Self { server, console, drain, events, behind: None, stage: Stage::Serving })
     }
 
     /// Until the server has ended; then says how.
     pub(super) fn until_end(mut self) -> Result<(), Failure> {
-        let mut next = self.events.recv();
         loop {
-            match next {
-                Ok(Event::Signal(signal)) => {
-                    let behind = self.behind_the_same();
-                    self.on_signal(signal);
-                    next = behind.map_or_else(|| self.events.recv(), Ok);
-                }
-                Ok(Event::Ended(Ok(report))) => return self.report(report),
-                Ok(Event::Ended(Err(error))) => return Err(Failure::new(Exit::Failed, error)),
+            match self.next() {
+                Some(Event::Signal(signal)) => self.on_signal(signal),
+                Some(Event::Ended(Ok(report))) => return self.report(report),
+                Some(Event::Ended(Err(error))) => return Err(Failure::new(Exit::Failed, error)),
                 // The thread that waits for the server cannot go before it.
-                Err(_) => return Err(Failure::new(Exit::Failed, ServerError::WorkerPanicked)),
+                None => return Err(Failure::new(Exit::Failed, ServerError::WorkerPanicked)),
             }
         }
     }
 
-    /// Takes the signals that come together with the last one; gives what came behind them.
-    fn behind_the_same(&self) -> Option<Event> {
-        let until = now() + TOGETHER;
-        loop {
-            match self.events.recv_timeout(until.saturating_duration_since(now())) {
-                Ok(Event::Signal(_)) => {}
-                Ok(ended) => return Some(ended),
-                Err(_) => return None,
+    /// What happens next. Signals that come together are one.
+    fn next(&mut self) -> Option<Event> {
+        if let Some(event) = self.behind.take() {
+            return Some(event);
+        }
+        let event = self.events.recv().ok()?;
+        if matches!(event, Event::Signal(_)) {
+            let until = now() + TOGETHER;
+            while self.behind.is_none() {
+                match self.events.recv_timeout(until.saturating_duration_since(now())) {
+                    Ok(Event::Signal(_)) => {}
+                    Ok(ended) => self.behind = Some(ended),
+                    Err(_) => break,
+                }
             }
         }
+        Some(event)
     }
 
     fn on_signal(&mut self, signal: Signal) {
@@ -130,8 +133,8 @@ impl<'a> Watch<'a> {
             return Err(Failure::new(
                 Exit::Lost,
                 format_args!(
-                    "{} that waited to be sent lost: their readers were gone, or too slow for --drain \
-                     {}; give them longer",
+                    "{} waited to be sent and are lost: their readers were gone, or too slow for \
+                     --drain {}; give them longer",
                     Counted(report.bytes_lost, "byte"),
                     self.drain.as_secs_f64(),
                 ),

@@ -125,7 +125,9 @@ fn a_value_out_of_its_range_is_named_with_its_flag_and_its_range() {
 fn every_value_up_to_the_border_starts_a_server() {
     for arguments in RIGHT {
         let ended = Serving::start(arguments).stop();
-        assert_eq!(ended.stderr, "wharf: 0 sessions drained, 0 forced, 0 bytes lost\n");
+        let said: Vec<&str> =
+            ended.stderr.lines().filter(|line| !line.contains("backend readiness")).collect();
+        assert_eq!(said, ["wharf: 0 sessions drained, 0 forced, 0 bytes lost"]);
         assert_eq!(ended.stdout, "", "{arguments}: one line, and nothing after it");
     }
 }
@@ -169,12 +171,14 @@ fn the_line_names_the_real_ports_the_backend_and_the_workers() {
 }
 
 #[test]
-fn auto_takes_the_best_that_works() {
+fn auto_takes_the_best_that_works_and_says_why_it_is_not_the_best_there_is() {
     let serving = Serving::start("");
     assert!(serving.line.contains(&format!("backend={}", backends()[0])), "{}", serving.line);
     let cores = std::thread::available_parallelism().unwrap();
     assert!(serving.line.ends_with(&format!("workers={cores}")), "{}", serving.line);
-    serving.stop();
+    let said = serving.stop().stderr;
+    let says_why = said.contains("wharf: backend readiness, since") && said.contains("io_uring");
+    assert_eq!(says_why, cfg!(target_os = "linux") && backends()[0] == "readiness", "{said}");
 }
 
 #[test]

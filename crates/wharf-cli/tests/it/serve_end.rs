@@ -6,8 +6,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::serving::{
-    PATIENCE, Serving, Signal, backends, check_echo, connect, numbers, read_to_end, serve_echo,
-    timed, write_until_stuck,
+    PATIENCE, Process, Serving, Signal, backends, check_echo, connect, numbers, read_to_end,
+    serve_echo, timed, write_until_stuck,
 };
 
 /// More than the kernel's buffers of both sides hold.
@@ -218,11 +218,11 @@ fn a_stream_that_nobody_reads_does_not_end_it() {
     // Standard output and error are closed at their other end.
     let mut command = serve_echo("--log trace");
     command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
-    let mut child = command.spawn().unwrap();
-    drop(child.stderr.take());
+    let mut process = Process(command.spawn().unwrap());
+    drop(process.0.stderr.take());
     let mut line = String::new();
     std::io::BufRead::read_line(
-        &mut std::io::BufReader::new(child.stdout.take().unwrap()),
+        &mut std::io::BufReader::new(process.0.stdout.take().unwrap()),
         &mut line,
     )
     .unwrap();
@@ -230,8 +230,8 @@ fn a_stream_that_nobody_reads_does_not_end_it() {
     for _ in 0..10 {
         check_echo(&connect(address).unwrap(), b"hello");
     }
-    rustix::process::kill_process(rustix::process::Pid::from_child(&child), Signal::TERM).unwrap();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    process.signal(Signal::TERM);
+    assert_eq!(process.exit_code(), Some(0));
 }
 
 #[test]

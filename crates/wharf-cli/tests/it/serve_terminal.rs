@@ -4,14 +4,13 @@ use std::fs::File;
 use std::io::Read;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 
-use crate::serving::{PATIENCE, check_echo, connect, read_to_end, serve_echo};
+use crate::serving::{PATIENCE, Process, Signal, check_echo, connect, read_to_end, serve_echo};
 
 /// A terminal: what is on its screen.
 struct Terminal {
@@ -92,13 +91,13 @@ impl Terminal {
 }
 
 /// A server whose standard error stream, and nothing else, is the terminal.
-fn serve_on(terminal: OwnedFd, mut command: Command) -> (Child, TcpStream) {
+fn serve_on(terminal: OwnedFd, mut command: Command) -> (Process, TcpStream) {
     command.stdout(Stdio::piped()).stderr(terminal);
-    let mut child = command.spawn().unwrap();
+    let mut process = Process(command.spawn().unwrap());
     // The command has the terminal too, and its end would never be seen.
     drop(command);
     let mut line = Vec::new();
-    let mut stdout = child.stdout.take().unwrap();
+    let mut stdout = process.0.stdout.take().unwrap();
     while line.last() != Some(&b'\n') {
         let mut byte = [0];
         stdout.read_exact(&mut byte).unwrap();
@@ -106,13 +105,13 @@ fn serve_on(terminal: OwnedFd, mut command: Command) -> (Child, TcpStream) {
     }
     let line = String::from_utf8(line).unwrap();
     let session = connect(line.split(' ').nth(2).unwrap().parse().unwrap()).unwrap();
-    (child, session)
+    (process, session)
 }
 
 #[test]
 fn a_live_line_is_rewritten_in_place_and_gone_at_the_end() {
     let (mut terminal, user) = Terminal::open(100);
-    let (mut child, session) = serve_on(user, serve_echo("--log debug"));
+    let (mut process, session) = serve_on(user, serve_echo("--backend readiness --log debug"));
     check_echo(&session, b"hello");
     terminal.wait_until(|line| line == "1 session  0 frames/s  in 0 B/s  out 0 B/s");
     assert_eq!(terminal.lines, [""; 0], "it is rewritten, not repeated");
@@ -136,11 +135,11 @@ fn a_live_line_is_rewritten_in_place_and_gone_at_the_end() {
     assert_eq!(terminal.lines.len(), 1, "{:?}", terminal.lines);
     assert!(terminal.lines[0].contains("closed"), "{:?}", terminal.lines);
 
-    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    process.signal(Signal::TERM);
     assert_eq!(read_to_end(&session), b"");
     drop(session);
     terminal.show_all();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(process.exit_code(), Some(0));
     assert_eq!(terminal.current, "", "the live line is gone");
     let last = terminal.lines.last().unwrap();
     assert_eq!(last, "wharf: 1 sessions drained, 0 forced, 0 bytes lost");
@@ -150,13 +149,13 @@ fn a_live_line_is_rewritten_in_place_and_gone_at_the_end() {
 #[test]
 fn a_narrow_terminal_gets_a_part_of_the_line() {
     let (mut terminal, user) = Terminal::open(20);
-    let (mut child, session) = serve_on(user, serve_echo(""));
+    let (mut process, session) = serve_on(user, serve_echo(""));
     check_echo(&session, b"hello");
     terminal.wait_until(|line| line == "1 session  0 fram");
-    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    process.signal(Signal::TERM);
     drop(session);
     terminal.show_all();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(process.exit_code(), Some(0));
 }
 
 #[test]
@@ -164,12 +163,12 @@ fn a_terminal_that_cannot_rewrite_gets_lines_only() {
     let (mut terminal, user) = Terminal::open(100);
     let mut command = serve_echo("");
     command.env("TERM", "dumb");
-    let (mut child, session) = serve_on(user, command);
+    let (mut process, session) = serve_on(user, command);
     check_echo(&session, b"hello");
     drop(session);
-    kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+    process.signal(Signal::TERM);
     terminal.show_all();
-    assert_eq!(child.wait().unwrap().code(), Some(0));
+    assert_eq!(process.exit_code(), Some(0));
     let report = terminal.lines.last().unwrap();
     assert!(report.starts_with("wharf: ") && report.ends_with("0 bytes lost"), "{report}");
     assert!(terminal.lines.iter().all(|line| !line.contains("frames/s")), "{:?}", terminal.lines);

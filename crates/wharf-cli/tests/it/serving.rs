@@ -15,10 +15,31 @@ use crate::program::{Ended, run, wharf};
 /// Longer than anything here takes on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A server that accepts. It is killed when it is dropped.
+/// A process that is killed when it is dropped: a test that fails leaves none behind.
+#[derive(Debug)]
+pub(crate) struct Process(pub(crate) Child);
+
+impl Process {
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.0), signal).unwrap();
+    }
+
+    pub(crate) fn exit_code(&mut self) -> Option<i32> {
+        self.0.wait().unwrap().code()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A server that accepts.
 #[derive(Debug)]
 pub(crate) struct Serving {
-    child: Child,
+    process: Process,
     /// The line that said so.
     pub(crate) line: String,
     stdout: Receiver<String>,
@@ -39,11 +60,11 @@ impl Serving {
     #[track_caller]
     pub(crate) fn spawn(mut command: Command) -> Self {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let stdout = lines_of(child.stdout.take().unwrap());
-        let stderr = lines_of(child.stderr.take().unwrap());
+        let mut process = Process(command.spawn().unwrap());
+        let stdout = lines_of(process.0.stdout.take().unwrap());
+        let stderr = lines_of(process.0.stderr.take().unwrap());
         let line = stdout.recv_timeout(PATIENCE);
-        let mut serving = Self { child, line: String::new(), stdout, stderr, said: Vec::new() };
+        let mut serving = Self { process, line: String::new(), stdout, stderr, said: Vec::new() };
         match line {
             Ok(line) => serving.line = line,
             Err(_) => panic!("{command:?} does not listen: {:?}", serving.end()),
@@ -67,7 +88,7 @@ impl Serving {
     }
 
     pub(crate) fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
+        self.process.signal(signal);
     }
 
     /// Waits for a line on the standard error stream that contains `text`.
@@ -89,7 +110,7 @@ impl Serving {
         let join =
             |lines: Vec<String>| -> String { lines.into_iter().map(|line| line + "\n").collect() };
         // Both streams have ended, and nobody else has them: so has the process.
-        let code = self.child.wait().unwrap().code();
+        let code = self.process.exit_code();
         Ended { code, stdout: join(stdout), stderr: join(std::mem::take(&mut self.said)) }
     }
 
@@ -100,13 +121,6 @@ impl Serving {
         let ended = self.end();
         assert_eq!(ended.code, Some(0), "{ended:?}");
         ended
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
