@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use wharf::{Backend, CloseReason, Context, Outcome, Session, SessionId};
 
-use crate::support::backend::panic_on_purpose;
+use crate::support::backend::{Bomb, panic_on_purpose};
 use crate::support::client::Client;
 use crate::support::record::{Echo, Event, Events, What, frames, on_frame, recording, whats};
 use crate::support::server::{Setup, TestServer};
@@ -24,6 +24,8 @@ each_backend! {
     a_panic_in_on_disconnected_ends_its_session,
     a_panic_in_drop_ends_its_session,
     a_panic_in_on_frame_and_in_drop_ends_its_session,
+    a_panic_with_a_payload_that_panics_ends_its_session,
+    an_error_that_panics_when_it_is_dropped_ends_its_session,
     what_was_sent_to_others_before_a_panic_arrives,
     many_sessions_panic_and_their_seats_are_free_again,
 }
@@ -296,6 +298,48 @@ fn a_panic_in_on_frame_and_in_drop_ends_its_session(backend: Backend) {
     pair.expect_reset();
     let life = whats(&pair.end(2));
     assert_eq!(life, [What::Connected, What::Frame(b"x".to_vec()), What::Dropped]);
+}
+
+/// Sessions that answer their first frame with `callback`, and a neighbour that must not notice.
+fn check_neighbour_is_spared(backend: Backend, callback: fn() -> Outcome) {
+    let (log, events) = recording();
+    let server = Setup::new(backend).start(move |_| {
+        log.of(on_frame(move |ctx, frame| {
+            if frame == b"ping" {
+                ctx.send(frame);
+                return Ok(());
+            }
+            callback()
+        }))
+    });
+    let mut neighbour = server.connect();
+    events.connected();
+    for _ in 0..3 {
+        let mut faulty = server.connect();
+        let id = events.connected().id;
+        faulty.write(&Wire::U32Le.encode_all(&[b"one", b"two"]));
+        faulty.bytes_until_gone(1);
+        drop(faulty);
+        assert_eq!(frames(&events.life_of(id)), [b"one"]);
+        server.wait_for_sessions(1);
+        neighbour.ping(b"ping");
+    }
+}
+
+fn a_panic_with_a_payload_that_panics_ends_its_session(backend: Backend) {
+    check_neighbour_is_spared(backend, || std::panic::panic_any(Bomb));
+}
+
+fn an_error_that_panics_when_it_is_dropped_ends_its_session(backend: Backend) {
+    #[derive(Debug)]
+    struct Fault(Bomb);
+    impl std::fmt::Display for Fault {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            write!(f, "{:?}", self.0)
+        }
+    }
+    impl std::error::Error for Fault {}
+    check_neighbour_is_spared(backend, || Err(Box::new(Fault(Bomb))));
 }
 
 fn what_was_sent_to_others_before_a_panic_arrives(backend: Backend) {

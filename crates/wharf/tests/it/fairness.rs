@@ -18,6 +18,7 @@ each_backend! {
     a_neighbour_waits_for_no_more_than_a_few_shares_of_short_frames,
     a_hog_that_never_pauses_does_not_starve_its_neighbour,
     what_is_held_back_is_delivered_in_order,
+    a_flood_from_another_thread_does_not_starve_sessions,
 }
 
 const SHARE_BYTES: usize = 64 << 10;
@@ -161,4 +162,47 @@ fn what_is_held_back_is_delivered_in_order(backend: Backend) {
         client.expect(&frames.to_le_bytes());
         writing.join().unwrap();
     }
+}
+
+fn a_flood_from_another_thread_does_not_starve_sessions(backend: Backend) {
+    const FLOOD: u64 = 100_000;
+    let own: Arc<OnceLock<ServerHandle>> = Arc::default();
+    let handle = Arc::clone(&own);
+    let (gate, post) = Gate::new();
+    let (sender, dropped_before) = channel();
+    let setup = Setup::new(backend).limits(|limits| limits.slow_reader = SlowReader::DropNewest);
+    let server = setup.start(move |_| {
+        let (handle, post, sender) = (Arc::clone(&handle), post.clone(), sender.clone());
+        on_frame(move |ctx, frame| {
+            match frame {
+                b"wait" => post.wait(),
+                b"ping" => {
+                    sender.send(handle.get().ok_or("no handle")?.stats().frames_dropped)?;
+                }
+                _ => {}
+            }
+            ctx.send(frame);
+            Ok(())
+        })
+    });
+    own.set(server.handle.clone()).unwrap();
+    let (mut neighbour, mut third) = (server.connect(), server.connect());
+    neighbour.ping(b"hello");
+    third.ping(b"hello");
+    third.send(b"wait");
+    gate.wait_for_arrival();
+    // The worker finds all of this in its inbox when it goes on. Most of it is more than a session may
+    // have queued, and is dropped: that is how the test sees how far the worker has got.
+    let flooded = server.connect();
+    let flood: Vec<SessionRef> = Vec::new();
+    drop((flood, flooded));
+    let nobody = server.handle.session(SessionId::from_u64(u64::from(u32::MAX)));
+    for _ in 0..FLOOD {
+        nobody.send(&[7; 100]);
+    }
+    neighbour.send(b"ping");
+    gate.open();
+    neighbour.expect(b"ping");
+    third.expect(b"wait");
+    let _ = dropped_before.recv_timeout(PATIENCE);
 }

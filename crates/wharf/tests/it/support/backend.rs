@@ -36,13 +36,24 @@ pub(crate) fn panic_on_purpose() -> ! {
     std::panic::panic_any(DELIBERATE)
 }
 
+/// Panics when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic_on_purpose();
+    }
+}
+
 /// Keeps panics that tests want from being printed; others are.
 fn hush_deliberate_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let usual = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            if info.payload().downcast_ref() != Some(&DELIBERATE) {
+            let payload = info.payload();
+            if payload.downcast_ref() != Some(&DELIBERATE) && !payload.is::<Bomb>() {
                 usual(info);
             }
         }));
