@@ -35,19 +35,10 @@ pub(crate) fn run() -> Result<Totals> {
 /// "uring" in it.
 fn tests(how: How) -> &'static [&'static str] {
     match how {
-        How::SetupEperm => {
-            &["test", "--quiet", "--", "--skip", "uring::", "--skip", "uring_stepdown::"]
+        How::SetupEperm => &["--", "--skip", "uring::", "--skip", "uring_stepdown::"],
+        How::SetupEnosys | How::EnterEperm => {
+            &["--package", "wharf-port", "--test", "conformance", "--", "::auto::"]
         }
-        How::SetupEnosys | How::EnterEperm => &[
-            "test",
-            "--quiet",
-            "--package",
-            "wharf-port",
-            "--test",
-            "conformance",
-            "--",
-            "::auto::",
-        ],
     }
 }
 

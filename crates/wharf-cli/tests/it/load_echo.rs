@@ -148,7 +148,8 @@ fn the_json_has_the_fields_that_scripts_rely_on() {
 fn the_result_goes_to_people_and_the_json_to_its_file() {
     let path = std::env::temp_dir().join(format!("wharf-load-{}.json", std::process::id()));
     std::fs::write(&path, "an old result, longer than the new one".repeat(100)).unwrap();
-    let mut command = load_echo(server::echo(), "--sessions 2 --messages 10 --framing lines");
+    let mut command =
+        load_echo(server::echo(), "--sessions 2 --messages 10 --framing lines --backend readiness");
     command.arg("--json").arg(&path);
     let ended = run(command);
     let json: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();

@@ -13,6 +13,7 @@ on_every_backend![
     rule_08_a_pause_holds_bytes_back_and_a_resume_delivers_them,
     rule_08_a_pause_holds_back_what_is_on_its_way,
     rule_08_a_pause_between_two_takes_holds_back_the_rest,
+    rule_08_a_pause_between_two_takes_holds_back_the_ends,
     rule_08_a_pause_before_the_receive_holds,
     rule_08_pausing_twice_is_pausing_once,
     rule_08_a_resume_in_the_same_batch_undoes_the_pause,
@@ -81,6 +82,23 @@ fn rule_08_a_pause_between_two_takes_holds_back_the_rest(subject: &Subject) {
         others.clone().for_each(|socket| port.resume(socket));
         others.for_each(|socket| assert_eq!(port.read(socket, 1), [round]));
     }
+    port.finish();
+}
+
+/// The same with ends.
+fn rule_08_a_pause_between_two_takes_holds_back_the_ends(subject: &Subject) {
+    let mut port = subject.open();
+    let pairs = [(); 10].map(|()| receiving_pair(&mut port));
+    pairs.iter().for_each(|(_, peer)| peer.end());
+    let first = port.drive("the first end", |_, completion| match completion {
+        Completion::Received { socket, what: Received::End } => Some(socket),
+        other => panic!("{other:?}"),
+    });
+    let others = pairs.iter().map(|&(socket, _)| socket).filter(|&socket| socket != first);
+    others.clone().for_each(|socket| port.pause(socket));
+    port.nothing_comes();
+    others.clone().for_each(|socket| port.resume(socket));
+    others.for_each(|socket| assert_eq!(port.read_to_final(socket), (Vec::new(), Final::End)));
     port.finish();
 }
 

@@ -17,6 +17,7 @@ use crate::harness::{CheckedPort, Echo, Ending, Peer, Subject, echo_at_once, own
 on_every_backend![
     rule_10_a_listener_without_descriptors_rests_and_recovers,
     rule_10_sessions_go_on_while_a_listener_rests,
+    rule_10_a_listener_that_has_accepted_again_rests_from_the_beginning,
     rule_10_a_listener_that_rests_can_be_stopped,
     rule_10_a_shortage_of_descriptors_is_told,
     rule_10_a_shortage_is_no_reason_to_take_another_backend,
@@ -26,6 +27,7 @@ on_every_backend![
     rule_10_receives_that_need_no_buffer_keep_none_from_the_others,
     rule_10_a_receive_that_waits_for_a_buffer_can_be_ended,
     rule_10_a_short_completion_queue_loses_nothing,
+    rule_10_a_short_completion_queue_hides_no_failure,
 ];
 
 /// Has the process open few descriptors.
@@ -109,6 +111,24 @@ fn rule_10_sessions_go_on_while_a_listener_rests(subject: &Subject) {
         assert_eq!(port.read(socket, 5), b"hello");
         port.send_all(socket, vec![owned(b"world")]);
         assert_eq!(peer.read(5), b"world");
+        drop(taken);
+        port.finish();
+    });
+}
+
+fn rule_10_a_listener_that_has_accepted_again_rests_from_the_beginning(subject: &Subject) {
+    subject.in_own_process(|| {
+        let mut port = subject.open();
+        let (listener, address) = listen_within_limits(&mut port);
+        let _queued = Peer::connect(address);
+        let mut taken = take_all_descriptors();
+        assert_eq!(rests(&mut port, listener, 3), [10, 20, 40]);
+        taken.pop();
+        let _accepted = port.accepted(listener);
+        // Each end of a connection takes a descriptor, and there is only one.
+        taken.pop();
+        let _peer = Peer::connect(address);
+        assert_eq!(rests(&mut port, listener, 2), [10, 20]);
         drop(taken);
         port.finish();
     });
@@ -279,4 +299,20 @@ fn rule_10_a_receive_that_waits_for_a_buffer_can_be_ended(subject: &Subject) {
 fn rule_10_a_short_completion_queue_loses_nothing(subject: &Subject) {
     let port = subject.open_with(|options| options.completion_queue = 8);
     echo_at_once(port, 1_000, 100);
+}
+
+/// More sends find no room, in one batch, than the queue has entries to say so: none of them may pass
+/// for sent.
+fn rule_10_a_short_completion_queue_hides_no_failure(subject: &Subject) {
+    let mut port = subject.open_with(|options| options.completion_queue = 8);
+    let bytes = pattern(12, 1 << 20);
+    let mut pairs: Vec<_> = (0..30).map(|_| port.narrow_pair()).collect();
+    pairs.iter().for_each(|&(socket, _)| port.send(socket, vec![owned(&bytes)]));
+    port.nothing_comes();
+    let (socket, mut peer) = pairs.pop().unwrap();
+    let reader = thread::spawn(move || peer.read(bytes.len()) == bytes);
+    assert_eq!(port.sent(socket).1, Ok(()));
+    assert!(reader.join().unwrap(), "what was sent is not what was read");
+    port.nothing_comes();
+    port.finish();
 }

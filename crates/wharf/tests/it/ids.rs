@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use wharf::{Backend, SendStatus, SessionId};
 
+use crate::support::gate::Gate;
 use crate::support::record::{Echo, Greets, on_frame, recording};
 use crate::support::server::Setup;
 use crate::support::time::PATIENCE;
@@ -16,6 +17,7 @@ each_backend! {
     a_stale_ref_reaches_nobody,
     a_stale_id_reaches_nobody_from_a_callback,
     an_id_that_was_made_up_reaches_nobody,
+    what_is_due_to_a_session_that_has_ended_reaches_no_other,
 }
 
 /// Where a session lies: worker and slot, which are used again.
@@ -187,4 +189,42 @@ fn an_id_that_was_made_up_reaches_nobody(backend: Backend) {
         client.ping(b"nobody.");
     }
     assert_eq!(server.stats().panics, 0);
+}
+
+fn what_is_due_to_a_session_that_has_ended_reaches_no_other(backend: Backend) {
+    let (log, events) = recording();
+    let (gate, post) = Gate::new();
+    let setup = Setup::new(backend).limits(|limits| limits.send_bytes_max = 4096);
+    let server = setup.start(move |_| {
+        let post = post.clone();
+        log.of(on_frame(move |ctx, frame| {
+            if frame == b"fill" {
+                ctx.send(&[1; 5000]);
+                post.wait();
+            } else {
+                ctx.send(frame);
+            }
+            Ok(())
+        }))
+    });
+    for _ in 0..20 {
+        let mut first = server.connect();
+        let id = events.connected().id;
+        first.send(b"fill");
+        gate.wait_for_arrival();
+        first.finish();
+        let mut second = server.connect();
+        gate.open();
+        // In one turn the queue of the first session drains, which it is to be told, it ends, and where
+        // the backend has it so the second one takes its slot.
+        second.ping(b"hello");
+        let heir = events.connected().id;
+        second.ping(b"hello");
+        first.expect(&[1; 5000]);
+        first.expect_end();
+        drop(second);
+        events.disconnected_of(heir);
+        assert_ne!(heir, id);
+        server.wait_for_sessions(0);
+    }
 }

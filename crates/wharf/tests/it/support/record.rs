@@ -30,6 +30,8 @@ pub(crate) enum What {
     },
     /// The handler was dropped.
     Dropped,
+    /// A callback that was meant for another session, the one that the event names.
+    Misdirected,
 }
 
 /// Where sessions write.
@@ -63,7 +65,7 @@ impl Events {
     #[track_caller]
     pub(crate) fn next(&self) -> Event {
         match self.0.recv_timeout(PATIENCE) {
-            Ok(event) => event,
+            Ok(event) => event.checked(),
             Err(RecvTimeoutError::Timeout) => panic!("nothing happens"),
             Err(RecvTimeoutError::Disconnected) => panic!("no session is left"),
         }
@@ -111,8 +113,9 @@ impl Events {
     }
 
     /// What has happened and was not looked at.
+    #[track_caller]
     pub(crate) fn so_far(&self) -> Vec<Event> {
-        self.0.try_iter().collect()
+        self.0.try_iter().map(Event::checked).collect()
     }
 
     /// Everything that is still to come, when the server has ended and so no one writes any more.
@@ -121,7 +124,7 @@ impl Events {
         let mut events = Vec::new();
         loop {
             match self.0.try_recv() {
-                Ok(event) => events.push(event),
+                Ok(event) => events.push(event.checked()),
                 Err(TryRecvError::Disconnected) => return events,
                 Err(TryRecvError::Empty) => panic!("a handler is alive behind the server's end"),
             }
@@ -130,6 +133,13 @@ impl Events {
 }
 
 impl Event {
+    /// Nothing is ever told to the wrong session.
+    #[track_caller]
+    fn checked(self) -> Self {
+        assert_ne!(self.what, What::Misdirected, "{} was told to another handler", self.id);
+        self
+    }
+
     /// The name of the reason for which the session disconnected.
     #[track_caller]
     pub(crate) fn reason(&self) -> &'static str {
@@ -173,8 +183,9 @@ pub(crate) struct Recorded<S> {
 
 impl<S> Recorded<S> {
     fn write(&mut self, ctx: &Context<'_>, what: What) {
+        let own = self.last.is_none_or(|(own, _)| own == ctx.id());
         self.last = Some((ctx.id(), ctx.now()));
-        self.log.write(ctx, what);
+        self.log.write(ctx, if own { what } else { What::Misdirected });
     }
 }
 
