@@ -45,6 +45,7 @@
 //! |---|---|---|
 //! | [`Backend::Uring`] | Linux 6.1 or newer in full, 5.19 with less | the kernel; one ring per port |
 //! | [`Backend::Readiness`] | Linux | the port itself, when epoll says that it will not block |
+//! | [`Backend::Sim`] | any | a simulated network, from a seed: see [`sim`] |
 //!
 //! # The contract
 //!
@@ -102,6 +103,7 @@ mod options;
 mod port;
 mod readiness;
 mod select;
+pub mod sim;
 mod slots;
 mod socket;
 mod sys;

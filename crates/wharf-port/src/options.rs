@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::select::Backend;
+use crate::sim::Network;
 
 /// How a [`CompletionPort`](crate::CompletionPort) is set up.
 ///
@@ -32,6 +33,9 @@ pub struct PortOptions {
     pub completion_queue: u32,
     /// What of `io_uring` may be used; see [`UringFeatures`].
     pub uring: UringFeatures,
+    /// The network that [`Backend::Sim`] opens on; default none. With it, [`Backend::Auto`] is
+    /// [`Backend::Sim`].
+    pub simulated: Option<Network>,
 }
 
 impl Default for PortOptions {
@@ -42,6 +46,7 @@ impl Default for PortOptions {
             buffer_bytes: 16 << 10,
             completion_queue: 4096,
             uring: UringFeatures::default(),
+            simulated: None,
         }
     }
 }

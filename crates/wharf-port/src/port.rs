@@ -5,14 +5,13 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::buffer::{Ledger, Segment};
-use crate::clock::{Random, Time, monotonic_now, system_seed};
+use crate::clock::{Random, Time};
 use crate::completion::{Completion, Direction};
 use crate::error::{CloseError, ConnectError, ListenError, OpenError, UnknownSocket, WaitError};
 use crate::ids::{ListenerId, SocketId, TimerId};
 use crate::options::{ListenOptions, PortOptions, SocketOptions};
 use crate::select::{self, Backend, Driver};
 use crate::socket::FreshSocket;
-use crate::sys;
 use crate::timers::Timers;
 use crate::waker::Waker;
 
@@ -68,19 +67,14 @@ impl CompletionPort {
             return Err(OpenError::Options(problem));
         }
         let selection = select::choose(options)?;
-        let waker = Waker::new().map_err(|source| OpenError::Shortage {
-            backend: selection.backend,
-            source,
-            advice: "raise the descriptor limit (ulimit -n)",
-        })?;
-        let driver = Driver::open(&selection, options, waker.notifier())?;
+        let (driver, waker) = Driver::open(&selection, options)?;
         Ok(Self {
+            now: driver.clock(),
+            random: Random::new(driver.seed()),
             driver,
             waker,
             timers: Timers::new(),
             ready: VecDeque::new(),
-            now: monotonic_now(),
-            random: Random::new(system_seed()),
             kept_from: selection.kept_from,
         })
     }
@@ -120,15 +114,13 @@ impl CompletionPort {
         address: SocketAddr,
         options: &ListenOptions,
     ) -> Result<ListenerId, ListenError> {
-        let socket = sys::open_listener(address, options)
-            .map_err(|errno| ListenError::new(address, errno))?;
-        self.driver.listen(socket).map_err(|errno| ListenError::new(address, errno))
+        self.driver.listen(address, options)
     }
 
     /// The address that a listener has got: with the real port where port 0 was asked for. `None` if
     /// it is closed.
     pub fn listener_address(&self, listener: ListenerId) -> Option<SocketAddr> {
-        self.driver.listener(listener).and_then(sys::local_address)
+        self.driver.listener_address(listener)
     }
 
     /// Stops accepting. What waits in the listener's queue is still delivered, then
@@ -155,8 +147,7 @@ impl CompletionPort {
         address: SocketAddr,
         options: &SocketOptions,
     ) -> Result<SocketId, ConnectError> {
-        let socket = sys::open_stream(address, options)?;
-        self.driver.connect(socket, address)
+        self.driver.connect(address, options)
     }
 
     /// Starts the receive of a socket: it stays started until its final completion.
@@ -239,17 +230,17 @@ impl CompletionPort {
 
     /// The local address of a socket; `None` if it is closed.
     pub fn local_address(&self, socket: SocketId) -> Option<SocketAddr> {
-        self.driver.socket(socket).and_then(sys::local_address)
+        self.driver.local_address(socket)
     }
 
     /// The address of a socket's peer; `None` if it is closed or not connected.
     pub fn peer_address(&self, socket: SocketId) -> Option<SocketAddr> {
-        self.driver.socket(socket).and_then(sys::peer_address)
+        self.driver.peer_address(socket)
     }
 
     /// Whether `TCP_NODELAY` is set on a socket; `None` if it is closed.
     pub fn no_delay(&self, socket: SocketId) -> Option<bool> {
-        self.driver.socket(socket).and_then(|socket| sys::no_delay(socket).ok())
+        self.driver.no_delay(socket)
     }
 
     /// Starts a timer; [`Completion::Timer`] comes with the first wait that ends after `deadline`.
@@ -271,6 +262,7 @@ impl CompletionPort {
     /// [`WaitError`] if the kernel object is broken; the port is of no further use then. Signals and
     /// shortages are no errors: there is nothing to take then.
     pub fn wait(&mut self, deadline: Option<Time>) -> Result<(), WaitError> {
+        self.driver.set_timer(self.timers.next_deadline());
         let timeout = self.timeout(deadline);
         let blocks = timeout != Some(Duration::ZERO) && self.waker.fall_asleep();
         let timeout = if blocks { timeout } else { Some(Duration::ZERO) };
@@ -279,7 +271,7 @@ impl CompletionPort {
         if self.waker.get_up() {
             self.ready.push_back(Completion::Wake);
         }
-        self.now = monotonic_now();
+        self.now = self.driver.clock();
         waited.map_err(|source| WaitError { backend, source })?;
         self.driver.tick(self.now);
         while let Some((timer, token)) = self.timers.pop_due(self.now) {
@@ -295,7 +287,7 @@ impl CompletionPort {
         }
         let deadlines = [deadline, self.timers.next_deadline(), self.driver.next_deadline()];
         let first = deadlines.into_iter().flatten().min()?;
-        Some(first.since(monotonic_now()))
+        Some(first.since(self.driver.clock()))
     }
 
     /// Takes one completion of those that the last [`wait`](Self::wait) found; `None` if all have been

@@ -6,20 +6,20 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use rustix::io::Errno;
-
 use crate::buffer::{Ledger, Segment};
-use crate::clock::Time;
+use crate::clock::{Time, monotonic_now, system_seed};
 use crate::completion::{Completion, Direction};
-use crate::error::{CloseError, ConnectError, OpenError, UnknownSocket};
+use crate::error::{CloseError, ConnectError, ListenError, OpenError, UnknownSocket};
 use crate::ids::{ListenerId, SocketId};
-use crate::options::{PortOptions, UringFeatures};
+use crate::options::{ListenOptions, PortOptions, SocketOptions, UringFeatures};
 use crate::port::Stats;
 use crate::readiness::Readiness;
+use crate::sim::Sim;
 use crate::socket::FreshSocket;
-use crate::sys::{Notifier, Socket};
+use crate::sys::{self, Notifier};
 #[cfg(target_os = "linux")]
 use crate::uring::{self, Uring};
+use crate::waker::{Signal, Waker};
 
 /// What finishes the operations of a port.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -33,6 +33,8 @@ pub enum Backend {
     Readiness,
     /// Windows I/O completion ports.
     Iocp,
+    /// A simulated network: see [`sim`](crate::sim).
+    Sim,
 }
 
 impl Backend {
@@ -43,6 +45,7 @@ impl Backend {
             Self::Uring => "uring",
             Self::Readiness => "readiness",
             Self::Iocp => "iocp",
+            Self::Sim => "sim",
         }
     }
 }
@@ -57,6 +60,7 @@ impl FromStr for Backend {
     type Err = String;
 
     fn from_str(name: &str) -> Result<Self, String> {
+        // Not the simulator: it is opened on a network, which has no name.
         [Self::Auto, Self::Uring, Self::Readiness, Self::Iocp]
             .into_iter()
             .find(|backend| backend.name() == name)
@@ -74,7 +78,11 @@ pub(crate) struct Selection {
 
 impl Selection {
     fn readiness(kept_from: Option<String>) -> Self {
-        Self { backend: Backend::Readiness, features: UringFeatures::default(), kept_from }
+        Self { kept_from, ..Self::plain(Backend::Readiness) }
+    }
+
+    fn plain(backend: Backend) -> Self {
+        Self { backend, features: UringFeatures::default(), kept_from: None }
     }
 }
 
@@ -82,6 +90,12 @@ impl Selection {
 /// hide what is wrong.
 pub(crate) fn choose(options: &PortOptions) -> Result<Selection, OpenError> {
     match options.backend {
+        Backend::Sim | Backend::Auto if options.simulated.is_some() => {
+            Ok(Selection::plain(Backend::Sim))
+        }
+        Backend::Sim => Err(OpenError::Options(
+            "the backend sim needs a network: set PortOptions::simulated".to_owned(),
+        )),
         Backend::Readiness => Ok(Selection::readiness(None)),
         Backend::Iocp => Err(OpenError::Unavailable {
             backend: Backend::Iocp,
@@ -128,6 +142,7 @@ pub(crate) enum Driver {
     #[cfg(target_os = "linux")]
     Uring(Uring),
     Readiness(Readiness),
+    Sim(Sim),
 }
 
 macro_rules! each {
@@ -136,21 +151,45 @@ macro_rules! each {
             #[cfg(target_os = "linux")]
             Driver::Uring($driver) => $call,
             Driver::Readiness($driver) => $call,
+            Driver::Sim($driver) => $call,
+        }
+    };
+}
+
+/// The same for what the backends on the system's sockets share, and the simulator has otherwise.
+macro_rules! each_or_sim {
+    ($self:expr, $driver:ident => $call:expr, $sim:ident => $simulated:expr) => {
+        match $self {
+            #[cfg(target_os = "linux")]
+            Driver::Uring($driver) => $call,
+            Driver::Readiness($driver) => $call,
+            Driver::Sim($sim) => $simulated,
         }
     };
 }
 
 impl Driver {
+    /// Opens the backend that was chosen, and makes what wakes it.
     pub(crate) fn open(
         selection: &Selection,
         options: &PortOptions,
-        notifier: &Notifier,
-    ) -> Result<Self, OpenError> {
-        match selection.backend {
-            #[cfg(target_os = "linux")]
-            Backend::Uring => Ok(Self::Uring(Uring::open(options, selection.features, notifier)?)),
-            _ => Ok(Self::Readiness(Readiness::open(options, notifier)?)),
+    ) -> Result<(Self, Waker), OpenError> {
+        if let (Backend::Sim, Some(network)) = (selection.backend, &options.simulated) {
+            let sim = Sim::open(options, network.clone());
+            let waker = Waker::new(Signal::Simulated(sim.ringer()));
+            return Ok((Self::Sim(sim), waker));
         }
+        let notifier = Notifier::new().map_err(|source| OpenError::Shortage {
+            backend: selection.backend,
+            source,
+            advice: "raise the descriptor limit (ulimit -n)",
+        })?;
+        let driver = match selection.backend {
+            #[cfg(target_os = "linux")]
+            Backend::Uring => Self::Uring(Uring::open(options, selection.features, &notifier)?),
+            _ => Self::Readiness(Readiness::open(options, &notifier)?),
+        };
+        Ok((driver, Waker::new(Signal::System(notifier))))
     }
 
     pub(crate) const fn backend(&self) -> Backend {
@@ -158,15 +197,48 @@ impl Driver {
             #[cfg(target_os = "linux")]
             Self::Uring(_) => Backend::Uring,
             Self::Readiness(_) => Backend::Readiness,
+            Self::Sim(_) => Backend::Sim,
         }
     }
 
-    pub(crate) fn listen(&mut self, socket: Socket) -> Result<ListenerId, Errno> {
-        each!(self, driver => driver.listen(socket))
+    /// What time it is.
+    #[inline]
+    pub(crate) fn clock(&self) -> Time {
+        each_or_sim!(self, _driver => monotonic_now(), sim => sim.clock())
     }
 
-    pub(crate) fn listener(&self, id: ListenerId) -> Option<&Socket> {
-        each!(self, driver => driver.listener(id))
+    /// A seed for a port's randomness.
+    pub(crate) fn seed(&self) -> u64 {
+        each_or_sim!(self, _driver => system_seed(), sim => sim.seed())
+    }
+
+    /// Says when the port's next timer is due: a simulated network has to know.
+    #[inline]
+    pub(crate) fn set_timer(&self, timer: Option<Time>) {
+        if let Self::Sim(sim) = self {
+            sim.set_timer(timer);
+        }
+    }
+
+    pub(crate) fn listen(
+        &mut self,
+        address: SocketAddr,
+        options: &ListenOptions,
+    ) -> Result<ListenerId, ListenError> {
+        let listened = each_or_sim!(
+            self,
+            driver => sys::open_listener(address, options).and_then(|it| driver.listen(it)),
+            sim => return sim.listen(address, options)
+        );
+        listened.map_err(|errno| ListenError::new(address, errno))
+    }
+
+    pub(crate) fn listener_address(&self, id: ListenerId) -> Option<SocketAddr> {
+        each_or_sim!(
+            self,
+            driver => driver.listener(id).and_then(sys::local_address),
+            sim => sim.listener_address(id)
+        )
     }
 
     pub(crate) fn stop_listening(&mut self, id: ListenerId) {
@@ -179,14 +251,38 @@ impl Driver {
 
     pub(crate) fn connect(
         &mut self,
-        socket: Socket,
         address: SocketAddr,
+        options: &SocketOptions,
     ) -> Result<SocketId, ConnectError> {
-        each!(self, driver => driver.connect(socket, address))
+        each_or_sim!(
+            self,
+            driver => driver.connect(sys::open_stream(address, options)?, address),
+            sim => sim.connect(address, options)
+        )
     }
 
-    pub(crate) fn socket(&self, id: SocketId) -> Option<&Socket> {
-        each!(self, driver => driver.socket(id))
+    pub(crate) fn local_address(&self, id: SocketId) -> Option<SocketAddr> {
+        each_or_sim!(
+            self,
+            driver => driver.socket(id).and_then(sys::local_address),
+            sim => sim.local_address(id)
+        )
+    }
+
+    pub(crate) fn peer_address(&self, id: SocketId) -> Option<SocketAddr> {
+        each_or_sim!(
+            self,
+            driver => driver.socket(id).and_then(sys::peer_address),
+            sim => sim.peer_address(id)
+        )
+    }
+
+    pub(crate) fn no_delay(&self, id: SocketId) -> Option<bool> {
+        each_or_sim!(
+            self,
+            driver => driver.socket(id).and_then(|socket| sys::no_delay(socket).ok()),
+            sim => sim.no_delay(id)
+        )
     }
 
     pub(crate) fn receive(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
@@ -223,17 +319,17 @@ impl Driver {
 
     /// Starts what is staged and waits, for at most `timeout`, until there is something to take.
     pub(crate) fn wait(&mut self, timeout: Option<Duration>, now: Time) -> io::Result<()> {
-        each!(self, driver => driver.wait(timeout, now))
+        each_or_sim!(self, driver => driver.wait(timeout, now), sim => sim.wait(timeout))
     }
 
     /// Looks at the driver's own timers (listeners that rest).
     pub(crate) fn tick(&mut self, now: Time) {
-        each!(self, driver => driver.tick(now));
+        each_or_sim!(self, driver => driver.tick(now), _sim => ());
     }
 
     #[inline]
     pub(crate) fn take(&mut self, now: Time) -> Option<Completion> {
-        each!(self, driver => driver.take(now))
+        each_or_sim!(self, driver => driver.take(now), sim => sim.take())
     }
 
     /// Whether there is something to take without a wait.

@@ -2,6 +2,7 @@
 
 use std::net::{SocketAddr, TcpStream};
 
+use crate::sim::{FreshEnd, Network};
 use crate::sys;
 
 /// A connected socket that has had no operation yet, so that any port may adopt it.
@@ -10,14 +11,24 @@ use crate::sys;
 /// [`Waker`](crate::Waker). Dropping it closes the connection.
 #[derive(Debug)]
 pub struct FreshSocket {
-    pub(crate) socket: sys::Socket,
-    pub(crate) nonblocking: bool,
+    from: Origin,
     peer: SocketAddr,
+}
+
+/// Where a fresh socket comes from.
+#[derive(Debug)]
+enum Origin {
+    System { socket: sys::Socket, nonblocking: bool },
+    Simulated(FreshEnd),
 }
 
 impl FreshSocket {
     pub(crate) const fn new(socket: sys::Socket, nonblocking: bool, peer: SocketAddr) -> Self {
-        Self { socket, nonblocking, peer }
+        Self { from: Origin::System { socket, nonblocking }, peer }
+    }
+
+    pub(crate) const fn simulated(end: FreshEnd, peer: SocketAddr) -> Self {
+        Self { from: Origin::Simulated(end), peer }
     }
 
     /// The address of the other end.
@@ -27,17 +38,37 @@ impl FreshSocket {
 
     /// Closes the connection so that the peer sees a reset, and nothing of it stays in the kernel.
     pub fn reset(self) {
-        sys::reset(self.socket);
+        match self.from {
+            Origin::System { socket, .. } => sys::reset(socket),
+            Origin::Simulated(end) => end.reset(),
+        }
     }
 
-    /// Makes the socket block or not, as a backend needs it.
-    pub(crate) fn adapt(&mut self, nonblocking: bool) -> std::io::Result<()> {
-        if self.nonblocking != nonblocking {
-            sys::adapt(&self.socket, nonblocking)?;
-            self.nonblocking = nonblocking;
+    /// The system's socket, made to block or not, as a backend needs it.
+    pub(crate) fn into_system(self, nonblocking: bool) -> std::io::Result<sys::Socket> {
+        let Origin::System { socket, nonblocking: is } = self.from else {
+            return Err(wrong_network("a simulated socket on a port of the system's"));
+        };
+        if is != nonblocking {
+            sys::adapt(&socket, nonblocking)?;
         }
-        Ok(())
+        Ok(socket)
     }
+
+    /// The end on a simulated network, which must be that of the port that adopts it.
+    pub(crate) fn into_simulated(self, network: &Network) -> std::io::Result<FreshEnd> {
+        match self.from {
+            Origin::Simulated(end) if end.is_on(network) => Ok(end),
+            Origin::Simulated(_) => Err(wrong_network("a socket of another simulated network")),
+            Origin::System { .. } => {
+                Err(wrong_network("a socket of the system's on a simulated port"))
+            }
+        }
+    }
+}
+
+fn wrong_network(what: &str) -> std::io::Error {
+    std::io::Error::new(std::io::ErrorKind::InvalidInput, what)
 }
 
 impl TryFrom<TcpStream> for FreshSocket {
@@ -50,6 +81,6 @@ impl TryFrom<TcpStream> for FreshSocket {
     fn try_from(stream: TcpStream) -> Result<Self, std::io::Error> {
         let peer = stream.peer_addr()?;
         stream.set_nonblocking(false)?;
-        Ok(Self { socket: stream.into(), nonblocking: false, peer })
+        Ok(Self::new(stream.into(), false, peer))
     }
 }

@@ -1,9 +1,9 @@
 //! Waking a port that sleeps in the kernel, from any thread.
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use crate::sim::Ringer;
 use crate::sys::Notifier;
 
 /// The port runs, or will look before it sleeps.
@@ -28,25 +28,35 @@ pub struct Waker {
 #[derive(Debug)]
 struct Shared {
     state: AtomicU8,
-    notifier: Notifier,
+    signal: Signal,
+}
+
+/// What interrupts a wait.
+#[derive(Debug)]
+pub(crate) enum Signal {
+    System(Notifier),
+    Simulated(Ringer),
+}
+
+impl Signal {
+    fn give(&self) {
+        match self {
+            Self::System(notifier) => notifier.notify(),
+            Self::Simulated(ringer) => ringer.ring(),
+        }
+    }
 }
 
 impl Waker {
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self {
-            shared: Arc::new(Shared { state: AtomicU8::new(AWAKE), notifier: Notifier::new()? }),
-        })
+    pub(crate) fn new(signal: Signal) -> Self {
+        Self { shared: Arc::new(Shared { state: AtomicU8::new(AWAKE), signal }) }
     }
 
     /// Wakes the port. Does nothing if the port is gone.
     pub fn wake(&self) {
         if self.shared.state.swap(NOTIFIED, Ordering::AcqRel) == ASLEEP {
-            self.shared.notifier.notify();
+            self.shared.signal.give();
         }
-    }
-
-    pub(crate) fn notifier(&self) -> &Notifier {
-        &self.shared.notifier
     }
 
     /// Announces that the port is about to sleep; false if a wake has come already.
@@ -72,7 +82,7 @@ mod tests {
 
     #[test]
     fn wakes_before_the_port_looks_are_one_and_keep_it_from_sleeping() {
-        let waker = Waker::new().unwrap();
+        let waker = Waker::new(Signal::System(Notifier::new().unwrap()));
         waker.wake();
         waker.clone().wake();
         assert!(!waker.fall_asleep());

@@ -98,9 +98,8 @@ impl Readiness {
         })
     }
 
-    pub(crate) fn adopt(&mut self, mut socket: FreshSocket) -> io::Result<SocketId> {
-        socket.adapt(true)?;
-        Ok(self.register(socket.socket, Outgoing::Idle)?)
+    pub(crate) fn adopt(&mut self, socket: FreshSocket) -> io::Result<SocketId> {
+        Ok(self.register(socket.into_system(true)?, Outgoing::Idle)?)
     }
 
     /// Gives a socket a name and has it watched. What is ready already is reported by the next wait,

@@ -128,10 +128,10 @@ impl Uring {
         })
     }
 
-    pub(crate) fn adopt(&mut self, mut fresh: FreshSocket) -> io::Result<SocketId> {
+    pub(crate) fn adopt(&mut self, fresh: FreshSocket) -> io::Result<SocketId> {
         // io_uring answers EAGAIN on a socket that does not block, instead of waiting for it.
-        fresh.adapt(false)?;
-        self.insert(fresh.socket).ok_or_else(|| io::Error::from(io::ErrorKind::QuotaExceeded))
+        let socket = fresh.into_system(false)?;
+        self.insert(socket).ok_or_else(|| io::Error::from(io::ErrorKind::QuotaExceeded))
     }
 
     fn insert(&mut self, socket: sys::Socket) -> Option<SocketId> {

@@ -101,7 +101,7 @@ impl Server {
 
     /// How the completion ports are set up, the backend included.
     #[must_use]
-    pub const fn port_options(mut self, options: PortOptions) -> Self {
+    pub fn port_options(mut self, options: PortOptions) -> Self {
         self.port = options;
         self
     }

@@ -1,0 +1,155 @@
+//! Sending: bytes are read from the segments as the kernel makes room, until the final completion.
+
+use super::connection::{InKernel, Outgoing, Sending};
+use super::{Sim, lookup};
+use crate::buffer::{Segment, advance_all};
+use crate::completion::{Completion, Direction};
+use crate::error::{ConnectError, SendError, UnknownSocket};
+use crate::ids::SocketId;
+use crate::sim::world::{EndId, Failure, World};
+
+impl Sim {
+    pub(crate) fn send(
+        &mut self,
+        id: SocketId,
+        segments: Vec<Segment>,
+    ) -> Result<(), UnknownSocket> {
+        let connection = lookup(&mut self.connections, id)?;
+        assert!(!connection.is_closing(), "send on {id:?}, which is closing");
+        assert_no_send(id, &connection.outgoing);
+        connection.outgoing = Outgoing::Sending(Sending { segments, first: 0, started: false });
+        self.operations += 1;
+        self.stage(id)
+    }
+
+    pub(crate) fn shutdown(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
+        let connection = lookup(&mut self.connections, id)?;
+        if connection.is_closing() {
+            return Ok(());
+        }
+        assert_no_send(id, &connection.outgoing);
+        self.network.with(|world| world.end_stream(connection.end));
+        Ok(())
+    }
+
+    /// Brings a send or a connect one step further.
+    pub(super) fn tend_outgoing(&mut self, world: &mut World, id: SocketId) {
+        let Ok(connection) = lookup(&mut self.connections, id) else { return };
+        match &mut connection.outgoing {
+            Outgoing::Idle | Outgoing::Ended => return,
+            Outgoing::Connect if connection.closing == super::connection::Closing::No => {
+                connection.outgoing = Outgoing::Connecting;
+                world.start_connect(connection.end);
+            }
+            Outgoing::Sending(sending) if !sending.started => {
+                sending.started = true;
+                self.start_send(world, id);
+            }
+            _ => {}
+        }
+        self.take_outgoing_back(world, id);
+    }
+
+    fn start_send(&mut self, world: &mut World, id: SocketId) {
+        if self.personality.tries_sends() {
+            return self.send_some(world, id);
+        }
+        let Ok(connection) = lookup(&mut self.connections, id) else { return };
+        let number = world.arm(connection.end, Direction::Send);
+        connection.send = InKernel { armed: Some(number), cancelling: false };
+    }
+
+    /// The kernel has room for a send.
+    pub(super) fn may_send(&mut self, world: &mut World, id: SocketId, number: u32) {
+        let Ok(connection) = lookup(&mut self.connections, id) else { return };
+        if connection.send.armed == Some(number) {
+            connection.send = InKernel::default();
+            self.send_some(world, id);
+        }
+    }
+
+    /// Sends what there is room for; the rest waits for more, in memory of its own.
+    pub(super) fn send_some(&mut self, world: &mut World, id: SocketId) {
+        let Ok(connection) = lookup(&mut self.connections, id) else { return };
+        let Outgoing::Sending(sending) = &mut connection.outgoing else { return };
+        match write_all(world, connection.end, sending) {
+            Some(result) => self.finish_send(id, result),
+            None => {
+                sending.segments.iter_mut().for_each(Segment::detach);
+                self.stats.short_sends += 1;
+                if connection.wants_outgoing() {
+                    let number = world.arm(connection.end, Direction::Send);
+                    connection.send = InKernel { armed: Some(number), cancelling: false };
+                }
+            }
+        }
+    }
+
+    fn finish_send(&mut self, socket: SocketId, result: Result<(), SendError>) {
+        let Ok(connection) = lookup(&mut self.connections, socket) else { return };
+        connection.cancel_outgoing = false;
+        let sending = std::mem::replace(&mut connection.outgoing, Outgoing::Ended);
+        let Outgoing::Sending(Sending { segments, .. }) = sending else { return };
+        self.done.push_back(Completion::Sent { socket, segments, result });
+    }
+
+    /// Has the kernel give up a send or a connect that is not wanted any more, and ends it once it is
+    /// back.
+    fn take_outgoing_back(&mut self, world: &mut World, id: SocketId) {
+        let at_once = self.personality.cancels_at_once();
+        let Ok(connection) = lookup(&mut self.connections, id) else { return };
+        if connection.wants_outgoing() || !connection.is_outgoing() {
+            return;
+        }
+        let end = connection.end;
+        let connects = matches!(connection.outgoing, Outgoing::Connecting);
+        if connection.send.armed.is_none() && !connects {
+            return self.outgoing_is_back(id);
+        }
+        if at_once {
+            world.disarm(end, Direction::Send);
+            world.abandon_connect(end);
+            connection.send.armed = None;
+            return self.outgoing_is_back(id);
+        }
+        if !connection.send.cancelling {
+            connection.send.cancelling = true;
+            world.cancel(end, Direction::Send, connection.send.armed.unwrap_or_default());
+        }
+    }
+
+    /// Nothing of a send or a connect is with the kernel: its final completion is that it was
+    /// cancelled.
+    pub(super) fn outgoing_is_back(&mut self, id: SocketId) {
+        let Ok(connection) = lookup(&mut self.connections, id) else { return };
+        if matches!(connection.outgoing, Outgoing::Sending(_)) {
+            self.finish_send(id, Err(SendError::Cancelled));
+        } else {
+            self.finish_connect(id, Err(ConnectError::Cancelled));
+        }
+    }
+}
+
+fn assert_no_send(id: SocketId, outgoing: &Outgoing) {
+    assert!(matches!(outgoing, Outgoing::Idle), "{id:?} has a send or a connect in flight");
+}
+
+/// Gives the kernel all that it takes; `None` if something is left.
+fn write_all(
+    world: &mut World,
+    end: EndId,
+    sending: &mut Sending,
+) -> Option<Result<(), SendError>> {
+    while let Some(segment) = sending.segments.get(sending.first) {
+        if segment.is_empty() {
+            sending.first += 1;
+            continue;
+        }
+        match world.write(end, segment.as_slice())? {
+            Ok(count) => sending.first = advance_all(&mut sending.segments, sending.first, count),
+            Err(Failure::Reset) => return Some(Err(SendError::Reset)),
+            Err(Failure::TimedOut) => return Some(Err(SendError::TimedOut)),
+        }
+    }
+    Some(Ok(()))
+}

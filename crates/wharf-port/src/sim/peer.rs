@@ -1,0 +1,260 @@
+//! The ends of connections that are not a port's.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::network::Network;
+use super::world::{Accepted, Connecting, EndId, Failure, Holder, Unlistenable, World};
+use crate::error::ListenError;
+use crate::options::{ListenOptions, SocketOptions};
+
+/// The other end of a server's connection: a client of a test.
+///
+/// Nothing here blocks, but for [`Read`] and [`Write`]: these wait, at most the time that was set with
+/// [`set_timeout`](Peer::set_timeout). At a virtual pace they let the network run on meanwhile, though
+/// no port. Dropping a peer closes its end.
+///
+/// ```
+/// use wharf_port::sim::{Network, NetworkOptions};
+///
+/// let network = Network::new(NetworkOptions::default());
+/// let mut peer = network.connect("10.0.0.1:7777".parse().unwrap());
+/// while peer.is_connecting() {
+///     network.advance();
+/// }
+/// // Nobody listens there.
+/// assert!(!peer.is_connected());
+/// ```
+#[derive(Debug)]
+pub struct Peer {
+    network: Network,
+    end: Option<EndId>,
+    timeout: Duration,
+}
+
+impl Peer {
+    pub(super) fn connect(network: Network, to: SocketAddr, options: &SocketOptions) -> Self {
+        let end = network.with(|world| {
+            let end = world.open_end(to, options, Holder::Peer)?;
+            world.start_connect(end);
+            Some(end)
+        });
+        Self::new(network, end)
+    }
+
+    const fn new(network: Network, end: Option<EndId>) -> Self {
+        Self { network, end, timeout: Duration::from_secs(10) }
+    }
+
+    fn look<T>(&self, at: impl FnOnce(&World, EndId) -> Option<T>) -> Option<T> {
+        let end = self.end?;
+        self.network.with(|world| at(world, end))
+    }
+
+    fn state(&self) -> Connecting {
+        self.look(|world, id| Some(world.end(id)?.connecting)).unwrap_or(Connecting::No)
+    }
+
+    /// Whether the connect is under way.
+    pub fn is_connecting(&self) -> bool {
+        self.state() == Connecting::Started
+    }
+
+    /// Whether it has been connected. A connection that has been lost since counts as well.
+    pub fn is_connected(&self) -> bool {
+        self.state() == Connecting::Connected
+    }
+
+    /// Sends what there is room for now.
+    ///
+    /// # Errors
+    /// `WouldBlock` if there is no room, or the connect is under way; `ConnectionRefused`,
+    /// `ConnectionReset`, `TimedOut`, and `BrokenPipe` after [`end`](Self::end).
+    pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let id = self.connected()?;
+        match self.network.with(|world| world.write(id, bytes)) {
+            Some(Ok(count)) => Ok(count),
+            Some(Err(failure)) => Err(failure.into()),
+            None => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Receives what is there; 0 is the end of the stream.
+    ///
+    /// # Errors
+    /// `WouldBlock` if nothing is there; `ConnectionRefused`, `ConnectionReset` and `TimedOut`.
+    pub fn try_read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let id = self.connected()?;
+        match self.network.with(|world| world.read(id, into)) {
+            Some(Ok(count)) => Ok(count),
+            Some(Err(failure)) => Err(failure.into()),
+            None => Err(ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    fn connected(&self) -> io::Result<EndId> {
+        let end = self.end.ok_or(ErrorKind::OutOfMemory)?;
+        match self.state() {
+            Connecting::Connected => Ok(end),
+            Connecting::Started => Err(ErrorKind::WouldBlock.into()),
+            Connecting::TimedOut => Err(ErrorKind::TimedOut.into()),
+            Connecting::No | Connecting::Refused => Err(ErrorKind::ConnectionRefused.into()),
+        }
+    }
+
+    /// Bytes that have come and have not been read.
+    pub fn readable_bytes(&self) -> usize {
+        self.look(|world, id| Some(world.end(id)?.readable_bytes())).unwrap_or(0)
+    }
+
+    /// Ends this end's stream behind what was sent; the other direction stays.
+    pub fn end(&mut self) {
+        if let Some(id) = self.end {
+            self.network.with(|world| world.end_stream(id));
+        }
+    }
+
+    /// Closes the connection so that the other end sees a reset.
+    pub fn reset(mut self) {
+        if let Some(id) = self.end.take() {
+            self.network.with(|world| world.close_end(id, true));
+        }
+    }
+
+    /// Dies without a word: nothing is delivered on this connection any more, in either direction.
+    pub fn vanish(&mut self) {
+        if let Some(id) = self.end {
+            self.network.with(|world| world.vanish(id));
+        }
+    }
+
+    /// The address of this end.
+    pub fn local_address(&self) -> Option<SocketAddr> {
+        self.look(|world, id| Some(world.end(id)?.local))
+    }
+
+    /// The address of the other end.
+    pub fn peer_address(&self) -> Option<SocketAddr> {
+        self.look(|world, id| Some(world.end(id)?.remote))
+    }
+
+    /// How much this end holds that was received and not read.
+    pub fn set_window(&mut self, bytes: usize) {
+        if let Some(id) = self.end {
+            self.network.with(|world| world.set_window(id, bytes));
+        }
+    }
+
+    /// How long [`Read`] and [`Write`] wait, by the network's clock; default 10 s.
+    pub const fn set_timeout(&mut self, timeout: Duration) {
+        self.timeout = timeout;
+    }
+
+    /// Waits until the connect has ended, as [`Read`] waits.
+    ///
+    /// # Errors
+    /// As [`try_write`](Self::try_write); `TimedOut` if it takes too long.
+    pub fn wait_connected(&mut self) -> io::Result<()> {
+        self.patiently(|peer| peer.connected().map(|_| ()))
+    }
+
+    /// Tries again until it works, lets the network run on meanwhile.
+    fn patiently<T>(&mut self, mut work: impl FnMut(&mut Self) -> io::Result<T>) -> io::Result<T> {
+        let network = self.network.clone();
+        let until = network.now() + self.timeout;
+        loop {
+            match work(self) {
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                done => return done,
+            }
+            let world = network.lock();
+            if world.now >= until {
+                return Err(ErrorKind::TimedOut.into());
+            }
+            drop(network.sleep(world, Some(until)));
+        }
+    }
+}
+
+impl Read for Peer {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.patiently(|peer| peer.try_read(into))
+    }
+}
+
+impl Write for Peer {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.patiently(|peer| peer.try_write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        if let Some(id) = self.end {
+            self.network.with(|world| world.close_end(id, false));
+        }
+    }
+}
+
+/// A listener that is no port's: for ports that connect.
+#[derive(Debug)]
+pub struct PeerListener {
+    network: Network,
+    address: SocketAddr,
+}
+
+impl PeerListener {
+    pub(super) fn listen(network: Network, address: SocketAddr) -> Result<Self, ListenError> {
+        let listening =
+            network.with(|world| world.listen(address, &ListenOptions::default(), None));
+        let address = listening.map_err(|problem| problem.at(address))?;
+        Ok(Self { network, address })
+    }
+
+    /// Where it listens.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A connection, if one waits.
+    pub fn try_accept(&self) -> Option<Peer> {
+        let accepted = self.network.with(|world| world.accept(self.address, Holder::Peer));
+        match accepted {
+            Accepted::Connection(id, _) => Some(Peer::new(self.network.clone(), Some(id))),
+            Accepted::Gone | Accepted::Nobody | Accepted::Failed(_) => None,
+        }
+    }
+}
+
+impl Drop for PeerListener {
+    fn drop(&mut self) {
+        self.network.with(|world| world.close_listener(self.address));
+    }
+}
+
+impl Unlistenable {
+    pub(super) fn at(self, address: SocketAddr) -> ListenError {
+        match self {
+            Self::InUse => ListenError::AddressInUse(address),
+            Self::NotLocal => ListenError::AddressNotLocal(address),
+            Self::NoDescriptor => ListenError::Shortage {
+                address,
+                source: io::Error::other("too many open files (simulated)"),
+            },
+        }
+    }
+}
+
+impl From<Failure> for io::Error {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Reset => ErrorKind::ConnectionReset.into(),
+            Failure::TimedOut => ErrorKind::TimedOut.into(),
+        }
+    }
+}

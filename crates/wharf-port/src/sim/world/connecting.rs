@@ -1,0 +1,308 @@
+//! Listeners, and those who knock.
+
+use std::collections::VecDeque;
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use super::end::{Connecting, EndId, Holder, NewEnd, PortNumber};
+use super::{Event, Packet, Step, World};
+use crate::error::AcceptError;
+use crate::options::{ListenOptions, SocketOptions};
+use crate::sim::faults::FaultKind;
+
+/// Who finds a full queue knocks again after this long, doubled each time, as TCP does.
+const KNOCK_AGAIN: Duration = Duration::from_secs(1);
+const KNOCKS_MAX: u8 = 6;
+
+/// A listener: who waits in its queue, and who is told.
+#[derive(Debug)]
+pub(in crate::sim) struct Backlog {
+    /// `None` for a listener that is no port's.
+    port: Option<PortNumber>,
+    queue: VecDeque<EndId>,
+    queue_max: usize,
+    dual_stack: bool,
+    accepted: SocketOptions,
+    /// Its port has asked to be told.
+    armed: bool,
+    /// The port will be told at a time that is planned.
+    tells: bool,
+}
+
+/// What an accept gives.
+#[derive(Debug)]
+pub(in crate::sim) enum Accepted {
+    Connection(EndId, SocketAddr),
+    /// It was gone before it was accepted.
+    Gone,
+    Nobody,
+    Failed(AcceptError),
+}
+
+/// Why an address cannot be listened on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::sim) enum Unlistenable {
+    InUse,
+    NotLocal,
+    NoDescriptor,
+}
+
+impl World {
+    /// Listens; port 0 takes any.
+    pub(in crate::sim) fn listen(
+        &mut self,
+        mut address: SocketAddr,
+        options: &ListenOptions,
+        port: Option<PortNumber>,
+    ) -> Result<SocketAddr, Unlistenable> {
+        if is_documentation(address.ip()) {
+            return Err(Unlistenable::NotLocal);
+        }
+        if port.is_some() && !self.has_descriptor() {
+            return Err(Unlistenable::NoDescriptor);
+        }
+        if address.port() == 0 {
+            address.set_port(self.ephemeral(address.ip()));
+        }
+        if self.backlogs.keys().any(|other| excludes(*other, address)) {
+            return Err(Unlistenable::InUse);
+        }
+        let backlog = Backlog {
+            port,
+            queue: VecDeque::new(),
+            queue_max: options.backlog.max(1) as usize,
+            dual_stack: options.dual_stack,
+            accepted: options.accepted.clone(),
+            armed: false,
+            tells: false,
+        };
+        self.descriptors += usize::from(port.is_some());
+        self.backlogs.insert(address, backlog);
+        Ok(address)
+    }
+
+    /// Removes a listener; who waits in its queue is reset.
+    pub(in crate::sim) fn close_listener(&mut self, address: SocketAddr) {
+        let Some(backlog) = self.backlogs.remove(&address) else { return };
+        self.descriptors -= usize::from(backlog.port.is_some());
+        for id in backlog.queue {
+            self.close_end(id, true);
+        }
+    }
+
+    /// A port that nobody listens on.
+    fn ephemeral(&mut self, host: IpAddr) -> u16 {
+        loop {
+            let port = self.next_ephemeral;
+            self.next_ephemeral = port.checked_add(1).unwrap_or(49_152);
+            if !self.backlogs.contains_key(&SocketAddr::new(host, port)) {
+                return port;
+            }
+        }
+    }
+
+    /// A new end that is about to connect.
+    pub(in crate::sim) fn open_end(
+        &mut self,
+        to: SocketAddr,
+        options: &SocketOptions,
+        holder: Holder,
+    ) -> Option<EndId> {
+        let mut local = options.bind.unwrap_or_else(|| SocketAddr::new(to.ip(), 0));
+        if local.ip().is_unspecified() {
+            local.set_ip(to.ip());
+        }
+        if local.port() == 0 {
+            local.set_port(self.ephemeral(local.ip()));
+        }
+        if holder.counts() && !self.has_descriptor() {
+            return None;
+        }
+        self.insert_end(NewEnd {
+            local,
+            remote: to,
+            holder,
+            no_delay: options.no_delay,
+            room: options.send_buffer_bytes,
+            window: options.receive_buffer_bytes,
+        })
+    }
+
+    pub(in crate::sim) fn start_connect(&mut self, id: EndId) {
+        let Some(end) = self.end_mut(id) else { return };
+        end.connecting = Connecting::Started;
+        let to = end.remote;
+        let time = self.link_time();
+        self.plan(time, Event::Knock(id, to, 0));
+    }
+
+    pub(super) fn knock(&mut self, id: EndId, to: SocketAddr, tries: u8) {
+        let Some(end) = self.end(id).filter(|end| end.connecting == Connecting::Started) else {
+            return;
+        };
+        let from = end.local;
+        if self.chance(FaultKind::ConnectTimeout) || tries >= KNOCKS_MAX {
+            return self.plan(KNOCK_AGAIN * 3, Event::ConnectEnds(id, Connecting::TimedOut));
+        }
+        let parted = self.parted_until(from.ip(), to.ip()).is_some();
+        let listener = self.listener_for(to);
+        let refused = listener.is_none() || self.chance(FaultKind::ConnectRefused);
+        let full = listener.is_some_and(|address| self.queue_is_full(address));
+        if parted || (full && !refused) {
+            let wait = KNOCK_AGAIN * (1 << tries);
+            return self.plan(wait, Event::Knock(id, to, tries + 1));
+        }
+        let time = self.link_time();
+        let accepted = if refused { None } else { listener };
+        let Some(accepted) = accepted.and_then(|address| self.enqueue(id, address)) else {
+            return self.plan(time, Event::ConnectEnds(id, Connecting::Refused));
+        };
+        self.tell(accepted);
+        self.plan(time, Event::ConnectEnds(id, Connecting::Connected));
+    }
+
+    fn listener_for(&self, to: SocketAddr) -> Option<SocketAddr> {
+        let wildcard: IpAddr = match to.ip() {
+            IpAddr::V4(_) => IpAddr::from([0, 0, 0, 0]),
+            IpAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+        };
+        let exact = [to, SocketAddr::new(wildcard, to.port())];
+        let found = exact.into_iter().find(|address| self.backlogs.contains_key(address));
+        let both = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), to.port());
+        let dual = self.backlogs.get(&both).is_some_and(|backlog| backlog.dual_stack);
+        found.or_else(|| (to.is_ipv4() && dual).then_some(both))
+    }
+
+    fn queue_is_full(&self, address: SocketAddr) -> bool {
+        self.backlogs.get(&address).is_some_and(|it| it.queue.len() >= it.queue_max)
+    }
+
+    /// Makes the other end of a connection and puts it into a listener's queue.
+    fn enqueue(&mut self, client: EndId, address: SocketAddr) -> Option<SocketAddr> {
+        let end = self.end(client)?;
+        let (remote, local) = (end.local, end.remote);
+        let options = self.backlogs.get(&address)?.accepted.clone();
+        let mapped = address.is_ipv6();
+        let id = self.insert_end(NewEnd {
+            local: if mapped { map(local) } else { local },
+            remote: if mapped { map(remote) } else { remote },
+            holder: Holder::Queue,
+            no_delay: options.no_delay,
+            room: options.send_buffer_bytes,
+            window: options.receive_buffer_bytes,
+        })?;
+        let end = self.end_mut(id)?;
+        end.connecting = Connecting::Connected;
+        end.other = Some(client);
+        self.end_mut(client)?.other = Some(id);
+        self.backlogs.get_mut(&address)?.queue.push_back(id);
+        self.step(Step::Knocked(id));
+        Some(address)
+    }
+
+    pub(super) fn connect_ends(&mut self, id: EndId, how: Connecting) {
+        let Some(end) = self.end_mut(id).filter(|end| end.connecting == Connecting::Started) else {
+            return;
+        };
+        end.connecting = how;
+        let holder = end.holder;
+        self.step(Step::ConnectEnded(id, how));
+        if let Holder::Port(port, socket) = holder {
+            self.post(port, Packet::Connected { socket, how });
+        }
+    }
+
+    /// Asks to be told of connections that wait.
+    pub(in crate::sim) fn arm_accept(&mut self, address: SocketAddr) {
+        if let Some(backlog) = self.backlogs.get_mut(&address) {
+            backlog.armed = true;
+            self.tell(address);
+        }
+    }
+
+    fn tell(&mut self, address: SocketAddr) {
+        let Some(backlog) = self.backlogs.get_mut(&address) else { return };
+        if backlog.armed && !backlog.tells && !backlog.queue.is_empty() {
+            backlog.tells = true;
+            let time = self.operation_time();
+            self.plan(time, Event::AcceptReady(address));
+        }
+    }
+
+    pub(super) fn accept_ready(&mut self, address: SocketAddr) {
+        let ended = self.chance(FaultKind::MultishotEnded);
+        let stays_armed = self.personality.stays_armed() && !ended;
+        let Some(backlog) = self.backlogs.get_mut(&address) else { return };
+        backlog.tells = false;
+        backlog.armed = false;
+        if let Some(port) = backlog.port {
+            self.post(port, Packet::Waiting { address, stays_armed });
+        }
+    }
+
+    /// How many wait in a listener's queue.
+    pub(in crate::sim) fn waiting(&self, address: SocketAddr) -> usize {
+        self.backlogs.get(&address).map_or(0, |backlog| backlog.queue.len())
+    }
+
+    /// Takes one who waits.
+    pub(in crate::sim) fn accept(&mut self, address: SocketAddr, holder: Holder) -> Accepted {
+        if self.waiting(address) == 0 {
+            return Accepted::Nobody;
+        }
+        if let Some(error) = self.accept_error(holder) {
+            return Accepted::Failed(error);
+        }
+        let queue = self.backlogs.get_mut(&address).map(|backlog| &mut backlog.queue);
+        let Some(id) = queue.and_then(VecDeque::pop_front) else { return Accepted::Nobody };
+        if self.chance(FaultKind::AcceptAborted) {
+            self.close_end(id, true);
+            return Accepted::Failed(AcceptError::Aborted);
+        }
+        let Some(end) = self.end(id) else { return Accepted::Gone };
+        let (remote, gone) = (end.remote, end.failure.is_some());
+        if gone {
+            self.close_end(id, true);
+            return Accepted::Gone;
+        }
+        self.hold(id, holder);
+        self.step(Step::Accepted(id));
+        Accepted::Connection(id, remote)
+    }
+
+    fn accept_error(&mut self, holder: Holder) -> Option<AcceptError> {
+        if !holder.counts() {
+            return None;
+        }
+        if !self.has_descriptor() || self.chance(FaultKind::AcceptDescriptors) {
+            return Some(AcceptError::ProcessDescriptors);
+        }
+        if self.chance(FaultKind::AcceptSystem) {
+            return Some(AcceptError::SystemDescriptors);
+        }
+        self.chance(FaultKind::AcceptMemory).then_some(AcceptError::Memory)
+    }
+}
+
+/// Whether two listeners cannot be there at once.
+fn excludes(a: SocketAddr, b: SocketAddr) -> bool {
+    let same_family = a.is_ipv4() == b.is_ipv4();
+    let same_host = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
+    a.port() == b.port() && same_family && same_host
+}
+
+/// Addresses that are for documentation (RFC 5737, RFC 3849) and nobody's: no simulated host has one.
+fn is_documentation(host: IpAddr) -> bool {
+    match host {
+        IpAddr::V4(host) => host.is_documentation(),
+        IpAddr::V6(host) => host.segments()[..2] == [0x2001, 0xdb8],
+    }
+}
+
+/// An IPv4 address as a listener on IPv6 sees it.
+fn map(address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(host) => SocketAddr::new(host.to_ipv6_mapped().into(), address.port()),
+        IpAddr::V6(_) => address,
+    }
+}
