@@ -178,9 +178,10 @@ impl Sim {
 
     /// Brings everything that a connection is about one step further.
     fn tend(&mut self, world: &mut World, id: SocketId) {
+        self.start_outgoing(world, id);
         self.begin_close(world, id);
         self.tend_receive(world, id);
-        self.tend_outgoing(world, id);
+        self.take_outgoing_back(world, id);
         self.finish_close(world, id);
     }
 

@@ -32,12 +32,11 @@ impl Sim {
         Ok(())
     }
 
-    /// Brings a send or a connect one step further.
-    pub(super) fn tend_outgoing(&mut self, world: &mut World, id: SocketId) {
+    /// Starts a send or a connect that was staged.
+    pub(super) fn start_outgoing(&mut self, world: &mut World, id: SocketId) {
         let Ok(connection) = lookup(&mut self.connections, id) else { return };
         match &mut connection.outgoing {
-            Outgoing::Idle | Outgoing::Ended => return,
-            Outgoing::Connect if connection.closing == super::connection::Closing::No => {
+            Outgoing::Connect => {
                 connection.outgoing = Outgoing::Connecting;
                 world.start_connect(connection.end);
             }
@@ -47,7 +46,6 @@ impl Sim {
             }
             _ => {}
         }
-        self.take_outgoing_back(world, id);
     }
 
     fn start_send(&mut self, world: &mut World, id: SocketId) {
@@ -95,7 +93,7 @@ impl Sim {
 
     /// Has the kernel give up a send or a connect that is not wanted any more, and ends it once it is
     /// back.
-    fn take_outgoing_back(&mut self, world: &mut World, id: SocketId) {
+    pub(super) fn take_outgoing_back(&mut self, world: &mut World, id: SocketId) {
         let at_once = self.personality.cancels_at_once();
         let Ok(connection) = lookup(&mut self.connections, id) else { return };
         if connection.wants_outgoing() || !connection.is_outgoing() {

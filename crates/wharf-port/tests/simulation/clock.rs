@@ -1,0 +1,66 @@
+//! Virtual time.
+
+use std::io::{Read, Write};
+use std::time::Duration;
+
+use wharf_port::sim::{Network, NetworkOptions};
+use wharf_port::{Backend, Completion, CompletionPort, PortOptions};
+
+fn port_on(network: &Network) -> CompletionPort {
+    let simulated = Some(network.clone());
+    let options = PortOptions { backend: Backend::Sim, simulated, ..PortOptions::default() };
+    CompletionPort::open(&options).unwrap()
+}
+
+#[test]
+fn an_hour_of_waiting_takes_no_time() {
+    let network = Network::new(NetworkOptions::default());
+    let mut port = port_on(&network);
+    let hour = Duration::from_secs(3600);
+    let timer = port.start_timer(port.now() + hour, 7).unwrap();
+    port.wait(None).unwrap();
+    let fired = port.take();
+    assert!(matches!(fired, Some(Completion::Timer { timer: of, token: 7 }) if of == timer));
+    assert!(port.now().since(timer.deadline()) < Duration::from_millis(1));
+}
+
+#[test]
+fn a_wait_for_what_never_comes_is_an_error_and_no_hang() {
+    let network = Network::new(NetworkOptions::default());
+    let error = port_on(&network).wait(None).unwrap_err().to_string();
+    assert!(error.contains("nothing will ever happen"), "{error}");
+}
+
+#[test]
+fn a_partition_holds_bytes_back_until_it_is_healed() {
+    let network = Network::new(NetworkOptions::default());
+    let listener = network.listen("10.0.0.1:80".parse().unwrap()).unwrap();
+    let mut client = network.connect(listener.address());
+    client.wait_connected().unwrap();
+    let mut server = listener.try_accept().unwrap();
+    let host = listener.address().ip();
+    network.partition(host, host, Duration::from_secs(30));
+    client.write_all(b"held").unwrap();
+    network.advance_by(Duration::from_secs(20));
+    assert_eq!(server.readable_bytes(), 0);
+    network.heal();
+    let mut bytes = [0; 4];
+    server.read_exact(&mut bytes).unwrap();
+    assert_eq!(&bytes, b"held");
+    assert!(network.now() < wharf_port::Time::ZERO + Duration::from_secs(21));
+}
+
+#[test]
+fn who_vanished_is_given_up_by_who_sends_and_never_by_who_waits() {
+    let network = Network::new(NetworkOptions::default());
+    let listener = network.listen("10.0.0.1:80".parse().unwrap()).unwrap();
+    let mut client = network.connect(listener.address());
+    client.wait_connected().unwrap();
+    let mut server = listener.try_accept().unwrap();
+    client.vanish();
+    network.advance_by(Duration::from_secs(3600));
+    assert_eq!(server.try_read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
+    server.try_write(b"anybody there?").unwrap();
+    network.advance_by(Duration::from_secs(11));
+    assert_eq!(server.try_read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+}
