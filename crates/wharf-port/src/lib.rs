@@ -110,6 +110,7 @@ mod sys;
 mod timers;
 #[cfg(target_os = "linux")]
 mod uring;
+mod wake_state;
 mod waker;
 
 pub use buffer::{Lease, Ledger, OwnedBytes, Segment, SharedBytes};
