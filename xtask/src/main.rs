@@ -5,6 +5,7 @@
 //! | [`ci`] | the steps of CI, in order, with their times and a sum of the tests |
 //! | [`steps`] | one step each: formatting, lints, documentation, tests, and so on |
 //! | [`conformance`] | the completion port's suite, per backend |
+//! | [`canaries`] | deliberate bugs, which the simulation must find |
 //! | [`fallback`], [`deny_uring`] | the tests where `io_uring` is denied, and how it is denied |
 //! | [`smoke`] | the release binary against a real client |
 //! | [`proof`] | the large runs: traffic, memory, bad use, cost |
@@ -14,6 +15,7 @@
 
 #![forbid(unsafe_code)]
 
+mod canaries;
 mod checks;
 mod ci;
 mod client;
@@ -91,6 +93,11 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
+    /// Applies deliberate bugs to a copy of the tree, and lets the simulation find them.
+    Canaries {
+        /// Only these.
+        only: Vec<String>,
+    },
     /// Runs the release binary against a real client, on every backend.
     Smoke,
     /// Runs the proofs: what must be shown of the program, with the figures that were measured.
@@ -140,6 +147,7 @@ fn run(command: Command) -> Result<Totals> {
         Command::Test => steps::test()?,
         Command::Conformance { backends } => conformance::run(&backends)?,
         Command::Fallback => fallback::run()?,
+        Command::Canaries { only } => canaries::run(&only)?,
         Command::Smoke => smoke::run()?,
         Command::Proof { only, quick } => {
             proof::run(&only, if quick { Scale::Quick } else { Scale::Full })?

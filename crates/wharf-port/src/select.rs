@@ -214,7 +214,7 @@ impl Driver {
 
     /// Says when the port's next timer is due: a simulated network has to know.
     #[inline]
-    pub(crate) fn set_timer(&self, timer: Option<Time>) {
+    pub(crate) const fn set_timer(&mut self, timer: Option<Time>) {
         if let Self::Sim(sim) = self {
             sim.set_timer(timer);
         }

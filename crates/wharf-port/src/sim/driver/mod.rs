@@ -61,6 +61,8 @@ pub(crate) struct Sim {
     /// Operations whose final completion has not been taken.
     operations: usize,
     stats: Stats,
+    /// When the port's next timer is due.
+    timer: Option<Time>,
     is_shut_down: bool,
 }
 
@@ -82,6 +84,7 @@ impl Sim {
             done: VecDeque::new(),
             operations: 0,
             stats: Stats::default(),
+            timer: None,
             is_shut_down: false,
         }
     }
@@ -99,9 +102,9 @@ impl Sim {
         self.network.random()
     }
 
-    /// Tells the network when this port's next timer is due.
-    pub(crate) fn set_timer(&self, timer: Option<Time>) {
-        self.network.with(|world| world.set_timer(self.number, timer));
+    /// Notes when the port's next timer is due, for the network to know.
+    pub(crate) const fn set_timer(&mut self, timer: Option<Time>) {
+        self.timer = timer;
     }
 
     pub(crate) fn adopt(&mut self, socket: FreshSocket) -> io::Result<SocketId> {
@@ -147,6 +150,8 @@ impl Sim {
             };
             world = woken;
         }
+        let due = [self.timer, self.next_deadline()].into_iter().flatten().min();
+        world.set_timer(self.number, due);
         let waited = world.now.as_nanos();
         world.step(Step::Waited(self.number, waited));
         network.unlock(world);

@@ -46,9 +46,7 @@ impl World {
             return self.fail(from, Failure::TimedOut);
         }
         let Some(to) = end.other else {
-            // Nobody is there any more: who sends something learns of it.
-            let is_open = end.open;
-            return if is_open { self.fail(from, Failure::Reset) } else { self.forget(from) };
+            return self.deliver_to_nobody(from);
         };
         if let Some(wait) = self.held_up(from) {
             return self.deliver_after(from, wait);
@@ -63,6 +61,19 @@ impl World {
         self.carry(from, to);
         self.carry_the_end(from, to);
         self.deliver_soon(from);
+    }
+
+    /// The other end has closed and is gone: who sends bytes learns of it, who ends its stream has
+    /// nothing to learn.
+    fn deliver_to_nobody(&mut self, from: EndId) {
+        let Some(end) = self.end_mut(from) else { return };
+        if !end.open {
+            self.forget(from);
+        } else if end.unsent.is_empty() {
+            end.ending = StreamEnd::Delivered;
+        } else {
+            self.fail(from, Failure::Reset);
+        }
     }
 
     fn carry(&mut self, from: EndId, to: EndId) {
