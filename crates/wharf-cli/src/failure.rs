@@ -1,7 +1,7 @@
 //! How a command fails: with an exit code that scripts rely on, and one line for people.
 
 use std::fmt;
-use std::io::Write;
+use std::io::{self, Write};
 use std::process::ExitCode;
 
 /// Why the program ends with something else than success.
@@ -39,10 +39,21 @@ impl Failure {
         Self { exit: Exit::Arguments, text: help.to_string() }
     }
 
+    /// A thread of the program's own did not start, or has no way to hear of signals.
+    pub(crate) fn no_thread(error: io::Error) -> Self {
+        Self::new(
+            Exit::Failed,
+            format_args!(
+                "a thread did not start: {error}; raise the limits of threads and descriptors \
+                 (ulimit -u, ulimit -n)"
+            ),
+        )
+    }
+
     /// Prints the text to the standard error stream, and turns into the exit code.
     pub(crate) fn report(self) -> ExitCode {
         // Nobody is left to tell if even the standard error stream is gone.
-        let _ = write!(std::io::stderr(), "{}", self.text);
+        let _ = write!(io::stderr(), "{}", self.text);
         ExitCode::from(self.exit as u8)
     }
 }
@@ -50,6 +61,6 @@ impl Failure {
 /// Prints to the standard output. Who has stopped reading it (`wharf ... | head`) wants no more, so
 /// that is no error, and not the panic that `println!` makes of it.
 pub(crate) fn print(text: impl fmt::Display) {
-    let mut stdout = std::io::stdout().lock();
+    let mut stdout = io::stdout().lock();
     let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());
 }

@@ -7,13 +7,21 @@
 //! | [`failure`] | exit codes, and the one line that goes with each |
 //! | [`serve`] | `wharf serve`: a server of the library's, its signals and its console |
 //! | [`load`] | `wharf load`: a generator that verifies every byte it gets back |
+//! | [`signals`] | what the process is told from outside |
+//! | [`console`], [`terminal`] | the standard error stream: lines, and a live one on a terminal |
+//! | [`counted`], [`clock`] | numbers as people write them; the time |
 
 #![forbid(unsafe_code)]
 
 mod args;
+mod clock;
+mod console;
+mod counted;
 mod failure;
 mod load;
 mod serve;
+mod signals;
+mod terminal;
 
 use std::process::ExitCode;
 

@@ -4,31 +4,24 @@
 //! |---|---|
 //! | [`options`] | what is asked for |
 //! | [`start`] | what is said when it starts, and when it cannot |
-//! | [`signals`] | what the process is told from outside |
 //! | [`watch`] | from the start to the end: drain, stop, report |
-//! | [`console`], [`terminal`] | the standard error stream: lines, and a live one on a terminal |
 //! | [`rates`] | what the live line says |
-//! | [`counted`], [`clock`] | numbers as people write them; the time |
 //!
 //! The standard output gets one line, when the server accepts. Everything else is for people.
 
-mod clock;
-mod console;
-mod counted;
 mod options;
 mod rates;
-mod signals;
 mod start;
-mod terminal;
 mod watch;
 
 use std::sync::Arc;
 
 use wharf::{Arrival, Context, Outcome, Session};
 
+use crate::console::Console;
 use crate::failure::{self, Failure};
-use console::Console;
 pub(crate) use options::ServeOptions;
+use rates::Meter;
 use start::Listening;
 use watch::Watch;
 
@@ -52,7 +45,7 @@ where
     H: Session,
     F: Fn(&Arrival) -> H + Send + Sync + 'static,
 {
-    let console = Arc::new(Console::start().map_err(start::no_thread)?);
+    let console = Arc::new(Console::start().map_err(Failure::no_thread)?);
     console.take_log(options.log);
     let outcome = serve_on(&console, options, factory);
     console.finish();
@@ -74,6 +67,7 @@ where
             .say(format_args!("backend {backend}, since the best one is not to be had: {reason}"));
     }
     failure::print(Listening(&server));
-    console.show(server);
+    let mut meter = Meter::new(server.stats());
+    console.show(move || meter.look(server.stats()).to_string());
     watch.until_end()
 }

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use indicatif::{HumanBytes, HumanCount};
 use wharf::Stats;
 
-use super::clock::now;
-use super::counted::Counted;
+use crate::clock::now;
+use crate::counted::Counted;
 
 /// What a server does in a second, from two looks at what it has counted.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -57,11 +57,6 @@ pub(super) struct Meter {
 impl Meter {
     pub(super) fn new(stats: Stats) -> Self {
         Self { stats, at: now() }
-    }
-
-    /// How long it is until the next look, if one is due each `interval`.
-    pub(super) fn due_in(&self, interval: Duration) -> Duration {
-        (self.at + interval).saturating_duration_since(now())
     }
 
     /// What was done since the last look.

@@ -1,12 +1,11 @@
 //! What is said when the server starts, and when it cannot.
 
 use std::fmt;
-use std::io;
 
 use indicatif::HumanCount;
 use wharf::{Backend, ListenError, OpenError, ServerError, ServerHandle};
 
-use super::counted::Counted;
+use crate::counted::Counted;
 use crate::failure::{Exit, Failure};
 
 /// The line for scripts: `listening on 127.0.0.1:7777 backend=uring workers=2`. Several addresses are
@@ -52,17 +51,6 @@ pub(super) fn failure(error: &ServerError) -> Failure {
         _ => "",
     };
     Failure::new(exit, format_args!("{error}{advice}"))
-}
-
-/// A thread of the program's own did not start, or has no way to hear of signals.
-pub(super) fn no_thread(error: io::Error) -> Failure {
-    Failure::new(
-        Exit::Failed,
-        format_args!(
-            "a thread did not start: {error}; raise the limits of threads and descriptors (ulimit -u, \
-             ulimit -n)"
-        ),
-    )
 }
 
 fn too_few_descriptors(sessions_max: usize, needed: u64, limit: u64, possible: u64) -> String {

@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use wharf::{DrainReport, RunningServer, ServerError, ServerHandle};
 
-use super::clock::now;
-use super::console::Console;
-use super::counted::Counted;
-use super::signals::{self, Signal};
-use super::start;
+use crate::clock::now;
+use crate::console::Console;
+use crate::counted::Counted;
 use crate::failure::{Exit, Failure};
+use crate::signals::{self, Signal};
 
 /// Signals that come as close together as this are one: `timeout` sends each twice, to the process and
 /// to its group, and a closing terminal may too. Nothing is done meanwhile, so that who waits for an
@@ -57,11 +56,11 @@ impl<'a> Watch<'a> {
         let signals = ended.clone();
         // Nobody listens any more once the server has ended.
         signals::forward(move |signal| drop(signals.send(Event::Signal(signal))))
-            .map_err(start::no_thread)?;
+            .map_err(Failure::no_thread)?;
         std::thread::Builder::new()
             .name("wharf-join".to_owned())
             .spawn(move || drop(ended.send(Event::Ended(running.join()))))
-            .map_err(start::no_thread)?;
+            .map_err(Failure::no_thread)?;
         Ok(Self { server, console, drain, events, behind: None, stage: Stage::Serving })
     }
 

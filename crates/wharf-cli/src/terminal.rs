@@ -3,23 +3,23 @@
 use std::io::{self, IsTerminal};
 
 /// Takes the cursor's line away (ECMA-48: carriage return, erase in line).
-pub(super) const REMOVE_LINE: &[u8] = b"\r\x1b[2K";
+pub(crate) const REMOVE_LINE: &[u8] = b"\r\x1b[2K";
 
 /// Whether there is one that knows how to remove a line.
-pub(super) fn is_one() -> bool {
+pub(crate) fn is_one() -> bool {
     io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Whether this process is in the foreground of it. A terminal that belongs to nobody is everyone's.
 #[cfg(unix)]
-pub(super) fn is_ours() -> bool {
+pub(crate) fn is_ours() -> bool {
     let owner = rustix::termios::tcgetpgrp(io::stderr());
     owner.map_or(true, |group| group == rustix::process::getpgrp())
 }
 
 /// How many columns it has.
 #[cfg(unix)]
-pub(super) fn width() -> usize {
+pub(crate) fn width() -> usize {
     match rustix::termios::tcgetwinsize(io::stderr()) {
         Ok(size) if size.ws_col > 0 => size.ws_col.into(),
         _ => 80,

@@ -4,8 +4,8 @@ use std::io;
 
 /// What a signal wants.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Signal {
-    /// The server is to end: `SIGINT` (Ctrl-C) or `SIGTERM`.
+pub(crate) enum Signal {
+    /// The program is to end: `SIGINT` (Ctrl-C) or `SIGTERM`.
     End,
     /// The terminal is gone: `SIGHUP`. The shell and the kernel may both say so.
     HangUp,
@@ -13,7 +13,7 @@ pub(super) enum Signal {
 
 /// Calls `tell` for every signal from here on, in a thread of its own.
 #[cfg(unix)]
-pub(super) fn forward(tell: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
+pub(crate) fn forward(tell: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
     use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
     let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;

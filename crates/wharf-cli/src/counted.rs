@@ -5,7 +5,7 @@ use std::fmt;
 use indicatif::HumanCount;
 
 /// So many of something: `1 session`, `1,000 sessions`.
-pub(super) struct Counted(pub(super) u64, pub(super) &'static str);
+pub(crate) struct Counted(pub(crate) u64, pub(crate) &'static str);
 
 impl fmt::Display for Counted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,14 +8,13 @@ use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tracing_subscriber::filter::LevelFilter;
-use wharf::ServerHandle;
 
-use super::counted::Counted;
-use super::rates::{Meter, Rates};
-use super::terminal;
+use crate::clock::now;
+use crate::counted::Counted;
+use crate::terminal;
 
 /// How often the live line is rewritten.
 const INTERVAL: Duration = Duration::from_millis(500);
@@ -26,16 +25,15 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The standard error stream, from any thread.
 #[derive(Debug)]
-pub(super) struct Console {
+pub(crate) struct Console {
     painter: Sender<Message>,
     counts: Arc<Counts>,
 }
 
-#[derive(Debug)]
 enum Message {
     Lines(Vec<u8>),
-    /// From here on there is a live line about this server, if this is a terminal.
-    Live(ServerHandle),
+    /// From here on there is a live line, if this is a terminal.
+    Live(Look),
     /// Everything has been said: remove the live line and answer.
     Finish(Sender<()>),
 }
@@ -47,7 +45,7 @@ struct Counts {
 }
 
 impl Console {
-    pub(super) fn start() -> io::Result<Self> {
+    pub(crate) fn start() -> io::Result<Self> {
         let (painter, messages) = channel();
         let counts = Arc::new(Counts::default());
         let body = Painter { messages, counts: Arc::clone(&counts), live: None, shown: false };
@@ -56,7 +54,7 @@ impl Console {
     }
 
     /// Takes what the libraries log from here on.
-    pub(super) fn take_log(self: &Arc<Self>, level: LevelFilter) {
+    pub(crate) fn take_log(self: &Arc<Self>, level: LevelFilter) {
         let log = tracing_subscriber::fmt()
             .with_max_level(level)
             .with_ansi(false)
@@ -66,18 +64,18 @@ impl Console {
     }
 
     /// Says something of the program's own.
-    pub(super) fn say(&self, line: impl fmt::Display) {
+    pub(crate) fn say(&self, line: impl fmt::Display) {
         self.counts.waiting.fetch_add(1, Ordering::Relaxed);
         self.put(format!("wharf: {line}\n").into_bytes());
     }
 
-    /// Shows what a server does, if this is a terminal.
-    pub(super) fn show(&self, server: ServerHandle) {
-        let _ = self.painter.send(Message::Live(server));
+    /// Shows a live line, if this is a terminal: `look` makes it anew, twice a second.
+    pub(crate) fn show(&self, look: impl FnMut() -> String + Send + 'static) {
+        let _ = self.painter.send(Message::Live(Box::new(look)));
     }
 
     /// Removes the live line and waits until everything is written, but not for ever.
-    pub(super) fn finish(&self) {
+    pub(crate) fn finish(&self) {
         let (answer, answers) = channel();
         let _ = self.painter.send(Message::Finish(answer));
         let _ = answers.recv_timeout(PATIENCE);
@@ -117,11 +115,15 @@ struct Painter {
     shown: bool,
 }
 
-/// What the live line is about.
+/// Makes the live line.
+type Look = Box<dyn FnMut() -> String + Send>;
+
+/// The live line.
 struct Live {
-    server: ServerHandle,
-    meter: Meter,
-    rates: Rates,
+    look: Look,
+    line: String,
+    /// When it is to be made anew.
+    due: Instant,
 }
 
 impl Painter {
@@ -133,8 +135,8 @@ impl Painter {
                     self.put(&lines);
                     self.admit_dropping();
                 }
-                Ok(Message::Live(server)) => {
-                    self.live = terminal::is_one().then(|| Live::new(server));
+                Ok(Message::Live(look)) => {
+                    self.live = terminal::is_one().then(|| Live::new(look));
                     self.put(b"");
                 }
                 Ok(Message::Finish(answer)) => {
@@ -143,7 +145,7 @@ impl Painter {
                     let _ = answer.send(());
                 }
                 Err(RecvTimeoutError::Timeout) => {
-                    self.live.iter_mut().for_each(Live::look);
+                    self.live.iter_mut().for_each(Live::renew);
                     self.put(b"");
                 }
                 Err(RecvTimeoutError::Disconnected) => return,
@@ -154,7 +156,7 @@ impl Painter {
     /// What comes next: a timeout when the live line is due, however much is logged meanwhile.
     fn next(&self) -> Result<Message, RecvTimeoutError> {
         match &self.live {
-            Some(live) => match live.meter.due_in(INTERVAL) {
+            Some(live) => match live.due.saturating_duration_since(now()) {
                 Duration::ZERO => Err(RecvTimeoutError::Timeout),
                 wait => self.messages.recv_timeout(wait),
             },
@@ -175,7 +177,7 @@ impl Painter {
         if let Some(live) = self.live.as_ref().filter(|_| ours) {
             // A line that wraps could not be removed: there is room for the `^C` of a terminal too.
             let room = terminal::width().saturating_sub(3);
-            output.extend(live.rates.to_string().bytes().take(room));
+            output.extend(live.line.bytes().take(room));
             self.shown = true;
         }
         if !output.is_empty() {
@@ -193,14 +195,13 @@ impl Painter {
 }
 
 impl Live {
-    fn new(server: ServerHandle) -> Self {
-        let mut meter = Meter::new(server.stats());
-        let rates = meter.look(server.stats());
-        Self { server, meter, rates }
+    fn new(mut look: Look) -> Self {
+        Self { line: look(), due: now() + INTERVAL, look }
     }
 
-    fn look(&mut self) {
-        self.rates = self.meter.look(self.server.stats());
+    fn renew(&mut self) {
+        self.line = (self.look)();
+        self.due = now() + INTERVAL;
     }
 }
 
