@@ -88,6 +88,11 @@ impl Inbox {
         Ok(())
     }
 
+    /// Bytes that wait, as far as they count.
+    pub(crate) fn bytes(&self) -> usize {
+        self.queue().bytes
+    }
+
     /// Takes everything out.
     pub(crate) fn take(&self) -> VecDeque<Message> {
         let mut queue = self.queue();

@@ -61,13 +61,14 @@ pub use framing::{FrameError, Framing};
 pub use limits::Limits;
 pub use report::DrainReport;
 pub use send_queue::{SendStatus, SlowReader};
-pub use server::{RunningServer, Server, ServerHandle};
+pub use server::{RunningServer, Server, ServerHandle, SteppedServer, WorkerView};
 pub use session::{Outcome, Session};
 pub use session_id::SessionId;
 pub use session_ref::SessionRef;
 pub use stats::Stats;
 pub use wharf_port::{
-    Backend, Keepalive, ListenError, OpenError, PortOptions, SocketOptions, Time, UringFeatures,
+    Backend, Keepalive, Ledger, ListenError, OpenError, PortOptions, SocketOptions, Time,
+    UringFeatures, sim,
 };
 pub use worker::{Turn, Worker};
 

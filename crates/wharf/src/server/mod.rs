@@ -2,6 +2,7 @@
 
 mod handle;
 mod start;
+mod stepped;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
@@ -9,6 +10,7 @@ use wharf_port::{Backend, PortOptions, SocketOptions};
 
 pub use self::handle::ServerHandle;
 pub use self::start::RunningServer;
+pub use self::stepped::{SteppedServer, WorkerView};
 
 use crate::arrival::Arrival;
 use crate::error::ServerError;
@@ -139,6 +141,19 @@ impl Server {
     {
         let plan = self.plan()?;
         start::start(plan, factory)
+    }
+
+    /// Starts the server on this thread, and leaves its turns to the caller: for tests that decide when
+    /// each worker runs. See [`SteppedServer`].
+    ///
+    /// # Errors
+    /// [`ServerError`] if the server does not start; nothing is left of it then.
+    pub fn start_stepped<H, F>(self, factory: F) -> Result<SteppedServer<H, F>, ServerError>
+    where
+        H: Session,
+        F: Fn(&Arrival) -> H,
+    {
+        stepped::start(&self.plan()?, factory)
     }
 
     /// Checks everything that can be checked before a thread exists.

@@ -34,7 +34,7 @@ pub struct RunningServer {
 type WorkerThread = JoinHandle<Result<DrainReport, ServerError>>;
 
 /// What a worker thread reports once it has a port.
-struct Opened {
+pub(super) struct Opened {
     waker: Waker,
     backend: Backend,
     fallback_reason: Option<String>,
@@ -42,11 +42,11 @@ struct Opened {
 
 /// What every worker thread begins with.
 #[derive(Clone)]
-struct Terms {
+pub(super) struct Terms {
     port: PortOptions,
     framing: Framing,
     limits: Limits,
-    listen: ListenOptions,
+    pub(super) listen: ListenOptions,
 }
 
 /// What a worker thread needs once every port is open.
@@ -72,12 +72,7 @@ where
     F: Fn(&Arrival) -> H + Send + Sync + 'static,
 {
     let factory = Arc::new(factory);
-    let terms = Terms {
-        port: plan.port.clone(),
-        framing: plan.framing,
-        limits: plan.limits.clone(),
-        listen: ListenOptions { accepted: plan.socket.clone(), ..ListenOptions::default() },
-    };
+    let terms = Terms::of(&plan);
     let mut starting = Vec::with_capacity(plan.workers);
     for index in 0..plan.workers {
         match spawn(index, terms.clone(), Arc::clone(&factory)) {
@@ -93,8 +88,7 @@ where
     };
     let handle = make_handle(&plan, opened);
     for (index, worker) in starting.iter().enumerate() {
-        let listens = plan.addresses.iter().copied().enumerate();
-        let listens = listens.filter(|(number, _)| number % plan.workers == index).collect();
+        let listens = plan.listens(index);
         // A worker that has died meanwhile is noticed by its missing answer.
         let _ = worker.launch.send(Launch { shared: Arc::clone(&handle.shared), listens });
     }
@@ -103,14 +97,64 @@ where
     let threads = starting.into_iter().map(|worker| worker.thread).collect();
     let server = RunningServer { handle, threads };
     // From here on an error drops the server, which stops and joins it.
-    let mut addresses: Vec<(usize, SocketAddr)> = listening?.into_iter().flatten().collect();
-    addresses.sort_unstable_by_key(|(number, _)| *number);
-    let addresses = addresses.into_iter().map(|(_, address)| address).collect();
-    let _ = server.handle.shared.addresses.set(addresses);
+    publish(&server.handle, listening?);
     Ok(server)
 }
 
-fn make_handle(plan: &Plan, opened: Vec<Opened>) -> ServerHandle {
+/// Makes known where the workers listen, in the order in which the addresses were given.
+pub(super) fn publish(handle: &ServerHandle, listening: Vec<Vec<(usize, SocketAddr)>>) {
+    let mut addresses: Vec<(usize, SocketAddr)> = listening.into_iter().flatten().collect();
+    addresses.sort_unstable_by_key(|(number, _)| *number);
+    let addresses = addresses.into_iter().map(|(_, address)| address).collect();
+    let _ = handle.shared.addresses.set(addresses);
+}
+
+impl Plan {
+    /// What a worker listens on: the addresses are dealt out in turn.
+    pub(super) fn listens(&self, worker: usize) -> Vec<(usize, SocketAddr)> {
+        let addresses = self.addresses.iter().copied().enumerate();
+        addresses.filter(|(number, _)| number % self.workers == worker).collect()
+    }
+}
+
+impl Terms {
+    pub(super) fn of(plan: &Plan) -> Self {
+        Self {
+            port: plan.port.clone(),
+            framing: plan.framing,
+            limits: plan.limits.clone(),
+            listen: ListenOptions { accepted: plan.socket.clone(), ..ListenOptions::default() },
+        }
+    }
+
+    /// Opens a worker's completion port, on this thread.
+    pub(super) fn open(&self) -> Result<CompletionPort, ServerError> {
+        Ok(CompletionPort::open(&self.port)?)
+    }
+
+    /// Sets a worker up on its port.
+    pub(super) fn core(&self, index: usize, port: CompletionPort, shared: &Arc<Shared>) -> Core {
+        Core::new(Setup {
+            index: u16::try_from(index).unwrap_or(u16::MAX),
+            port,
+            framing: self.framing,
+            limits: self.limits.clone(),
+            shared: Arc::clone(shared),
+        })
+    }
+}
+
+impl Opened {
+    pub(super) fn of(port: &CompletionPort) -> Self {
+        Self {
+            waker: port.waker(),
+            backend: port.backend(),
+            fallback_reason: port.fallback_reason().map(str::to_owned),
+        }
+    }
+}
+
+pub(super) fn make_handle(plan: &Plan, opened: Vec<Opened>) -> ServerHandle {
     let backend = opened.first().map_or(Backend::Auto, |first| first.backend);
     let fallback_reason =
         opened.iter().find_map(|worker| worker.fallback_reason.as_deref()).map(Arc::from);
@@ -143,19 +187,14 @@ where
     let (launch, launches) = channel();
     let (listening_sender, listening) = channel();
     let body = move || {
-        let port = match open(&terms.port) {
+        let port = match terms.open() {
             Ok(port) => port,
             Err(error) => {
                 let _ = opened_sender.send(Err(error));
                 return Ok(DrainReport::default());
             }
         };
-        let report = Opened {
-            waker: port.waker(),
-            backend: port.backend(),
-            fallback_reason: port.fallback_reason().map(str::to_owned),
-        };
-        let _ = opened_sender.send(Ok(report));
+        let _ = opened_sender.send(Ok(Opened::of(&port)));
         // Without a launch another worker has failed.
         let Ok(launch) = launches.recv() else { return Ok(DrainReport::default()) };
         work(index, port, &terms, launch, factory, &listening_sender)
@@ -165,10 +204,6 @@ where
         .spawn(body)
         .map_err(ServerError::Thread)?;
     Ok(Starting { opened, launch, listening, thread })
-}
-
-fn open(options: &PortOptions) -> Result<CompletionPort, ServerError> {
-    Ok(CompletionPort::open(options)?)
 }
 
 /// The life of a worker thread once every worker has a port.
@@ -185,15 +220,7 @@ where
     F: Fn(&Arrival) -> H,
 {
     let Launch { shared, listens } = launch;
-    let index = u16::try_from(index).unwrap_or(u16::MAX);
-    let setup = Setup {
-        index,
-        port,
-        framing: terms.framing,
-        limits: terms.limits.clone(),
-        shared: Arc::clone(&shared),
-    };
-    let mut core = Core::new(setup);
+    let mut core = terms.core(index, port, &shared);
     let bound = core.listen(&listens, &terms.listen);
     if let Err(error) = bound {
         shared.worker_failed();
@@ -202,7 +229,7 @@ where
         return Ok(DrainReport::default());
     }
     let _ = listening.send(bound.map_err(ServerError::from));
-    let mut others = StopOthers { shared, index: usize::from(index), armed: true };
+    let mut others = StopOthers { shared, index, armed: true };
     let report = Worker::new(core, factory).run()?;
     others.armed = false;
     Ok(report)

@@ -13,6 +13,7 @@ use crate::framing::{Framing, ReceiveBuffer};
 use crate::limits::Limits;
 use crate::report::DrainReport;
 use crate::send_queue::Chunks;
+use crate::server::WorkerView;
 use crate::session_id::SessionId;
 use crate::shared::Shared;
 use crate::stats::Stats;
@@ -174,6 +175,18 @@ impl Core {
         let drained = self.drain_until.is_some() && self.nothing_comes && self.sessions == 0;
         let ends = drained && all_is_read;
         if ends && self.shared.inboxes[index].end_if_empty() { Turn::Done } else { Turn::GoOn }
+    }
+
+    pub(super) fn view(&self) -> WorkerView {
+        let queues = self.connections.iter().flatten().map(|connection| connection.queue.bytes());
+        WorkerView {
+            sessions: self.sessions,
+            sockets: self.port.sockets(),
+            operations: self.port.operations(),
+            ledger: self.port.ledger(),
+            queued_bytes_max: queues.max().unwrap_or(0),
+            inbox_bytes: self.shared.inboxes[usize::from(self.index)].bytes(),
+        }
     }
 
     /// Closes what is left and says what became of this worker's sessions.

@@ -31,6 +31,7 @@ use self::tidying::TIDY;
 use crate::arrival::Arrival;
 use crate::inbox::Message;
 use crate::report::DrainReport;
+use crate::server::WorkerView;
 use crate::session::Session;
 
 /// One worker thread of a server: its completion port and the sessions that live on it.
@@ -82,7 +83,17 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// Turns until the server has drained or stopped.
     pub(crate) fn run(mut self) -> Result<DrainReport, WaitError> {
         while self.turn(None)? == Turn::GoOn {}
-        Ok(self.core.finish())
+        Ok(self.finish())
+    }
+
+    /// Closes what is left and says what became of this worker's sessions.
+    pub(crate) fn finish(self) -> DrainReport {
+        self.core.finish()
+    }
+
+    /// What a test sees between two turns.
+    pub(crate) fn view(&self) -> WorkerView {
+        self.core.view()
     }
 
     /// One turn: waits for completions, no longer than until `deadline`, gives every one of them to its
