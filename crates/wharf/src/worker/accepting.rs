@@ -82,7 +82,7 @@ impl Core {
             }
         })?;
         let queue = SendQueue::new(self.limits.slow_reader);
-        self.insert(Connection::new(socket, seat, queue, self.now));
+        self.connections.insert(Connection::new(socket, seat, queue, self.now));
         self.stats.accepted += 1;
         self.arm_next_timer(socket);
         Ok(socket)

@@ -53,10 +53,7 @@ impl Core {
     /// The reason counts if none was given before.
     pub(crate) fn terminate(&mut self, socket: SocketId, reason: CloseReason, reset: bool) {
         let Self { port, connections, chunks, .. } = self;
-        let place = connections.get_mut(socket.slot() as usize).and_then(Option::as_mut);
-        let Some(connection) = place.filter(|connection| connection.socket == socket) else {
-            return;
-        };
+        let Some(connection) = connections.get_mut(socket) else { return };
         if connection.state == State::Terminating {
             return;
         }
@@ -99,7 +96,7 @@ impl<H: Session, F> Worker<H, F> {
         });
         drop_quietly(reason);
         self.drop_handler(socket);
-        self.core.remove(socket);
+        self.core.connections.remove(socket);
         self.core.tidy_up_later();
     }
 }

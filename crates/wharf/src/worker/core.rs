@@ -9,6 +9,7 @@ use wharf_port::{CompletionPort, Lease, ListenerId, SocketId, Time, WaitError};
 
 use super::Turn;
 use super::connection::Connection;
+use super::connections::Connections;
 use crate::framing::{Framing, ReceiveBuffer};
 use crate::limits::Limits;
 use crate::report::DrainReport;
@@ -42,10 +43,8 @@ pub(crate) struct Core {
     pub(super) framing: Framing,
     pub(super) limits: Limits,
     shared: Arc<Shared>,
-    /// By slot: the port's slots, so that no second table translates.
-    pub(super) connections: Vec<Option<Connection>>,
+    pub(super) connections: Connections,
     pub(super) listeners: Vec<ListenerId>,
-    pub(super) sessions: usize,
     pub(crate) now: Time,
     pub(super) turn: u32,
     /// Sessions with something to send.
@@ -88,9 +87,8 @@ impl Core {
             framing,
             limits,
             shared,
-            connections: Vec::new(),
+            connections: Connections::default(),
             listeners: Vec::new(),
-            sessions: 0,
             turn: 0,
             dirty: Vec::new(),
             backlog: VecDeque::new(),
@@ -122,35 +120,11 @@ impl Core {
     /// The session that has this socket now; `None` for a name that is void.
     #[inline]
     pub(super) fn connection(&mut self, socket: SocketId) -> Option<&mut Connection> {
-        let connection = self.connections.get_mut(socket.slot() as usize)?.as_mut()?;
-        (connection.socket == socket).then_some(connection)
-    }
-
-    pub(super) fn insert(&mut self, connection: Connection) {
-        let slot = connection.socket.slot() as usize;
-        if slot >= self.connections.len() {
-            self.connections.resize_with(slot + 1, || None);
-        }
-        debug_assert!(self.connections[slot].is_none());
-        self.connections[slot] = Some(connection);
-        self.sessions += 1;
-    }
-
-    pub(super) fn remove(&mut self, socket: SocketId) -> Option<Connection> {
-        self.connection(socket)?;
-        self.sessions -= 1;
-        self.connections[socket.slot() as usize].take()
-    }
-
-    /// The sockets of all sessions.
-    pub(super) fn sockets(&self) -> Vec<SocketId> {
-        self.connections.iter().flatten().map(|connection| connection.socket).collect()
+        self.connections.get_mut(socket)
     }
 
     pub(crate) fn queued_bytes(&self, socket: SocketId) -> usize {
-        let place = self.connections.get(socket.slot() as usize).and_then(Option::as_ref);
-        let connection = place.filter(|connection| connection.socket == socket);
-        connection.map_or(0, |connection| connection.queue.bytes())
+        self.connections.get(socket).map_or(0, |connection| connection.queue.bytes())
     }
 
     pub(super) fn begin_turn(
@@ -169,18 +143,19 @@ impl Core {
     }
 
     pub(super) fn end_turn(&mut self, all_is_read: bool) -> Turn {
-        self.stats.sessions = self.sessions as u64;
+        self.stats.sessions = self.connections.len() as u64;
         let index = usize::from(self.index);
         self.shared.published[index].publish(&self.stats);
-        let drained = self.drain_until.is_some() && self.nothing_comes && self.sessions == 0;
+        let drained =
+            self.drain_until.is_some() && self.nothing_comes && self.connections.is_empty();
         let ends = drained && all_is_read;
         if ends && self.shared.inboxes[index].end_if_empty() { Turn::Done } else { Turn::GoOn }
     }
 
     pub(super) fn view(&self) -> WorkerView {
-        let queues = self.connections.iter().flatten().map(|connection| connection.queue.bytes());
+        let queues = self.connections.iter().map(|connection| connection.queue.bytes());
         WorkerView {
-            sessions: self.sessions,
+            sessions: self.connections.len(),
             sockets: self.port.sockets(),
             operations: self.port.operations(),
             ledger: self.port.ledger(),

@@ -76,8 +76,8 @@ impl Core {
     pub(super) fn arm_next_timer(&mut self, socket: SocketId) {
         let drain_until = self.drain_until;
         let limits = &self.limits;
-        let place = self.connections.get(socket.slot() as usize).and_then(Option::as_ref);
-        let due = place.and_then(|connection| connection.next_due(limits, drain_until));
+        let connection = self.connections.get(socket);
+        let due = connection.and_then(|connection| connection.next_due(limits, drain_until));
         if let Some((deadline, _)) = due {
             self.arm_timer(socket, deadline);
         }
@@ -86,10 +86,7 @@ impl Core {
     fn timer_fired(&mut self, socket: SocketId) {
         let (now, drain_until) = (self.now, self.drain_until);
         let limits = &self.limits;
-        let place = self.connections.get_mut(socket.slot() as usize).and_then(Option::as_mut);
-        let Some(connection) = place.filter(|connection| connection.socket == socket) else {
-            return;
-        };
+        let Some(connection) = self.connections.get_mut(socket) else { return };
         connection.timer = None;
         let Some((deadline, due)) = connection.next_due(limits, drain_until) else { return };
         if deadline > now {
@@ -124,7 +121,7 @@ impl<H: Session, F> Worker<H, F> {
     /// read, which is over once nothing more comes.
     pub(super) fn fire_timers(&mut self, all_is_read: bool) {
         let core = &mut self.core;
-        let turns = u32::try_from(core.sessions / BATCH + 1).unwrap_or(u32::MAX);
+        let turns = u32::try_from(core.connections.len() / BATCH + 1).unwrap_or(u32::MAX);
         self.due.retain(|fired| {
             let waits = !all_is_read && core.turn.wrapping_sub(fired.turn) < turns;
             let open = |it: &mut Connection| it.state == State::Open;

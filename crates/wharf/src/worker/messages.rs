@@ -45,7 +45,7 @@ impl Core {
         }
         self.drain_until = Some(self.now + self.limits.drain);
         self.stop_listeners();
-        for socket in self.sockets() {
+        for socket in self.connections.sockets() {
             self.begin_close(socket, CloseReason::Drain);
             // Those that were closing before have until then at most.
             self.arm_next_timer(socket);
@@ -56,7 +56,7 @@ impl Core {
     fn stop(&mut self) {
         self.drain_until = Some(self.now);
         self.stop_listeners();
-        for socket in self.sockets() {
+        for socket in self.connections.sockets() {
             self.stop_session(socket);
         }
     }

@@ -10,6 +10,7 @@ mod accepting;
 mod callbacks;
 mod closing;
 mod connection;
+mod connections;
 mod core;
 mod deadlines;
 mod messages;

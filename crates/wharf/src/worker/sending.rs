@@ -45,8 +45,7 @@ impl Core {
             return;
         }
         let Self { reading, connections, chunks, dirty, limits, .. } = self;
-        let place = connections.get_mut(socket.slot() as usize).and_then(Option::as_mut);
-        let Some(connection) = place else { return };
+        let Some(connection) = connections.get_mut(socket) else { return };
         let queue = &mut connection.queue;
         let in_place = reading.as_ref().and_then(|reading| reading.frame_around(envelope, payload));
         if !in_place.is_some_and(|(lease, frame)| queue.push_received(lease, frame, chunks)) {
@@ -79,8 +78,7 @@ impl Core {
     fn make_room(&mut self, socket: SocketId, wanted: usize) -> SendStatus {
         let max = self.limits.send_bytes_max;
         let policy = self.limits.slow_reader;
-        let place = self.connections.get_mut(socket.slot() as usize).and_then(Option::as_mut);
-        let Some(connection) = place else { return SendStatus::Closed };
+        let Some(connection) = self.connections.get_mut(socket) else { return SendStatus::Closed };
         let queue = &mut connection.queue;
         match policy {
             SlowReader::Pause if queue.bytes() < max.saturating_mul(2) => SendStatus::Queued,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::connections::Connections;
 use super::{Core, Worker};
 use crate::send_queue::Chunks;
 
@@ -13,7 +14,7 @@ pub(super) const TIDY: u64 = u64::MAX;
 impl Core {
     /// The last session is gone: if none comes, the worker tidies up.
     pub(super) fn tidy_up_later(&mut self) {
-        if self.sessions == 0 && !self.tidies {
+        if self.connections.is_empty() && !self.tidies {
             self.tidies = self.port.start_timer(self.now + EMPTY_FOR, TIDY).is_some();
         }
     }
@@ -25,11 +26,11 @@ impl<H, F> Worker<H, F> {
     pub(super) fn tidy_up(&mut self) {
         let core = &mut self.core;
         core.tidies = false;
-        if core.sessions > 0 {
+        if !core.connections.is_empty() {
             return;
         }
         self.handlers = Vec::new();
-        core.connections = Vec::new();
+        core.connections = Connections::default();
         core.chunks = Chunks::default();
         core.buffers = Vec::new();
         wharf_port::release_free_memory();
