@@ -6,10 +6,15 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The counts of a server, shared by its workers. Touched when a session comes and goes, never for a
-/// message.
+/// Gives connections their seats. Touched when a session comes and goes, never for a message.
 #[derive(Debug)]
 pub(crate) struct Admission {
+    counts: Arc<Counts>,
+}
+
+/// What the workers of a server, and the seats that were given, count together.
+#[derive(Debug)]
+struct Counts {
     sessions_max: usize,
     per_address_max: Option<usize>,
     /// Sessions of each worker, those that are on their way to it included.
@@ -29,39 +34,62 @@ pub(crate) enum Refusal {
 
 impl Admission {
     pub(crate) fn new(workers: usize, sessions_max: usize, per_address_max: Option<usize>) -> Self {
-        Self {
+        let counts = Counts {
             sessions_max,
             per_address_max,
             workers: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             sessions: AtomicUsize::new(0),
             addresses: Mutex::default(),
-        }
+        };
+        Self { counts: Arc::new(counts) }
     }
 
     /// Gives a connection a seat on the worker that has the fewest sessions; of those that have equally
     /// few, the first from `start` on.
-    pub(crate) fn admit(self: &Arc<Self>, peer: IpAddr, start: usize) -> Result<Seat, Refusal> {
-        if self.sessions.fetch_add(1, Ordering::Relaxed) >= self.sessions_max {
-            self.sessions.fetch_sub(1, Ordering::Relaxed);
-            return Err(Refusal::SessionsMax);
-        }
-        let address = self.per_address_max.and_then(|_| counted_address(peer));
-        if let (Some(address), Some(max)) = (address, self.per_address_max)
-            && !self.count_address(address, max)
+    pub(crate) fn admit(&self, peer: IpAddr, start: usize) -> Result<Seat, Refusal> {
+        let counts = &self.counts;
+        // The address first: who is refused for it must not stand in another's way meanwhile.
+        let address = counts.per_address_max.and_then(|_| counted_address(peer));
+        if let (Some(address), Some(max)) = (address, counts.per_address_max)
+            && !counts.count_address(address, max)
         {
-            self.sessions.fetch_sub(1, Ordering::Relaxed);
             return Err(Refusal::PerAddressMax);
         }
-        let worker = self.least_loaded(start);
-        self.workers[worker].fetch_add(1, Ordering::Relaxed);
+        if !counts.count_session() {
+            if let Some(address) = address {
+                counts.uncount_address(address);
+            }
+            return Err(Refusal::SessionsMax);
+        }
+        let worker = counts.least_loaded(start);
+        counts.workers[worker].fetch_add(1, Ordering::Relaxed);
         let worker = u16::try_from(worker).unwrap_or(u16::MAX);
-        Ok(Seat { admission: Arc::clone(self), address: address.map(Box::new), worker })
+        Ok(Seat { counts: Arc::clone(counts), address: address.map(Box::new), worker })
     }
 
+    pub(crate) fn sessions(&self) -> usize {
+        self.counts.sessions.load(Ordering::Relaxed)
+    }
+
+    /// Everything that is counted: sessions, those of each worker, addresses.
+    #[cfg(test)]
+    pub(crate) fn counted(&self) -> (usize, Vec<usize>, usize) {
+        let workers = self.counts.workers.iter().map(|worker| worker.load(Ordering::Relaxed));
+        (self.sessions(), workers.collect(), self.counts.addresses().len())
+    }
+}
+
+impl Counts {
     fn least_loaded(&self, start: usize) -> usize {
         let count = self.workers.len();
         let load = |worker: &usize| self.workers[*worker].load(Ordering::Relaxed);
         (0..count).map(|offset| (start + offset) % count).min_by_key(load).unwrap_or(0)
+    }
+
+    /// Counts one more session if there may be one; there are never more, not even for a moment.
+    fn count_session(&self) -> bool {
+        let one_more = |count| (count < self.sessions_max).then_some(count + 1);
+        self.sessions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
     }
 
     fn count_address(&self, address: IpAddr, max: usize) -> bool {
@@ -74,14 +102,19 @@ impl Admission {
         room
     }
 
+    fn uncount_address(&self, address: IpAddr) {
+        if let Entry::Occupied(mut entry) = self.addresses().entry(address) {
+            *entry.get_mut() -= 1;
+            if *entry.get() == 0 {
+                entry.remove();
+            }
+        }
+    }
+
     /// The counts stay right even if a thread panicked while it had the lock: each update is one
     /// addition.
     fn addresses(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
         self.addresses.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    pub(crate) fn sessions(&self) -> usize {
-        self.sessions.load(Ordering::Relaxed)
     }
 }
 
@@ -104,7 +137,7 @@ fn counted_address(peer: IpAddr) -> Option<IpAddr> {
 /// A session's place among those that are allowed; given up when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Seat {
-    admission: Arc<Admission>,
+    counts: Arc<Counts>,
     /// Boxed: sessions are many, and those of loopback have none.
     address: Option<Box<IpAddr>>,
     worker: u16,
@@ -118,14 +151,10 @@ impl Seat {
 
 impl Drop for Seat {
     fn drop(&mut self) {
-        self.admission.sessions.fetch_sub(1, Ordering::Relaxed);
-        self.admission.workers[self.worker()].fetch_sub(1, Ordering::Relaxed);
-        let Some(address) = self.address.as_deref() else { return };
-        if let Entry::Occupied(mut entry) = self.admission.addresses().entry(*address) {
-            *entry.get_mut() -= 1;
-            if *entry.get() == 0 {
-                entry.remove();
-            }
+        self.counts.sessions.fetch_sub(1, Ordering::Relaxed);
+        self.counts.workers[self.worker()].fetch_sub(1, Ordering::Relaxed);
+        if let Some(address) = self.address.as_deref() {
+            self.counts.uncount_address(*address);
         }
     }
 }
@@ -140,7 +169,7 @@ mod tests {
 
     #[test]
     fn sessions_are_spread_evenly_and_counted_honestly() {
-        let admission = Arc::new(Admission::new(3, 9, None));
+        let admission = Admission::new(3, 9, None);
         let mut seats: Vec<Seat> =
             (0..9).map(|_| admission.admit(ip("10.0.0.1"), 0).unwrap()).collect();
         for worker in 0..3 {
@@ -156,7 +185,7 @@ mod tests {
 
     #[test]
     fn addresses_are_counted_ipv6_by_network_and_loopback_never() {
-        let admission = Arc::new(Admission::new(1, 100, Some(1)));
+        let admission = Admission::new(1, 100, Some(1));
         let first = admission.admit(ip("2001:db8::1"), 0).unwrap();
         let refused = admission.admit(ip("2001:db8::2"), 0).unwrap_err();
         assert_eq!(refused, Refusal::PerAddressMax);
@@ -165,7 +194,8 @@ mod tests {
         assert!(admission.admit(ip("10.0.0.1"), 0).is_err());
         let local: Vec<Seat> = (0..5).map(|_| admission.admit(ip("::1"), 0).unwrap()).collect();
         drop((first, mapped, local));
-        assert_eq!(admission.addresses().len(), 0, "the table is as small as what it counts");
+        let nothing = (0, vec![0], 0);
+        assert_eq!(admission.counted(), nothing, "the table is as small as what it counts");
         assert!(admission.admit(ip("2001:db8::2"), 0).is_ok());
     }
 }

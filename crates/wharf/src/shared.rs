@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use crate::admission::Admission;
 use crate::inbox::{Inbox, Message, Refused};
@@ -13,7 +13,7 @@ use crate::stats::{Published, Stats};
 pub(crate) struct Shared {
     pub(crate) inboxes: Box<[Inbox]>,
     pub(crate) published: Box<[Published]>,
-    pub(crate) admission: Arc<Admission>,
+    pub(crate) admission: Admission,
     /// Listeners that have not closed.
     listeners_open: AtomicUsize,
     pub(crate) addresses: OnceLock<Vec<SocketAddr>>,
@@ -25,7 +25,7 @@ impl Shared {
         Self {
             published: inboxes.iter().map(|_| Published::default()).collect(),
             inboxes: inboxes.into_boxed_slice(),
-            admission: Arc::new(admission),
+            admission,
             listeners_open: AtomicUsize::new(listeners),
             addresses: OnceLock::new(),
             causes: Mutex::default(),
