@@ -7,6 +7,7 @@
 //! | [`conformance`] | the completion port's suite, per backend |
 //! | [`canaries`] | deliberate bugs, which the simulation must find |
 //! | [`fallback`], [`deny_uring`] | the tests where `io_uring` is denied, and how it is denied |
+//! | [`loom`] | the models of what crosses threads |
 //! | [`smoke`] | the release binary against a real client |
 //! | [`proof`] | the large runs: traffic, memory, bad use, cost |
 //! | [`tidy`] | what no compiler checks: names in the documents, sizes of files |
@@ -23,6 +24,7 @@ mod conformance;
 mod deny_uring;
 mod fallback;
 mod load;
+mod loom;
 mod process;
 mod procfs;
 mod proof;
@@ -84,6 +86,12 @@ enum Command {
     },
     /// Runs the tests where `io_uring` is denied.
     Fallback,
+    /// Runs the models of what crosses threads, in the interleavings that matter.
+    Loom {
+        /// In all of them: this takes some minutes.
+        #[arg(long)]
+        exhaustive: bool,
+    },
     /// Denies `io_uring` to a command, and becomes that command.
     DenyUring {
         /// Which call fails, and how.
@@ -148,6 +156,7 @@ fn run(command: Command) -> Result<Totals> {
         Command::Conformance { backends } => conformance::run(&backends)?,
         Command::Fallback => fallback::run()?,
         Command::Canaries { only } => canaries::run(&only)?,
+        Command::Loom { exhaustive } => loom::run(exhaustive)?,
         Command::Smoke => smoke::run()?,
         Command::Proof { only, quick } => {
             proof::run(&only, if quick { Scale::Quick } else { Scale::Full })?

@@ -99,6 +99,12 @@ mod completion;
 mod error;
 mod ids;
 mod limits;
+#[cfg(test)]
+#[cfg(loom)]
+mod loom_models;
+#[cfg(loom)]
+#[doc(hidden)]
+pub mod modelled;
 mod options;
 mod port;
 mod readiness;
@@ -106,6 +112,7 @@ mod select;
 pub mod sim;
 mod slots;
 mod socket;
+mod sync;
 mod sys;
 mod timers;
 #[cfg(target_os = "linux")]

@@ -264,11 +264,12 @@ impl CompletionPort {
     pub fn wait(&mut self, deadline: Option<Time>) -> Result<(), WaitError> {
         self.driver.set_timer(self.timers.next_deadline());
         let timeout = self.timeout(deadline);
-        let blocks = timeout != Some(Duration::ZERO) && self.waker.fall_asleep();
-        let timeout = if blocks { timeout } else { Some(Duration::ZERO) };
         let backend = self.backend();
-        let waited = self.driver.wait(timeout, self.now);
-        if self.waker.get_up() {
+        let (waited, woken) = self.waker.sleep(timeout != Some(Duration::ZERO), |blocks| {
+            let timeout = if blocks { timeout } else { Some(Duration::ZERO) };
+            self.driver.wait(timeout, self.now)
+        });
+        if woken {
             self.ready.push_back(Completion::Wake);
         }
         self.now = self.driver.clock();

@@ -3,7 +3,7 @@
 //! Invariant: once [`wake`](WakeState::wake) has returned, either the port will not block before it
 //! takes the wake, or the caller was told to notify it.
 
-use std::sync::atomic::{AtomicU8, Ordering};
+use crate::sync::{AtomicU8, Ordering};
 
 /// The port runs, or will look before it sleeps.
 const AWAKE: u8 = 0;

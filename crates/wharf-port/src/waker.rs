@@ -29,6 +29,8 @@ struct Shared {
 pub(crate) enum Signal {
     System(Notifier),
     Simulated(Ringer),
+    #[cfg(loom)]
+    Modelled(Arc<crate::modelled::Edge>),
 }
 
 impl Signal {
@@ -36,6 +38,8 @@ impl Signal {
         match self {
             Self::System(notifier) => notifier.notify(),
             Self::Simulated(ringer) => ringer.ring(),
+            #[cfg(loom)]
+            Self::Modelled(edge) => edge.rise(),
         }
     }
 }
@@ -52,13 +56,11 @@ impl Waker {
         }
     }
 
-    /// Announces that the port is about to sleep; false if a wake has come already.
-    pub(crate) fn fall_asleep(&self) -> bool {
-        self.shared.state.fall_asleep()
-    }
-
-    /// Says that the port runs again; true if it was woken since the last call.
-    pub(crate) fn get_up(&self) -> bool {
-        self.shared.state.get_up()
+    /// Carries out a wait of the port, which is told whether it may block; true beside its result if
+    /// the port was woken since the last one.
+    pub(crate) fn sleep<T>(&self, may_block: bool, wait: impl FnOnce(bool) -> T) -> (T, bool) {
+        let blocks = may_block && self.shared.state.fall_asleep();
+        let waited = wait(blocks);
+        (waited, self.shared.state.get_up())
     }
 }

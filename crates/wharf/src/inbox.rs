@@ -1,12 +1,13 @@
 //! What other threads have for a worker.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::PoisonError;
 
 use wharf_port::{FreshSocket, Waker};
 
 use crate::admission::Seat;
 use crate::session_id::SessionId;
+use crate::sync::{Mutex, MutexGuard};
 
 /// Bytes that other threads may have wait for one worker, in frames and otherwise.
 const BYTES_MAX: usize = 64 << 20;

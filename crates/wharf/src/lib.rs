@@ -43,6 +43,9 @@ mod error;
 mod framing;
 mod inbox;
 mod limits;
+#[cfg(test)]
+#[cfg(loom)]
+mod loom_models;
 mod report;
 mod send_queue;
 mod server;
@@ -51,6 +54,7 @@ mod session_id;
 mod session_ref;
 mod shared;
 mod stats;
+mod sync;
 mod worker;
 
 pub use arrival::Arrival;

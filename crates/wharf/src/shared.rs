@@ -1,12 +1,12 @@
 //! What the threads of a server share.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{OnceLock, PoisonError};
 
 use crate::admission::Admission;
 use crate::inbox::{Inbox, Message, Refused};
 use crate::stats::{Published, Stats};
+use crate::sync::{AtomicUsize, Mutex, Ordering};
 
 /// One per server.
 #[derive(Debug)]

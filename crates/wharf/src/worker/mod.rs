@@ -26,6 +26,8 @@ use std::time::Duration;
 use wharf_port::{Completion, Received, SocketId, Time, WaitError};
 
 pub(crate) use self::core::{Core, Setup};
+#[cfg(all(test, loom))]
+pub(crate) use self::{connection::Connection, connections::Connections};
 
 use self::deadlines::Fired;
 use self::tidying::TIDY;

@@ -1,0 +1,28 @@
+//! What crosses threads, tried in every interleaving: `cargo xtask loom`.
+
+mod ids;
+mod inbox;
+mod seats;
+
+use std::sync::Arc;
+
+use wharf_port::SocketId;
+use wharf_port::modelled::ModelledPort;
+
+use crate::admission::Admission;
+use crate::inbox::Inbox;
+use crate::session_id::SessionId;
+use crate::shared::Shared;
+
+/// What the workers of a server share, and a port for each of them.
+fn server(workers: usize, listeners: usize) -> (Arc<Shared>, Vec<ModelledPort>) {
+    let ports: Vec<_> = (0..workers).map(|_| ModelledPort::default()).collect();
+    let inboxes = ports.iter().map(|port| Inbox::new(port.waker())).collect();
+    let admission = Admission::new(workers, 2, Some(1));
+    (Arc::new(Shared::new(inboxes, admission, listeners)), ports)
+}
+
+/// A session of the first slot of the first worker.
+fn id(generation: u32) -> SessionId {
+    SessionId::new(0, SocketId::from_parts(0, generation))
+}
