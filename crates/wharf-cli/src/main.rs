@@ -7,6 +7,7 @@
 //! | [`failure`] | exit codes, and the one line that goes with each |
 //! | [`serve`] | `wharf serve`: a server of the library's, its signals and its console |
 //! | [`load`] | `wharf load`: a generator that verifies every byte it gets back |
+//! | [`proxy`] | `wharf proxy`: it stands between clients and a server, and injects faults |
 //! | [`signals`] | what the process is told from outside |
 //! | [`console`], [`terminal`] | the standard error stream: lines, and a live one on a terminal |
 //! | [`counted`], [`clock`] | numbers as people write them; the time |
@@ -19,6 +20,7 @@ mod console;
 mod counted;
 mod failure;
 mod load;
+mod proxy;
 mod serve;
 mod signals;
 mod terminal;
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let outcome = match args::parse() {
         Ok(Parsed::Run(Command::ServeEcho(options))) => serve::echo(&options),
         Ok(Parsed::Run(Command::LoadEcho(options))) => load::echo(&options),
+        Ok(Parsed::Run(Command::Proxy(options))) => proxy::proxy(&options),
         Ok(Parsed::Print(text)) => {
             failure::print(&text);
             Ok(())

@@ -6,6 +6,7 @@
 //! text and exit code 2.
 
 mod load;
+mod proxy;
 mod serve;
 mod values;
 
@@ -17,8 +18,10 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failure::Failure;
 use crate::load::EchoOptions;
+use crate::proxy::ProxyOptions;
 use crate::serve::ServeOptions;
 use load::LoadMode;
+use proxy::ProxyArgs;
 use serve::ServeMode;
 pub(crate) use values::{Bytes, Listen, Target};
 
@@ -42,6 +45,8 @@ enum TopLevel {
         #[command(subcommand)]
         mode: LoadMode,
     },
+    /// Stand between clients and a server, and inject faults.
+    Proxy(Box<ProxyArgs>),
 }
 
 /// What to do, with options that have been checked.
@@ -51,6 +56,8 @@ pub(crate) enum Command {
     ServeEcho(ServeOptions),
     /// `wharf load echo`.
     LoadEcho(EchoOptions),
+    /// `wharf proxy`.
+    Proxy(Box<ProxyOptions>),
 }
 
 /// What a command line asks for.
@@ -87,6 +94,7 @@ fn read(line: &[OsString]) -> Result<Result<Command, Failure>, clap::Error> {
         TopLevel::Load { mode: LoadMode::Echo(args) } => {
             args.check(&Given::of(&matches)).map(Command::LoadEcho)
         }
+        TopLevel::Proxy(args) => args.check().map(Box::new).map(Command::Proxy),
     })
 }
 
@@ -114,7 +122,7 @@ fn one_line(error: &clap::Error, line: &[OsString]) -> String {
     if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
         || error.kind() == ErrorKind::MissingSubcommand
     {
-        return "a command is missing: try 'wharf serve echo', 'wharf load echo' or 'wharf --help'"
+        return "a command is missing: try 'wharf serve echo', 'wharf load echo', 'wharf proxy' or 'wharf --help'"
             .to_owned();
     }
     let text = error.render().to_string();

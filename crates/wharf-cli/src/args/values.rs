@@ -57,6 +57,14 @@ pub(crate) fn seconds(max: u32) -> impl Fn(&str) -> Result<Duration, String> + C
     }
 }
 
+/// A chance: above 0, and up to 1.
+pub(crate) fn chance(text: &str) -> Result<f64, &'static str> {
+    match text.parse() {
+        Ok(value) if value > 0.0 && value <= 1.0 => Ok(value),
+        _ => Err("give a chance above 0 and up to 1, such as 0.05"),
+    }
+}
+
 /// A limit, or that there is none.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum OrOff<T> {
@@ -210,6 +218,15 @@ mod tests {
         assert_eq!(seconds(10)("0.5"), Ok(Duration::from_millis(500)));
         for wrong in ["0", "-1", "nan", "inf", "1e9", "10.1", "off", ""] {
             assert!(seconds(10)(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn chances_lie_above_0_and_up_to_1() {
+        assert_eq!(chance("1"), Ok(1.0));
+        assert_eq!(chance("1e-9"), Ok(1e-9));
+        for wrong in ["0", "-0.1", "1.01", "nan", "inf", "5%", ""] {
+            assert!(chance(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -7,6 +7,16 @@ mod failing;
 mod load_echo;
 mod program;
 #[cfg(unix)]
+mod proxy_faults;
+#[cfg(unix)]
+mod proxy_run;
+#[cfg(unix)]
+mod proxy_seed;
+#[cfg(unix)]
+mod proxy_transparent;
+#[cfg(unix)]
+mod proxying;
+#[cfg(unix)]
 mod serve_arguments;
 #[cfg(unix)]
 mod serve_echo;

@@ -13,18 +13,18 @@ use rustix::termios::{Winsize, tcsetwinsize};
 use crate::serving::{PATIENCE, Process, Signal, check_echo, connect, read_to_end, serve_echo};
 
 /// A terminal: what is on its screen.
-struct Terminal {
+pub(crate) struct Terminal {
     output: Receiver<Vec<u8>>,
     /// The lines above the cursor's.
-    lines: Vec<String>,
+    pub(crate) lines: Vec<String>,
     /// The cursor's line, with the cursor at its end.
-    current: String,
+    pub(crate) current: String,
     rest: Vec<u8>,
 }
 
 impl Terminal {
     /// A terminal of so many columns, and what a program writes to.
-    fn open(columns: u16) -> (Self, OwnedFd) {
+    pub(crate) fn open(columns: u16) -> (Self, OwnedFd) {
         let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
         grantpt(&controller).unwrap();
         unlockpt(&controller).unwrap();
@@ -47,7 +47,7 @@ impl Terminal {
 
     /// Waits until the cursor's line is such a one.
     #[track_caller]
-    fn wait_until(&mut self, is: impl Fn(&str) -> bool) {
+    pub(crate) fn wait_until(&mut self, is: impl Fn(&str) -> bool) {
         // Something is written twice a second.
         for _ in 0..60 {
             if is(&self.current) {
@@ -60,7 +60,7 @@ impl Terminal {
     }
 
     /// Shows what is still written, up to the end.
-    fn show_all(&mut self) {
+    pub(crate) fn show_all(&mut self) {
         while let Ok(bytes) = self.output.recv_timeout(PATIENCE) {
             self.show(&bytes);
         }
@@ -91,7 +91,7 @@ impl Terminal {
 }
 
 /// A server whose standard error stream, and nothing else, is the terminal.
-fn serve_on(terminal: OwnedFd, mut command: Command) -> (Process, TcpStream) {
+pub(crate) fn serve_on(terminal: OwnedFd, mut command: Command) -> (Process, TcpStream) {
     command.stdout(Stdio::piped()).stderr(terminal);
     let mut process = Process(command.spawn().unwrap());
     // The command has the terminal too, and its end would never be seen.

@@ -1,0 +1,93 @@
+//! Chance that repeats.
+
+/// A sequence of draws: `SplitMix64` (Steele, Lea and Flood, "Fast splittable pseudorandom number
+/// generators", 2014). It is written out here because a seed must mean the same in every version of
+/// this program, which the generators of libraries do not promise.
+#[derive(Clone, Debug)]
+pub(super) struct Dice(u64);
+
+/// What a sequence is for. Each purpose has its own, so that a fault that is switched on moves no
+/// draw of another. The numbers belong to the meaning of a seed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Purpose {
+    /// Whether a connection is affected at all.
+    Share = 1,
+    Drop = 2,
+    Jitter = 3,
+    Corrupt = 4,
+    Stall = 5,
+    Reset = 6,
+}
+
+impl Dice {
+    /// The sequence of one purpose. `stream` tells apart what has the same seed: connections by
+    /// their number in the order of arrival, and the two directions of each.
+    pub(super) fn new(seed: u64, stream: u64, purpose: Purpose) -> Self {
+        let mut dice = Self(seed);
+        for part in [stream, purpose as u64] {
+            dice = Self(dice.draw() ^ part);
+        }
+        Self(dice.draw())
+    }
+
+    /// Any number.
+    pub(super) const fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// A number from 0 up to, but not, 1.
+    pub(super) const fn unit(&mut self) -> f64 {
+        // The upper 53 bits: what the fraction of a double holds.
+        (self.draw() >> 11) as f64 / (1_u64 << 53) as f64
+    }
+
+    /// Whether something happens that has this chance, from 0 (never) to 1 (always).
+    pub(super) const fn hits(&mut self, chance: f64) -> bool {
+        self.unit() < chance
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_seed_means_the_same_in_every_version() {
+        // The generator's published test vector, for the state 1234567.
+        let mut dice = Dice(1_234_567);
+        assert_eq!(
+            [dice.draw(), dice.draw(), dice.draw()],
+            [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
+        );
+    }
+
+    #[test]
+    fn each_connection_and_each_purpose_has_a_sequence_of_its_own() {
+        let first = |seed, stream, purpose| Dice::new(seed, stream, purpose).draw();
+        let mut seen = Vec::new();
+        for seed in 0..20 {
+            for stream in 0..20 {
+                for purpose in [Purpose::Share, Purpose::Drop, Purpose::Stall, Purpose::Reset] {
+                    assert_eq!(first(seed, stream, purpose), first(seed, stream, purpose));
+                    seen.push(first(seed, stream, purpose));
+                }
+            }
+        }
+        seen.sort_unstable();
+        seen.dedup();
+        assert_eq!(seen.len(), 20 * 20 * 4);
+    }
+
+    #[test]
+    fn a_chance_is_hit_as_often_as_it_says() {
+        for (chance, expected) in [(1.0, 100_000..=100_000), (0.25, 24_500..=25_500)] {
+            let mut dice = Dice::new(7, 0, Purpose::Share);
+            let hits = (0..100_000).filter(|_| dice.hits(chance)).count();
+            assert!(expected.contains(&hits), "{chance}: {hits}");
+        }
+    }
+}
