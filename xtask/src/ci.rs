@@ -5,7 +5,7 @@ use std::path::Path;
 use crate::proof::{self, Scale};
 use crate::totals::{self, Totals};
 use crate::wait::Stopwatch;
-use crate::{Error, Result, conformance, fallback, loom, smoke, steps, tidy};
+use crate::{Error, Result, canaries, conformance, fallback, loom, simulation, smoke, steps, tidy};
 
 /// Runs every step and stops at the first that fails. The last line printed sums up the tests and
 /// checks of all steps.
@@ -43,6 +43,8 @@ impl Ci {
         self.step("test", || test(tests_from))?;
         self.step("tools", steps::test_tools)?;
         self.step("loom", || loom::run(false))?;
+        self.step("sim", || simulation::run(false))?;
+        self.step("canaries", || canaries::run(&[]))?;
         self.step("fallback", fallback::run)?;
         self.step("smoke", smoke::run)?;
         self.step("proof", || proof::run(&[], Scale::Quick))

@@ -8,6 +8,7 @@
 //! | [`canaries`] | deliberate bugs, which the simulation must find |
 //! | [`fallback`], [`deny_uring`] | the tests where `io_uring` is denied, and how it is denied |
 //! | [`loom`] | the models of what crosses threads |
+//! | [`simulation`] | the simulation, for as many seeds as CI has time for |
 //! | [`smoke`] | the release binary against a real client |
 //! | [`proof`] | the large runs: traffic, memory, bad use, cost |
 //! | [`tidy`] | what no compiler checks: names in the documents, sizes of files |
@@ -29,6 +30,7 @@ mod process;
 mod procfs;
 mod proof;
 mod server;
+mod simulation;
 mod smoke;
 mod steps;
 mod tidy;
@@ -101,6 +103,12 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
+    /// Runs the simulation for a thousand seeds.
+    Sim {
+        /// For a hundred thousand, and a hundred of them twice: some minutes.
+        #[arg(long)]
+        many: bool,
+    },
     /// Applies deliberate bugs to a copy of the tree, and lets the simulation find them.
     Canaries {
         /// Only these.
@@ -155,6 +163,7 @@ fn run(command: Command) -> Result<Totals> {
         Command::Test => steps::test()?,
         Command::Conformance { backends } => conformance::run(&backends)?,
         Command::Fallback => fallback::run()?,
+        Command::Sim { many } => simulation::run(many)?,
         Command::Canaries { only } => canaries::run(&only)?,
         Command::Loom { exhaustive } => loom::run(exhaustive)?,
         Command::Smoke => smoke::run()?,

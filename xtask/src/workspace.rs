@@ -47,6 +47,8 @@ pub(crate) enum Profile {
     Dev,
     /// As users build it.
     Release,
+    /// For the simulation: fast, and with every assertion.
+    Sim,
 }
 
 impl Profile {
@@ -54,6 +56,7 @@ impl Profile {
         match self {
             Self::Dev => "dev",
             Self::Release => "release",
+            Self::Sim => "sim",
         }
     }
 
@@ -61,6 +64,7 @@ impl Profile {
         match self {
             Self::Dev => "debug",
             Self::Release => "release",
+            Self::Sim => "sim",
         }
     }
 }

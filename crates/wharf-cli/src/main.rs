@@ -8,6 +8,8 @@
 //! | [`serve`] | `wharf serve`: a server of the library's, its signals and its console |
 //! | [`load`] | `wharf load`: a generator that verifies every byte it gets back |
 //! | [`proxy`] | `wharf proxy`: it stands between clients and a server, and injects faults |
+//! | [`simulate`] | `wharf sim`: the library's sessions on simulated networks, by seed |
+//! | [`json`] | results for scripts |
 //! | [`signals`] | what the process is told from outside |
 //! | [`console`], [`terminal`] | the standard error stream: lines, and a live one on a terminal |
 //! | [`counted`], [`clock`] | numbers as people write them; the time |
@@ -19,10 +21,12 @@ mod clock;
 mod console;
 mod counted;
 mod failure;
+mod json;
 mod load;
 mod proxy;
 mod serve;
 mod signals;
+mod simulate;
 mod terminal;
 
 use std::process::ExitCode;
@@ -34,6 +38,7 @@ fn main() -> ExitCode {
         Ok(Parsed::Run(Command::ServeEcho(options))) => serve::echo(&options),
         Ok(Parsed::Run(Command::LoadEcho(options))) => load::echo(&options),
         Ok(Parsed::Run(Command::Proxy(options))) => proxy::proxy(&options),
+        Ok(Parsed::Run(Command::Sim(options))) => simulate::simulate(&options),
         Ok(Parsed::Print(text)) => {
             failure::print(&text);
             Ok(())

@@ -42,6 +42,14 @@ impl Signal {
             Self::Modelled(edge) => edge.rise(),
         }
     }
+
+    /// Notes that the port has been woken while it runs. The kernel need not know; a simulated network
+    /// must not move its clock before the port has looked.
+    fn note(&self) {
+        if let Self::Simulated(ringer) = self {
+            ringer.note();
+        }
+    }
 }
 
 impl Waker {
@@ -53,6 +61,8 @@ impl Waker {
     pub fn wake(&self) {
         if self.shared.state.wake() {
             self.shared.signal.give();
+        } else {
+            self.shared.signal.note();
         }
     }
 

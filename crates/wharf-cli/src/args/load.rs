@@ -9,7 +9,8 @@ use wharf_port::{Backend, SocketId};
 use super::Given;
 use super::values::{Bytes, MIB, OrOff, Target, bytes, number, or_off, seconds};
 use crate::failure::Failure;
-use crate::load::{EchoOptions, Framing, JsonTarget, Length, Pace};
+use crate::json::JsonTarget;
+use crate::load::{EchoOptions, Framing, Length, Pace};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum LoadMode {

@@ -8,6 +8,7 @@
 mod load;
 mod proxy;
 mod serve;
+mod sim;
 mod values;
 
 use std::ffi::OsString;
@@ -20,6 +21,7 @@ use crate::failure::Failure;
 use crate::load::EchoOptions;
 use crate::proxy::ProxyOptions;
 use crate::serve::ServeOptions;
+use crate::simulate::SimOptions;
 use load::LoadMode;
 use proxy::ProxyArgs;
 use serve::ServeMode;
@@ -47,6 +49,11 @@ enum TopLevel {
     },
     /// Stand between clients and a server, and inject faults.
     Proxy(Box<ProxyArgs>),
+    /// Run servers and clients on simulated networks where everything goes wrong, one run for each
+    /// seed, and check what must hold.
+    ///
+    /// Exit code: 0 all is well, 1 something broke (its seed is told), 2 wrong arguments.
+    Sim(sim::SimArgs),
 }
 
 /// What to do, with options that have been checked.
@@ -58,6 +65,8 @@ pub(crate) enum Command {
     LoadEcho(EchoOptions),
     /// `wharf proxy`.
     Proxy(Box<ProxyOptions>),
+    /// `wharf sim`.
+    Sim(SimOptions),
 }
 
 /// What a command line asks for.
@@ -95,6 +104,7 @@ fn read(line: &[OsString]) -> Result<Result<Command, Failure>, clap::Error> {
             args.check(&Given::of(&matches)).map(Command::LoadEcho)
         }
         TopLevel::Proxy(args) => args.check().map(Box::new).map(Command::Proxy),
+        TopLevel::Sim(args) => args.check().map(Command::Sim),
     })
 }
 

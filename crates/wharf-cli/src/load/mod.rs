@@ -27,11 +27,12 @@ mod tally;
 use wharf_port::{CompletionPort, PortOptions};
 
 use crate::failure::{self, Exit, Failure};
+use crate::json::{JsonSink, JsonTarget};
 use cpu::CpuMeter;
-pub(crate) use options::{EchoOptions, Framing, JsonTarget, Length, Pace};
+pub(crate) use options::{EchoOptions, Framing, Length, Pace};
 use pattern::Pattern;
 use progress::Progress;
-use report::{JsonSink, Report, Summary};
+use report::{Report, Summary};
 use run::{Run, Setup};
 
 /// Runs `wharf load echo`.

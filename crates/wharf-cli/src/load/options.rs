@@ -1,12 +1,12 @@
 //! What `wharf load echo` is asked for.
 
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 
 use wharf_port::Backend;
 
 use crate::args::Target;
+use crate::json::JsonTarget;
 
 /// The options of `wharf load echo`; they have been checked.
 #[derive(Debug)]
@@ -50,19 +50,6 @@ pub(crate) enum Length {
     Time { warmup: Duration, duration: Duration },
     /// After so many messages of each session.
     Messages(u64),
-}
-
-/// Where the JSON goes.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum JsonTarget {
-    Stdout,
-    File(PathBuf),
-}
-
-impl From<PathBuf> for JsonTarget {
-    fn from(path: PathBuf) -> Self {
-        if path.as_os_str() == "-" { Self::Stdout } else { Self::File(path) }
-    }
 }
 
 /// How messages are told apart in the stream.

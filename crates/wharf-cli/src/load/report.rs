@@ -1,8 +1,6 @@
 //! The result: JSON for scripts, a few lines for people.
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -10,10 +8,9 @@ use serde::Serialize;
 use wharf_port::Backend;
 
 use super::latency::LatencyMicros;
-use super::options::{EchoOptions, JsonTarget, Length, Pace};
+use super::options::{EchoOptions, Length, Pace};
 use super::run::Outcome;
 use crate::args::Bytes;
-use crate::failure::{self, Exit, Failure};
 
 /// The JSON of `wharf load`. Scripts rely on the names.
 ///
@@ -62,53 +59,6 @@ impl Report {
 fn ratio(of: u128, to: u128) -> Option<f64> {
     let tenths = (of * 10).checked_div(to)?;
     Some(tenths as f64 / 10.0)
-}
-
-/// Where the JSON goes, opened before the run so that a wrong path does not cost the result. A file
-/// is emptied then: an old result is never taken for the one of a run that failed.
-#[derive(Debug)]
-pub(super) enum JsonSink {
-    None,
-    Stdout,
-    File(File, String),
-}
-
-impl JsonSink {
-    pub(super) fn open(target: Option<&JsonTarget>) -> Result<Self, Failure> {
-        match target {
-            None => Ok(Self::None),
-            Some(JsonTarget::Stdout) => Ok(Self::Stdout),
-            Some(JsonTarget::File(path)) => {
-                let name = path.display().to_string();
-                let file = File::create(path).map_err(|error| {
-                    Failure::arguments(format_args!(
-                        "cannot write --json {name}: {error}; give a path that can be written, or - \
-                         for the standard output"
-                    ))
-                })?;
-                Ok(Self::File(file, name))
-            }
-        }
-    }
-
-    pub(super) fn write(&mut self, report: &Report) -> Result<(), Failure> {
-        let broken = |name: &str, error: io::Error| {
-            Failure::new(Exit::Failed, format_args!("cannot write --json {name}: {error}"))
-        };
-        let mut line =
-            serde_json::to_string(report).map_err(|error| broken("at all", error.into()))?;
-        line.push('\n');
-        match self {
-            Self::None => Ok(()),
-            Self::Stdout => {
-                failure::print(line);
-                Ok(())
-            }
-            Self::File(file, name) => {
-                file.write_all(line.as_bytes()).map_err(|error| broken(name, error))
-            }
-        }
-    }
 }
 
 /// The result for people, in a few lines.

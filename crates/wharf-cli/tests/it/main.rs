@@ -31,3 +31,4 @@ mod serve_terminal;
 mod server;
 #[cfg(unix)]
 mod serving;
+mod sim;

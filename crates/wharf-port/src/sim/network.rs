@@ -97,6 +97,10 @@ impl Bell {
     pub(super) fn take(&self) -> bool {
         self.rung.swap(false, Ordering::AcqRel)
     }
+
+    pub(super) fn is_rung(&self) -> bool {
+        self.rung.load(Ordering::Acquire)
+    }
 }
 
 impl Network {

@@ -129,6 +129,11 @@ impl Peer {
         }
     }
 
+    /// Whether this connection is dead, and nobody was told.
+    pub fn has_vanished(&self) -> bool {
+        self.look(|world, id| Some(world.end(id)?.vanished)).unwrap_or(false)
+    }
+
     /// The address of this end.
     pub fn local_address(&self) -> Option<SocketAddr> {
         self.look(|world, id| Some(world.end(id)?.local))

@@ -127,6 +127,10 @@ impl Sim {
         self.stats.waits += 1;
         let network = self.network.clone();
         let mut world = network.lock();
+        if network.pace() == Pace::Virtual {
+            // What rang until now, on this one thread, is looked at in any case.
+            self.bell.take();
+        }
         let began = world.now;
         let until = timeout.map(|timeout| began + timeout);
         self.let_work_take_time(&mut world);
@@ -150,6 +154,8 @@ impl Sim {
             };
             world = woken;
         }
+        // What rang before this has been heard: the wait is over.
+        self.bell.take();
         let due = [self.timer, self.next_deadline()].into_iter().flatten().min();
         world.set_timer(self.number, due);
         let waited = world.now.as_nanos();
@@ -308,6 +314,8 @@ impl Sim {
         if !connection.staged {
             connection.staged = true;
             self.staged.push(id);
+            // There is something to start: the clock must not move before.
+            self.bell.ring();
         }
         Ok(())
     }
@@ -324,6 +332,10 @@ impl Ringer {
     pub(crate) fn ring(&self) {
         self.bell.ring();
         self.network.wake_all();
+    }
+
+    pub(crate) fn note(&self) {
+        self.bell.ring();
     }
 }
 

@@ -84,7 +84,7 @@ pub(in crate::sim) struct End {
     /// A delivery is planned.
     pub(super) delivers: bool,
     /// Nothing is delivered any more, and nobody is told.
-    pub(super) vanished: bool,
+    pub(in crate::sim) vanished: bool,
     pub(super) receive: Operation,
     pub(super) send: Operation,
 }

@@ -213,10 +213,14 @@ impl World {
         self.events.first_key_value().map(|((time, _), _)| *time)
     }
 
-    /// When something will happen next, timers of ports included.
+    /// When something will happen next, to ports as well: now, if one has something to take.
     pub(super) fn next_of_all(&self) -> Option<Time> {
-        let timers = self.ports.iter().flatten().filter_map(|port| port.timer);
-        self.next_event().into_iter().chain(timers).min()
+        let ports = self.ports.iter().flatten();
+        let ports = ports.filter_map(|port| {
+            let has_something = !port.packets.is_empty() || port.bell.is_rung();
+            if has_something { Some(self.now) } else { port.timer }
+        });
+        self.next_event().into_iter().chain(ports).min()
     }
 
     /// Moves the clock, never back.

@@ -1,0 +1,249 @@
+//! One client: it writes frames in pieces, reads when it likes, and goes as it likes.
+
+use std::collections::VecDeque;
+use std::io::ErrorKind;
+
+use fastrand::Rng;
+use wharf::Framing;
+use wharf::sim::Peer;
+
+use super::record::{ClientNumber, Record};
+use super::wire;
+
+/// A client and what it is about to write.
+pub(super) struct Client {
+    pub(super) number: ClientNumber,
+    peer: Peer,
+    framing: Framing,
+    habits: Habits,
+    /// The rest of the frame that is being written.
+    out: VecDeque<u8>,
+    /// What was received and is no whole frame.
+    received: Vec<u8>,
+    frames_written: u32,
+    has_ended: bool,
+}
+
+/// How a client behaves.
+#[derive(Clone, Debug)]
+pub(super) struct Habits {
+    pub(super) frames: u32,
+    pub(super) frame_bytes_max: usize,
+    /// Bytes that it writes or reads at a time, at most.
+    pub(super) write_max: usize,
+    pub(super) read_max: usize,
+    /// In how many of 16 steps it reads: a slow reader in few.
+    pub(super) reads: u8,
+    /// What it asks its session for: see [`Service`](super::service::Service).
+    pub(super) kinds: &'static [u8],
+    pub(super) farewell: Farewell,
+    pub(super) is_garbage: bool,
+}
+
+/// How a client goes when it has written everything.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Farewell {
+    /// It ends its stream and reads until the server ends its own.
+    HalfClose,
+    /// It closes, whatever is still to come.
+    Close,
+    Reset,
+    /// It dies without a word.
+    Vanish,
+    /// It stops in the middle of a frame, and then ends its stream.
+    Truncate,
+}
+
+/// What drives a client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Mood {
+    /// It writes and reads when it likes.
+    AsItLikes,
+    /// It does all that it can.
+    Eager,
+    /// It begins no more frames, and goes.
+    Finishing,
+}
+
+/// What has come of a step.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Progress {
+    Nothing,
+    Something,
+    /// It is gone.
+    Over(End),
+}
+
+/// How a client went.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum End {
+    /// Both directions were ended in order.
+    InOrder,
+    /// It went by itself.
+    Left,
+    /// It was refused, or the connection was lost.
+    Lost,
+}
+
+impl Habits {
+    pub(super) fn draw(dice: &mut Rng, frame_bytes_max: usize) -> Self {
+        const KINDS: [&[u8]; 4] = [b"e", b"eeeo", b"eeesbo", b"eeoobkcfx"];
+        const FAREWELLS: [Farewell; 8] = [
+            Farewell::HalfClose,
+            Farewell::HalfClose,
+            Farewell::HalfClose,
+            Farewell::Close,
+            Farewell::Close,
+            Farewell::Reset,
+            Farewell::Vanish,
+            Farewell::Truncate,
+        ];
+        Self {
+            frames: dice.u32(0..40),
+            frame_bytes_max,
+            write_max: 1 << dice.u32(..=12),
+            read_max: 1 << dice.u32(..=12),
+            reads: [1, 8, 8, 15][dice.usize(..4)],
+            kinds: KINDS[dice.usize(..KINDS.len())],
+            farewell: FAREWELLS[dice.usize(..FAREWELLS.len())],
+            is_garbage: dice.u8(..16) == 0,
+        }
+    }
+
+    /// A client that only wants its echo.
+    pub(super) const fn honest(frame_bytes_max: usize) -> Self {
+        Self {
+            frames: 5,
+            frame_bytes_max,
+            write_max: 4096,
+            read_max: 4096,
+            reads: 8,
+            kinds: b"e",
+            farewell: Farewell::HalfClose,
+            is_garbage: false,
+        }
+    }
+}
+
+impl Client {
+    pub(super) fn new(number: ClientNumber, peer: Peer, framing: Framing, habits: Habits) -> Self {
+        let (out, received) = (VecDeque::new(), Vec::new());
+        Self { number, peer, framing, habits, out, received, frames_written: 0, has_ended: false }
+    }
+
+    /// Does one thing.
+    pub(super) fn step(&mut self, dice: &mut Rng, record: &Record, mood: Mood) -> Progress {
+        if self.peer.is_connecting() {
+            return Progress::Nothing;
+        }
+        if mood == Mood::Finishing {
+            if self.peer.has_vanished() {
+                return Progress::Over(End::Left);
+            }
+            self.habits.frames = self.frames_written;
+        }
+        let reads = dice.u8(..16) < self.habits.reads || self.has_ended;
+        match (mood, reads) {
+            (Mood::AsItLikes, true) => self.read(dice, record),
+            (Mood::AsItLikes, false) => self.write(dice, record),
+            _ => match self.write(dice, record) {
+                Progress::Nothing => self.read(dice, record),
+                written => written,
+            },
+        }
+    }
+
+    fn write(&mut self, dice: &mut Rng, record: &Record) -> Progress {
+        if self.has_ended {
+            return Progress::Nothing;
+        }
+        if self.out.is_empty() {
+            if self.frames_written == self.habits.frames {
+                return self.say_farewell();
+            }
+            self.begin_frame(dice, record);
+        }
+        let count = dice.usize(1..=self.habits.write_max).min(self.out.len());
+        let bytes: Vec<u8> = self.out.iter().take(count).copied().collect();
+        match self.peer.try_write(&bytes) {
+            Ok(written) => {
+                self.out.drain(..written);
+                Progress::Something
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Progress::Nothing,
+            // What came before it broke is still there to be read.
+            Err(_) => {
+                self.has_ended = true;
+                Progress::Something
+            }
+        }
+    }
+
+    fn begin_frame(&mut self, dice: &mut Rng, record: &Record) {
+        self.frames_written += 1;
+        if self.habits.is_garbage {
+            self.out.extend(std::iter::repeat_with(|| dice.u8(..)).take(16));
+            return;
+        }
+        let kind = self.habits.kinds[dice.usize(..self.habits.kinds.len())];
+        let mut payload = format!("{}{}:", char::from(kind), self.frames_written).into_bytes();
+        payload.resize(dice.usize(..=self.habits.frame_bytes_max), b'.');
+        let is_last = self.frames_written == self.habits.frames;
+        let mut frame = wire::encode(self.framing, &payload);
+        if is_last && self.habits.farewell == Farewell::Truncate {
+            frame.truncate(frame.len() / 2);
+        }
+        // Half a frame never arrives, and half of a line without its end does as a whole one.
+        let arrives = match self.framing {
+            Framing::RAW | Framing::LINES => frame.strip_suffix(b"\n").unwrap_or(&frame),
+            _ => &payload,
+        };
+        if !arrives.is_empty() || self.framing != Framing::RAW {
+            record.with(|book| book.written(self.number, arrives));
+        }
+        self.out.extend(frame);
+    }
+
+    fn say_farewell(&mut self) -> Progress {
+        match self.habits.farewell {
+            Farewell::HalfClose | Farewell::Truncate => {
+                self.peer.end();
+                self.has_ended = true;
+                Progress::Something
+            }
+            Farewell::Close | Farewell::Reset => Progress::Over(End::Left),
+            Farewell::Vanish => {
+                self.peer.vanish();
+                Progress::Over(End::Left)
+            }
+        }
+    }
+
+    fn read(&mut self, dice: &mut Rng, record: &Record) -> Progress {
+        let mut bytes = vec![0; dice.usize(1..=self.habits.read_max)];
+        match self.peer.try_read(&mut bytes) {
+            Ok(0) => Progress::Over(if self.has_ended { End::InOrder } else { End::Lost }),
+            Ok(count) => {
+                self.received.extend_from_slice(&bytes[..count]);
+                while let Some(frame) = wire::decode(self.framing, &mut self.received) {
+                    record.with(|book| book.got(self.number, &frame));
+                }
+                Progress::Something
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Progress::Nothing,
+            Err(_) => Progress::Over(End::Lost),
+        }
+    }
+
+    /// Goes, in its own way.
+    pub(super) fn go(self) {
+        if self.habits.farewell == Farewell::Reset {
+            self.peer.reset();
+        }
+    }
+
+    /// Whether nobody will ever tell it that its connection is dead.
+    pub(super) fn has_vanished(&self) -> bool {
+        self.peer.has_vanished()
+    }
+}

@@ -1,0 +1,51 @@
+//! `wharf sim`: servers of the library's and their clients on simulated networks, one run for each seed.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`options`] | what is asked for |
+//! | [`campaign`] | many seeds on many threads |
+//! | [`run`] | one seed: a phase with faults, a phase without |
+//! | [`plan`] | what a seed draws first |
+//! | [`service`], [`client`], [`wire`] | the two sides |
+//! | [`record`], [`marks`] | what was seen, and what of it breaks an invariant |
+//! | [`panics`] | assertions that fail, and sessions that panic on purpose |
+//! | [`report`] | what is shown |
+
+mod campaign;
+mod client;
+mod marks;
+mod options;
+mod panics;
+mod plan;
+mod record;
+mod report;
+mod run;
+mod service;
+mod wire;
+
+pub(crate) use options::{Seeds, SimOptions};
+
+use crate::failure::{self, Exit, Failure};
+use crate::json::{JsonSink, JsonTarget};
+use report::Report;
+
+/// Runs `wharf sim`.
+pub(crate) fn simulate(options: &SimOptions) -> Result<(), Failure> {
+    let mut json = JsonSink::open(options.json.as_ref())?;
+    panics::keep_quiet();
+    let findings = campaign::run(options)?;
+    for line in &findings.trace {
+        failure::print(format_args!("{line}\n"));
+    }
+    let report = Report::new(options, &findings);
+    if options.json == Some(JsonTarget::Stdout) || options.trace {
+        eprint!("{report}");
+    } else {
+        failure::print(&report);
+    }
+    json.write(&report)?;
+    match report.verdict() {
+        None => Ok(()),
+        Some(verdict) => Err(Failure::new(Exit::Failed, verdict)),
+    }
+}

@@ -1,0 +1,110 @@
+//! What a seed draws before its run: the server, its limits, its clients, and what goes wrong.
+
+use std::time::Duration;
+
+use fastrand::Rng;
+use wharf::sim::{FaultKind, Faults, Personality};
+use wharf::{Framing, Limits, SlowReader};
+
+/// Seats where nobody is to be turned away.
+const SEATS: usize = 64;
+
+/// One run, as its seed wants it.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) personality: Personality,
+    pub(super) faults: Faults,
+    pub(super) workers: usize,
+    pub(super) buffers: u16,
+    pub(super) buffer_bytes: u32,
+    pub(super) backlog_window: usize,
+    pub(super) framing: Framing,
+    pub(super) limits: Limits,
+    /// Clients that may be there at a time, in the first phase.
+    pub(super) clients_max: usize,
+    /// Steps of the first phase.
+    pub(super) steps: u32,
+    /// When the server is told to end in the first phase, if it is.
+    pub(super) end: Option<EndOfServer>,
+}
+
+/// How a server is told to end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct EndOfServer {
+    pub(super) at_step: u32,
+    /// At once, not in order.
+    pub(super) stops: bool,
+}
+
+impl Plan {
+    /// Draws a run. Of the faults that are wanted, a seed has about half: what goes wrong alone is found
+    /// more often than what goes wrong with everything else.
+    pub(super) fn draw(dice: &mut Rng, wanted: &Faults) -> Self {
+        let framing = draw_framing(dice);
+        let steps = dice.u32(200..3_000);
+        let ends = dice.u8(..4) == 0;
+        let end = EndOfServer { at_step: dice.u32(..steps), stops: dice.u8(..3) == 0 };
+        Self {
+            personality: Personality::ALL[dice.usize(..Personality::ALL.len())],
+            faults: draw_faults(dice, wanted),
+            workers: dice.usize(1..=4),
+            buffers: 1 << dice.u32(1..=4),
+            buffer_bytes: 64 << dice.u32(..=4),
+            backlog_window: 64 << dice.u32(..=10),
+            framing,
+            limits: draw_limits(dice, framing),
+            clients_max: dice.usize(1..=16),
+            steps,
+            end: ends.then_some(end),
+        }
+    }
+}
+
+impl Plan {
+    /// Whether clients may be turned away for lack of seats.
+    pub(super) fn has_few_seats(&self) -> bool {
+        self.limits.sessions_max != Some(SEATS)
+    }
+}
+
+fn draw_framing(dice: &mut Rng) -> Framing {
+    let all = [
+        Framing::RAW,
+        Framing::LINES,
+        Framing::U16_LE,
+        Framing::U16_BE,
+        Framing::U32_LE,
+        Framing::U32_BE,
+    ];
+    all[dice.usize(..all.len())]
+}
+
+fn draw_faults(dice: &mut Rng, wanted: &Faults) -> Faults {
+    FaultKind::ALL.iter().fold(Faults::none(), |faults, &kind| {
+        let factor = dice.u32(1..=30);
+        let is_on = dice.bool();
+        if is_on { faults.with(kind, wanted.ppm(kind) / 10 * factor) } else { faults }
+    })
+}
+
+fn draw_limits(dice: &mut Rng, framing: Framing) -> Limits {
+    let policies =
+        [SlowReader::Pause, SlowReader::Disconnect, SlowReader::DropNewest, SlowReader::DropOldest];
+    let usable = if framing == Framing::RAW { 2 } else { 4 };
+    // Not so short that an honest client in a calm network could miss it.
+    let millis = |dice: &mut Rng, most: u64| Duration::from_millis(dice.u64(200..=most));
+    Limits {
+        sessions_max: Some(if dice.u8(..4) == 0 { dice.usize(1..=8) } else { SEATS }),
+        per_address_max: (dice.u8(..4) == 0).then(|| dice.usize(1..=4)),
+        frame_bytes_max: 8 << dice.u32(..=8),
+        first_frame: dice.bool().then(|| millis(dice, 10_000)),
+        frame_deadline: dice.bool().then(|| millis(dice, 10_000)),
+        // Never off: it is what ends the sessions of those who have vanished.
+        idle: Some(millis(dice, 30_000)),
+        send_bytes_max: Limits::SEND_BYTES_MIN << dice.u32(..=2),
+        slow_reader: policies[dice.usize(..usable)],
+        // Far beyond everything that a run takes: who needs it hangs.
+        flush: Duration::from_secs(600),
+        drain: millis(dice, 10_000),
+    }
+}

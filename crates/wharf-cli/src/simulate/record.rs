@@ -1,0 +1,312 @@
+//! What has been sent, queued and seen in one run, and what of it breaks an invariant.
+
+use std::cell::RefCell;
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+use std::rc::Rc;
+
+use fastrand::Rng;
+use wharf::{CloseReason, SendStatus, SessionId, SlowReader};
+
+use super::marks::Marks;
+
+/// A client, by its number.
+pub(super) type ClientNumber = usize;
+
+/// The record that a server's sessions and their clients write together. All of them are on one thread.
+#[derive(Clone)]
+pub(super) struct Record(Rc<RefCell<Book>>);
+
+/// What a run is held against. The research names them I1 to I9.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Violation {
+    /// Such as `I3`; or `panic`, if an assertion of the libraries failed.
+    pub(super) invariant: &'static str,
+    pub(super) what: String,
+}
+
+/// All of the record.
+pub(super) struct Book {
+    clients: Vec<Entry>,
+    by_address: BTreeMap<SocketAddr, ClientNumber>,
+    /// Every session that there has been, and whose it was.
+    sessions: Vec<(SessionId, ClientNumber)>,
+    /// Counts the turns of all workers.
+    turn: u64,
+    policy: SlowReader,
+    has_frames: bool,
+    pub(super) violation: Option<Violation>,
+    pub(super) marks: Marks,
+    pub(super) dice: Rng,
+    /// The second phase: nobody harms others any more.
+    pub(super) is_calm: bool,
+}
+
+/// What is known of one client and its session.
+#[derive(Default)]
+struct Entry {
+    /// What the client has begun to write and the service has not seen: frames, or raw all bytes.
+    to_service: VecDeque<Vec<u8>>,
+    /// What the service was told is queued and the client has not seen.
+    to_client: VecDeque<Vec<u8>>,
+    /// It writes what is no frame: what the service makes of it is not looked at.
+    is_garbage: bool,
+    life: Life,
+    /// In the turn with the number before it: frames and bytes that the session got.
+    share: (u64, usize, usize),
+    /// The last note of each sender.
+    notes: BTreeMap<ClientNumber, u64>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Life {
+    #[default]
+    Unborn,
+    Connected,
+    Panicked,
+    Disconnected,
+}
+
+/// What one session gets at most of a turn: the contract of the sessions, rule 9.
+const TURN_FRAMES: usize = 64;
+const TURN_BYTES: usize = 64 << 10;
+
+impl Record {
+    pub(super) fn new(dice: Rng, policy: SlowReader, has_frames: bool) -> Self {
+        Self(Rc::new(RefCell::new(Book {
+            clients: Vec::new(),
+            by_address: BTreeMap::new(),
+            sessions: Vec::new(),
+            turn: 0,
+            policy,
+            has_frames,
+            violation: None,
+            marks: Marks::default(),
+            dice,
+            is_calm: false,
+        })))
+    }
+
+    pub(super) fn with<T>(&self, work: impl FnOnce(&mut Book) -> T) -> T {
+        work(&mut self.0.borrow_mut())
+    }
+}
+
+impl Book {
+    /// Notes that an invariant is broken; the first counts.
+    pub(super) fn violate(&mut self, invariant: &'static str, what: impl FnOnce() -> String) {
+        if self.violation.is_none() {
+            self.violation = Some(Violation { invariant, what: what() });
+        }
+    }
+
+    pub(super) const fn begin_turn(&mut self) {
+        self.turn += 1;
+    }
+}
+
+/// What clients do.
+impl Book {
+    pub(super) fn client(&mut self, address: SocketAddr, is_garbage: bool) -> ClientNumber {
+        self.clients.push(Entry { is_garbage, ..Entry::default() });
+        let number = self.clients.len() - 1;
+        self.by_address.insert(address, number);
+        number
+    }
+
+    /// A client begins to write a frame.
+    pub(super) fn written(&mut self, client: ClientNumber, frame: &[u8]) {
+        self.clients[client].to_service.push_back(frame.to_vec());
+    }
+
+    /// A client has got a frame; raw, some bytes.
+    pub(super) fn got(&mut self, client: ClientNumber, frame: &[u8]) {
+        if self.clients[client].is_garbage {
+            return;
+        }
+        if !self.has_frames {
+            return self.got_bytes(client, frame);
+        }
+        if let Some(note) = frame.strip_prefix(b"N") {
+            return self.got_note(client, note);
+        }
+        let drops = self.policy == SlowReader::DropOldest;
+        let expected = &mut self.clients[client].to_client;
+        while let Some(next) = expected.pop_front() {
+            if next == frame {
+                return;
+            }
+            if !drops {
+                return self.violate("I3", || {
+                    format!("client {client} got {} and not {}", shown(frame), shown(&next))
+                });
+            }
+        }
+        self.violate("I3", || format!("client {client} got {} which nobody sent", shown(frame)));
+    }
+
+    fn got_bytes(&mut self, client: ClientNumber, bytes: &[u8]) {
+        let whole = take_bytes(&mut self.clients[client].to_client, bytes);
+        if !whole {
+            self.violate("I3", || format!("client {client} got {} out of order", shown(bytes)));
+        }
+    }
+
+    /// A note from one session to another: `TARGET:SENDER:NUMBER`.
+    fn got_note(&mut self, client: ClientNumber, note: &[u8]) {
+        let text = String::from_utf8_lossy(note).into_owned();
+        let mut parts = text.split(':').map(str::parse::<u64>);
+        let (Some(Ok(target)), Some(Ok(sender)), Some(Ok(number))) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            return self.violate("I3", || format!("client {client} got a torn note: N{text}"));
+        };
+        self.marks.count("note delivered");
+        if target != client as u64 {
+            return self.violate("I5", || {
+                format!("client {client} got a note that was meant for client {target}: N{text}")
+            });
+        }
+        let sender = usize::try_from(sender).unwrap_or(usize::MAX);
+        let last = self.clients[client].notes.insert(sender, number);
+        if last.is_some_and(|last| last >= number) {
+            self.violate("I3", || format!("client {client} got note N{text} late or twice"));
+        }
+    }
+
+    /// How many clients there have been.
+    pub(super) const fn clients(&self) -> usize {
+        self.clients.len()
+    }
+
+    /// Whether a client has got all that was queued for it.
+    pub(super) fn has_got_all(&self, client: ClientNumber) -> bool {
+        let entry = &self.clients[client];
+        entry.to_client.is_empty() && entry.to_service.is_empty()
+    }
+}
+
+/// What sessions do.
+impl Book {
+    /// Whose connection this is.
+    pub(super) fn client_at(&self, address: SocketAddr) -> Option<ClientNumber> {
+        self.by_address.get(&address).copied()
+    }
+
+    pub(super) fn connected(&mut self, client: ClientNumber, id: SessionId) {
+        if self.sessions.iter().any(|(other, _)| *other == id) {
+            self.violate("I5", || format!("{id} is used a second time"));
+        }
+        self.sessions.push((id, client));
+        self.change_life(client, Life::Unborn, Life::Connected);
+    }
+
+    /// A frame has arrived at a session; raw, some bytes.
+    pub(super) fn arrived(&mut self, client: ClientNumber, frame: &[u8]) {
+        let turn = self.turn;
+        let (has_frames, entry) = (self.has_frames, &mut self.clients[client]);
+        if entry.life != Life::Connected {
+            let life = entry.life;
+            return self.violate("I2", || format!("client {client}: a frame, but {life:?}"));
+        }
+        if entry.share.0 != turn {
+            entry.share = (turn, 0, 0);
+        }
+        entry.share.1 += 1;
+        let unfair = entry.share.1 > TURN_FRAMES || entry.share.2 >= TURN_BYTES;
+        entry.share.2 += frame.len();
+        let share = entry.share;
+        if unfair {
+            self.violate("I9", || {
+                format!("client {client} got {} frames, {} bytes of a turn", share.1, share.2)
+            });
+        }
+        let entry = &mut self.clients[client];
+        if entry.is_garbage {
+            return;
+        }
+        let expected = if has_frames {
+            entry.to_service.pop_front().is_some_and(|next| next == frame)
+        } else {
+            take_bytes(&mut entry.to_service, frame)
+        };
+        if !expected {
+            self.violate("I3", || format!("client {client}: the session got {}", shown(frame)));
+        }
+    }
+
+    /// A session has sent something to itself.
+    pub(super) fn queued(&mut self, client: ClientNumber, status: SendStatus, frame: &[u8]) {
+        self.marks.count(match status {
+            SendStatus::Queued => "send queued",
+            SendStatus::DroppedOldest => "send dropped the oldest",
+            SendStatus::Dropped => "send dropped",
+            SendStatus::Closed => "send refused: closed",
+            SendStatus::Overloaded => "send refused: overloaded",
+            _ => "send: another outcome",
+        });
+        if matches!(status, SendStatus::Queued | SendStatus::DroppedOldest) {
+            self.clients[client].to_client.push_back(frame.to_vec());
+        }
+    }
+
+    pub(super) fn panicked(&mut self, client: ClientNumber) {
+        self.change_life(client, Life::Connected, Life::Panicked);
+    }
+
+    pub(super) fn disconnected(&mut self, client: ClientNumber, reason: &CloseReason) {
+        self.marks.count(reason.name());
+        self.change_life(client, Life::Connected, Life::Disconnected);
+    }
+
+    fn change_life(&mut self, client: ClientNumber, from: Life, to: Life) {
+        let life = self.clients[client].life;
+        self.clients[client].life = to;
+        if life != from {
+            self.violate("I2", || format!("client {client} becomes {to:?}, but is {life:?}"));
+        }
+    }
+
+    /// Any session that there has been, gone or not.
+    pub(super) fn any_session(&mut self) -> Option<(SessionId, ClientNumber)> {
+        if self.sessions.is_empty() {
+            return None;
+        }
+        // The last ones more often: their slots are those that are used again.
+        let most = self.sessions.len().min(12);
+        let back = self.dice.usize(..most);
+        self.sessions.get(self.sessions.len() - 1 - back).copied()
+    }
+
+    /// Checks that every session that began has ended.
+    pub(super) fn check_that_all_have_ended(&mut self) {
+        let alive = self.clients.iter().position(|entry| entry.life == Life::Connected);
+        if let Some(client) = alive {
+            self.violate("I2", || format!("the session of client {client} was never disconnected"));
+        }
+    }
+}
+
+/// Takes bytes from the front of what was queued; false if they are others.
+fn take_bytes(queued: &mut VecDeque<Vec<u8>>, mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        let Some(next) = queued.front_mut() else { return false };
+        let common = next.len().min(bytes.len());
+        if next[..common] != bytes[..common] {
+            return false;
+        }
+        bytes = &bytes[common..];
+        next.drain(..common);
+        if next.is_empty() {
+            queued.pop_front();
+        }
+    }
+    true
+}
+
+/// The beginning of some bytes, readable.
+fn shown(bytes: &[u8]) -> String {
+    const MOST: usize = 24;
+    let dots = if bytes.len() > MOST { "..." } else { "" };
+    format!("\"{}{dots}\" ({} bytes)", bytes[..bytes.len().min(MOST)].escape_ascii(), bytes.len())
+}

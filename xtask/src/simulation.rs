@@ -1,0 +1,58 @@
+//! The simulation as CI runs it: many seeds in a bounded time, and every kind of fault met.
+
+use std::process::Command;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::checks::{Checks, ensure, grouped};
+use crate::totals::Totals;
+use crate::workspace::{self, Profile};
+use crate::{Result, process};
+
+/// What CI runs, and within what time.
+const SEEDS: u64 = 1_000;
+const WITHIN: Duration = Duration::from_secs(60);
+/// What a person runs before a large change; each kind of fault comes this often then.
+const MANY_SEEDS: u64 = 100_000;
+const MANY_WITHIN: Duration = Duration::from_secs(3_600);
+const EACH_FAULT: u64 = 1_000;
+
+/// Runs the seeds of CI; or as many as the proof asks for: each kind of fault met often, and a hundred
+/// seeds twice.
+pub(crate) fn run(many: bool) -> Result<Totals> {
+    let mut checks = Checks::default();
+    if many {
+        let name = format!("{} seeds", grouped(MANY_SEEDS));
+        checks.check(name, || campaign(MANY_SEEDS, 1, MANY_WITHIN, EACH_FAULT));
+        checks.check("100 seeds, each twice", || campaign(100, 100, WITHIN, 0));
+    } else {
+        checks.check(format!("{} seeds", grouped(SEEDS)), || campaign(SEEDS, 1, WITHIN, 1));
+    }
+    Ok(checks.totals())
+}
+
+/// Runs seeds; every fault must have come at least so often.
+fn campaign(seeds: u64, replays: u64, within: Duration, each_fault: u64) -> Result<String> {
+    let wharf = workspace::wharf(Profile::Sim)?;
+    let mut sim = Command::new(wharf);
+    let (seeds, replays) = (seeds.to_string(), replays.to_string());
+    sim.args(["sim", "--json", "-", "--seeds", &seeds, "--replays", &replays]);
+    let ended = process::run(&mut sim, within)?;
+    ensure(ended.code == Some(0), || ended.stderr.clone())?;
+    let report: Value = serde_json::from_str(&ended.stdout)?;
+    let rare: Vec<String> = report["faults"]
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(_, count)| count.as_u64().unwrap_or(0) < each_fault)
+        .map(|(name, count)| format!("{name} ({count})"))
+        .collect();
+    ensure(rare.is_empty(), || format!("faults that came too seldom: {}", rare.join(", ")))?;
+    Ok(format!(
+        "{} steps, {} a second, {} seeds twice",
+        grouped(report["steps"].as_u64().unwrap_or(0)),
+        grouped(report["steps_per_second"].as_u64().unwrap_or(0)),
+        report["replayed"],
+    ))
+}
