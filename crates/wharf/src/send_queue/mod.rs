@@ -9,6 +9,7 @@ use std::ops::Range;
 use wharf_port::{Lease, Segment};
 
 pub(crate) use self::chunks::Chunks;
+pub(crate) use self::policy::Room;
 pub use self::policy::SlowReader;
 
 use crate::framing::Envelope;

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use super::{Chunks, SendQueue};
+
 /// What happens to a session whose send queue is full, because its peer reads more slowly than it is
 /// sent to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -36,6 +38,39 @@ impl SlowReader {
     /// Whether frames may be left out, which a stream without frames cannot bear.
     pub(crate) const fn drops(self) -> bool {
         matches!(self, Self::DropNewest | Self::DropOldest)
+    }
+}
+
+/// What a policy makes of one more frame for a queue that is full.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Room {
+    /// The queue takes it; so many older ones have been dropped for it.
+    Made { dropped: usize },
+    /// It is dropped.
+    None,
+    /// The session ends.
+    Disconnect,
+}
+
+impl SlowReader {
+    /// Makes room for a payload of `wanted` bytes in a queue that has reached `max`, or says what is to
+    /// be done instead.
+    #[cold]
+    pub(crate) fn make_room(
+        self,
+        queue: &mut SendQueue,
+        wanted: usize,
+        max: usize,
+        chunks: &mut Chunks,
+    ) -> Room {
+        match self {
+            Self::Pause if queue.bytes() < max.saturating_mul(2) => Room::Made { dropped: 0 },
+            Self::Pause | Self::Disconnect => Room::Disconnect,
+            Self::DropNewest => Room::None,
+            // What is with the port cannot be dropped. If that alone is too much, the queue still
+            // takes one frame: the newest is what this policy is for.
+            Self::DropOldest => Room::Made { dropped: queue.drop_oldest(wanted, max, chunks) },
+        }
     }
 }
 

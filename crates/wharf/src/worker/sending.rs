@@ -9,7 +9,7 @@ use super::connection::State;
 use super::core::Reading;
 use crate::close_reason::CloseReason;
 use crate::framing::Envelope;
-use crate::send_queue::{SendStatus, SlowReader};
+use crate::send_queue::{Room, SendStatus, SlowReader};
 
 impl Core {
     /// Queues a frame for a session of this worker.
@@ -76,26 +76,21 @@ impl Core {
     /// The queue of a session is full: what its policy makes of one more frame.
     #[cold]
     fn make_room(&mut self, socket: SocketId, wanted: usize) -> SendStatus {
-        let max = self.limits.send_bytes_max;
-        let policy = self.limits.slow_reader;
+        let (policy, max) = (self.limits.slow_reader, self.limits.send_bytes_max);
         let Some(connection) = self.connections.get_mut(socket) else { return SendStatus::Closed };
-        let queue = &mut connection.queue;
-        match policy {
-            SlowReader::Pause if queue.bytes() < max.saturating_mul(2) => SendStatus::Queued,
-            SlowReader::Pause | SlowReader::Disconnect => {
-                self.terminate(socket, CloseReason::SlowReader, true);
-                SendStatus::Closed
+        match policy.make_room(&mut connection.queue, wanted, max, &mut self.chunks) {
+            Room::Made { dropped: 0 } => SendStatus::Queued,
+            Room::Made { dropped } => {
+                self.stats.frames_dropped += dropped as u64;
+                SendStatus::DroppedOldest
             }
-            SlowReader::DropNewest => {
+            Room::None => {
                 self.stats.frames_dropped += 1;
                 SendStatus::Dropped
             }
-            SlowReader::DropOldest => {
-                // What is with the port cannot be dropped. If that alone is too much, the queue still
-                // takes one frame: the newest is what this policy is for.
-                let dropped = queue.drop_oldest(wanted, max, &mut self.chunks);
-                self.stats.frames_dropped += dropped as u64;
-                if dropped > 0 { SendStatus::DroppedOldest } else { SendStatus::Queued }
+            Room::Disconnect => {
+                self.terminate(socket, CloseReason::SlowReader, true);
+                SendStatus::Closed
             }
         }
     }
