@@ -16,8 +16,11 @@ pub(super) fn decode(bytes: &[u8], scanned: usize, max: usize) -> Result<Decoded
     }
 }
 
-/// The bytes up to the end of the line, or all.
-pub(super) fn belonging(next: &[u8]) -> usize {
+/// The bytes up to the end of the line, or all; but no more than the longest line takes with CR and LF,
+/// which is enough to tell that this one is longer.
+pub(super) fn belonging(begun: &[u8], next: &[u8], max: usize) -> usize {
+    let room = max.saturating_add(2).saturating_sub(begun.len()).max(1);
+    let next = &next[..next.len().min(room)];
     memchr(b'\n', next).map_or(next.len(), |at| at + 1)
 }
 

@@ -158,11 +158,12 @@ impl Framing {
     }
 
     /// How many of the bytes in `next` belong to the frame that `begun` begins, as far as can be told
-    /// yet: at least one, at most all. No more than the rest of one frame is ever copied.
-    pub(crate) fn belonging(self, begun: &[u8], next: &[u8]) -> usize {
+    /// yet: at least one, at most all. No more than the rest of one frame is ever copied, and no more
+    /// of one that is too long than `max` and what goes around it.
+    pub(crate) fn belonging(self, begun: &[u8], next: &[u8], max: usize) -> usize {
         match self.0 {
             Kind::Raw => next.len(),
-            Kind::Lines => lines::belonging(next),
+            Kind::Lines => lines::belonging(begun, next, max),
             Kind::LengthPrefix(prefix) => prefix.missing(begun).clamp(1, next.len()),
         }
     }

@@ -13,8 +13,8 @@ pub(crate) struct ReceiveBuffer {
 
 impl ReceiveBuffer {
     /// Appends what of `next` belongs to the frame, and returns how many bytes that was.
-    pub(crate) fn fill(&mut self, framing: Framing, next: &[u8]) -> usize {
-        let count = framing.belonging(&self.bytes, next);
+    pub(crate) fn fill(&mut self, framing: Framing, max: usize, next: &[u8]) -> usize {
+        let count = framing.belonging(&self.bytes, next, max);
         self.bytes.extend_from_slice(&next[..count]);
         count
     }
@@ -66,7 +66,7 @@ mod tests {
             let mut rest = *piece;
             while !rest.is_empty() {
                 if let Some(buffer) = &mut held {
-                    rest = &rest[buffer.fill(framing, rest)..];
+                    rest = &rest[buffer.fill(framing, MAX, rest)..];
                     if let Some(frame) = buffer.frame(framing, MAX)? {
                         frames.push(frame.to_vec());
                         held = None;
@@ -80,7 +80,7 @@ mod tests {
                     }
                     Decoded::Partial => {
                         let buffer = held.get_or_insert_default();
-                        rest = &rest[buffer.fill(framing, rest)..];
+                        rest = &rest[buffer.fill(framing, MAX, rest)..];
                         assert!(buffer.frame(framing, MAX)?.is_none() || rest.is_empty());
                     }
                 }
@@ -126,6 +126,14 @@ mod tests {
         assert_eq!(Framing::U16_BE.decode(&[0xFF, 0xFF], 0, MAX), refused(0xFFFF));
         assert_eq!(Framing::LINES.decode(&[b'x'; MAX + 1], 0, MAX), refused(MAX + 1));
         assert_eq!(Framing::U32_LE.decode(&[64, 0, 0, 0], 0, MAX), Ok(Decoded::Partial));
+    }
+
+    #[test]
+    fn of_a_line_that_is_too_long_no_more_is_copied_than_shows_it() {
+        let mut buffer = ReceiveBuffer::default();
+        assert_eq!(buffer.fill(Framing::LINES, MAX, b"x"), 1);
+        assert_eq!(buffer.fill(Framing::LINES, MAX, &[b'x'; 100 * MAX]), MAX + 1);
+        assert!(buffer.frame(Framing::LINES, MAX).is_err());
     }
 
     #[test]

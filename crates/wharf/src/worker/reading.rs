@@ -91,7 +91,7 @@ impl<H: Session, F> Worker<H, F> {
         bytes: &[u8],
     ) -> usize {
         let (framing, max) = (self.core.framing, self.core.limits.frame_bytes_max);
-        let used = half.fill(framing, bytes);
+        let used = half.fill(framing, max, bytes);
         match half.frame(framing, max) {
             Ok(Some(frame)) => {
                 self.deliver(socket, frame);
