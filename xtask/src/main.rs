@@ -7,6 +7,7 @@
 //! | [`conformance`] | the completion port's suite, per backend |
 //! | [`canaries`] | deliberate bugs, which the simulation must find |
 //! | [`fallback`], [`deny_uring`] | the tests where `io_uring` is denied, and how it is denied |
+//! | [`fuzz`] | made-up input for what takes input from outside |
 //! | [`loom`] | the models of what crosses threads |
 //! | [`simulation`] | the simulation, for as many seeds as CI has time for |
 //! | [`smoke`] | the release binary against a real client |
@@ -24,6 +25,7 @@ mod client;
 mod conformance;
 mod deny_uring;
 mod fallback;
+mod fuzz;
 mod load;
 mod loom;
 mod process;
@@ -88,6 +90,17 @@ enum Command {
     },
     /// Runs the tests where `io_uring` is denied.
     Fallback,
+    /// Runs the fuzz targets; needs cargo-fuzz and the nightly toolchain.
+    Fuzz {
+        /// Only these.
+        targets: Vec<String>,
+        /// For how long each.
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+        /// Take what was found into the corpora that are committed and replayed by the tests.
+        #[arg(long)]
+        keep: bool,
+    },
     /// Runs the models of what crosses threads, in the interleavings that matter.
     Loom {
         /// In all of them: this takes some minutes.
@@ -165,6 +178,7 @@ fn run(command: Command) -> Result<Totals> {
         Command::Fallback => fallback::run()?,
         Command::Sim { many } => simulation::run(many)?,
         Command::Canaries { only } => canaries::run(&only)?,
+        Command::Fuzz { targets, seconds, keep } => fuzz::run(&targets, seconds, keep)?,
         Command::Loom { exhaustive } => loom::run(exhaustive)?,
         Command::Smoke => smoke::run()?,
         Command::Proof { only, quick } => {

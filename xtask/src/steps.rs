@@ -11,10 +11,15 @@ use crate::totals::Totals;
 use crate::workspace::{self, Profile, cargo};
 use crate::{Result, process};
 
-/// Checks the formatting, here and in bench/.
+/// Checks the formatting, here, in bench/ and in fuzz/.
 pub(crate) fn fmt() -> Result<Totals> {
     let advice = "`cargo fmt --all` formats what is not";
-    in_both(&["fmt", "--all", "--check"]).map_err(|error| format!("{error}; {advice}").into())
+    let formatted = ["bench", "fuzz", "."].into_iter().try_for_each(|folder| {
+        let folder = workspace::root().join(folder);
+        process::succeed(cargo().args(["fmt", "--all", "--check"]).current_dir(folder))
+    });
+    formatted.map_err(|error| format!("{error}; {advice}"))?;
+    Ok(Totals::default())
 }
 
 /// clippy for every target, warnings denied, here and in bench/.

@@ -41,6 +41,9 @@ mod close_reason;
 mod context;
 mod error;
 mod framing;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod inbox;
 mod limits;
 #[cfg(test)]

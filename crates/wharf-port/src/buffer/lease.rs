@@ -36,8 +36,7 @@ impl Lease {
     /// The same bytes outside of the pool: for those that have to wait.
     #[must_use]
     pub fn copied_out(&self) -> Self {
-        let bytes: Rc<[u8]> = Rc::from(&**self);
-        Self { start: 0, len: length(bytes.len()), home: Home::Heap(bytes) }
+        Self::from(&**self)
     }
 
     /// A lease of a part; the buffer stays out until both are dropped.
@@ -90,6 +89,14 @@ impl Lease {
             self.len += length(range.len());
         }
         follows
+    }
+}
+
+impl From<&[u8]> for Lease {
+    /// Copies bytes that no port has received: for tests, and for what a stage between receiving and
+    /// reading has made of others. At most 4 GiB.
+    fn from(bytes: &[u8]) -> Self {
+        Self { home: Home::Heap(Rc::from(bytes)), start: 0, len: length(bytes.len()) }
     }
 }
 

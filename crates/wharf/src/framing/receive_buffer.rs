@@ -55,50 +55,13 @@ impl ReceiveBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fuzzing::{decode, encode};
 
     const MAX: usize = 64;
 
-    /// Decodes a stream that comes in pieces, as a worker does.
     fn decode_in(framing: Framing, pieces: &[&[u8]]) -> Result<Vec<Vec<u8>>, FrameError> {
-        let mut frames = Vec::new();
-        let mut held: Option<ReceiveBuffer> = None;
-        for piece in pieces {
-            let mut rest = *piece;
-            while !rest.is_empty() {
-                if let Some(buffer) = &mut held {
-                    rest = &rest[buffer.fill(framing, MAX, rest)..];
-                    if let Some(frame) = buffer.frame(framing, MAX)? {
-                        frames.push(frame.to_vec());
-                        held = None;
-                    }
-                    continue;
-                }
-                match framing.decode(rest, 0, MAX)? {
-                    Decoded::Frame { payload, consumed } => {
-                        frames.push(rest[payload].to_vec());
-                        rest = &rest[consumed..];
-                    }
-                    Decoded::Partial => {
-                        let buffer = held.get_or_insert_default();
-                        rest = &rest[buffer.fill(framing, MAX, rest)..];
-                        assert!(buffer.frame(framing, MAX)?.is_none() || rest.is_empty());
-                    }
-                }
-            }
-        }
-        frames.extend(held.and_then(|held| framing.last_frame(held.bytes()).map(<[u8]>::to_vec)));
-        Ok(frames)
-    }
-
-    fn encode(framing: Framing, payloads: &[&[u8]]) -> Vec<u8> {
-        let mut stream = Vec::new();
-        for payload in payloads {
-            let envelope = framing.envelope(payload.len()).unwrap();
-            stream.extend_from_slice(envelope.header());
-            stream.extend_from_slice(payload);
-            stream.extend_from_slice(envelope.trailer());
-        }
-        stream
+        let stream = decode(framing, MAX, pieces);
+        stream.error.map_or(Ok(stream.frames), Err)
     }
 
     #[test]

@@ -1,0 +1,38 @@
+//! What cargo-fuzz tries with made-up input, and `cargo test` replays from the corpora (`fuzz/`). A target
+//! is a function of bytes that panics if something is wrong.
+
+mod frame_decode;
+mod send_queue;
+
+#[cfg(test)]
+pub(crate) use self::frame_decode::{decode, encode};
+pub use self::{frame_decode::frame_decode, send_queue::send_queue};
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Runs a target with every file of its corpus.
+    fn replay(target: &str, run: fn(&[u8])) {
+        let corpus = format!("{}/../../fuzz/corpus/{target}", env!("CARGO_MANIFEST_DIR"));
+        let mut files = 0;
+        for entry in std::fs::read_dir(&corpus).unwrap() {
+            let path = entry.unwrap().path();
+            // What is printed is shown if the run panics.
+            println!("{}", path.display());
+            run(&std::fs::read(&path).unwrap());
+            files += 1;
+        }
+        assert!(files > 0, "{corpus} is empty");
+    }
+
+    #[test]
+    fn frames_decode_alike_in_pieces_and_whole() {
+        replay("frame_decode", frame_decode);
+    }
+
+    #[test]
+    fn send_queues_keep_order_bounds_and_whole_frames() {
+        replay("send_queue", send_queue);
+    }
+}
