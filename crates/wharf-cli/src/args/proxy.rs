@@ -30,7 +30,9 @@ are flipped, however TCP cuts the stream. The jitter is drawn for each run of
 bytes as it comes, so only the sequence of its draws repeats. A fault that is
 switched on or off changes no draw of another.
 
-Ctrl-C (SIGINT, SIGTERM) resets what is open, and says what has been injected.
+Ctrl-C (SIGINT, SIGTERM) resets what is open, and says what has been injected:
+delays of runs of bytes and of ends, cuts that --chop made, sends that waited
+for --rate, flipped bits, and so on.
 
 Each flag can also come from the environment: --stall-for as WHARF_STALL_FOR.
 The command line goes first.

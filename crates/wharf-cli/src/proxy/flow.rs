@@ -59,8 +59,10 @@ pub(super) struct Flow {
     /// The other end takes no more.
     broken: bool,
     stalled: Stalled,
-    /// When the rate, or the gap between pieces, lets the next bytes go.
-    next_at: Time,
+    /// When the rate lets the next bytes go.
+    rate_at: Time,
+    /// When the gap between pieces does.
+    gap_at: Time,
     pub(super) timer: Option<TimerId>,
 }
 
@@ -77,7 +79,8 @@ impl Flow {
             ended: false,
             broken: false,
             stalled: Stalled::No,
-            next_at: Time::ZERO,
+            rate_at: Time::ZERO,
+            gap_at: Time::ZERO,
             timer: None,
         }
     }
@@ -196,7 +199,7 @@ impl Flow {
             let mark = match self.queue.front() {
                 None => return Step::Rest,
                 Some((due, _)) if due > now => return Step::WaitUntil(due),
-                Some((_, Front::Bytes)) => return self.next_send(now, counts),
+                Some((due, Front::Bytes)) => return self.next_send(due, now, counts),
                 Some((_, Front::Mark(mark))) => mark,
             };
             self.queue.pop_mark();
@@ -221,18 +224,19 @@ impl Flow {
         self.stalled = time.map_or(Stalled::ForGood, |time| Stalled::Until(now + time));
     }
 
-    /// A send of what is due, as much as the faults let go at once.
-    fn next_send(&mut self, now: Time, counts: &Counts) -> Step {
-        if self.next_at > now {
-            return Step::WaitUntil(self.next_at);
+    /// A send of what has been due since `due`, as much as the faults let go at once.
+    fn next_send(&mut self, due: Time, now: Time, counts: &Counts) -> Step {
+        let next_at = self.rate_at.max(self.gap_at);
+        if next_at > now {
+            return Step::WaitUntil(next_at);
         }
         let pace = self.plan.as_ref().map_or(Pace::NONE, |plan| Pace::of(plan));
         let mut segments = Vec::new();
         self.in_flight = self.queue.take_bytes(pace.piece(), now, &mut segments);
-        self.next_at = pace.next_after(self.in_flight, self.next_at, now);
-        if self.queue.has_bytes(now) {
-            counts.add(if pace.is_chopping() { Count::Cuts } else { Count::RateWaits }, 1_usize);
-        }
+        counts.add(Count::RateWaits, u64::from(due < self.rate_at));
+        counts.add(Count::Cuts, u64::from(pace.is_chopping() && self.queue.has_bytes(now)));
+        self.rate_at = pace.next_by_rate(self.in_flight, self.rate_at, now);
+        self.gap_at = now + pace.gap;
         Step::Send(segments)
     }
 
@@ -267,17 +271,17 @@ impl Flow {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Pace {
     chop: Option<u64>,
-    gap: Option<Duration>,
+    gap: Duration,
     /// Bytes a second.
     rate: Option<u64>,
 }
 
 impl Pace {
-    const NONE: Self = Self { chop: None, gap: None, rate: None };
+    const NONE: Self = Self { chop: None, gap: Duration::ZERO, rate: None };
 
     fn of(plan: &Plan) -> Self {
         let faults = plan.faults();
-        Self { chop: faults.chop, gap: faults.chop_gap, rate: faults.rate }
+        Self { chop: faults.chop, gap: faults.chop_gap.unwrap_or_default(), rate: faults.rate }
     }
 
     /// Bytes of one of the sends that keep the rate; at a low rate each byte is one.
@@ -296,17 +300,15 @@ impl Pace {
         self.chop.is_some_and(|chop| chop <= self.portion())
     }
 
-    /// When the next send may go after one of `len` bytes at `now`, which might have gone at `due`.
-    fn next_after(self, len: usize, due: Time, now: Time) -> Time {
-        let mut next = now + self.gap.unwrap_or_default();
-        if let Some(rate) = self.rate {
-            let nanos = (len as u128 * 1_000_000_000).div_ceil(u128::from(rate));
-            let takes = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
-            // What a late timer has cost is made good, and of what nobody has used no more than one
-            // send: nothing goes on before now.
-            next = next.max(due + takes);
-        }
-        next
+    /// When the rate lets the next send go after one of `len` bytes at `now`, which it had let go at
+    /// `due`.
+    fn next_by_rate(self, len: usize, due: Time, now: Time) -> Time {
+        let Some(rate) = self.rate else { return Time::ZERO };
+        let nanos = (len as u128 * 1_000_000_000).div_ceil(u128::from(rate));
+        let takes = Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX));
+        // What a late timer has cost is made good, and of what nobody has used no more than one send:
+        // nothing goes on before now.
+        now.max(due + takes)
     }
 }
 
@@ -413,6 +415,22 @@ mod tests {
         let took = now - at(1_000);
         assert!((950 * MS..=1_010 * MS).contains(&took), "{took:?}");
         assert_eq!(counts.get(Count::RateWaits), 49);
+    }
+
+    #[test]
+    fn bytes_that_come_too_soon_for_the_rate_wait_for_it() {
+        let (mut flow, counts) = flow(Faults { rate: Some(1_000), ..Faults::none() });
+        for start in [0, 10, 20] {
+            flow.take_by_plan(&[0; 20], at(start), &counts);
+            let time = if start == 0 { at(0) } else { waits(&mut flow, at(start), &counts) };
+            assert_eq!(time, at(start * 2));
+            assert_eq!(sends(&mut flow, time, &counts).len(), 20);
+        }
+        assert_eq!(counts.get(Count::RateWaits), 2);
+        // Nobody waits who comes later than that.
+        flow.take_by_plan(&[0; 20], at(100), &counts);
+        assert_eq!(sends(&mut flow, at(100), &counts).len(), 20);
+        assert_eq!(counts.get(Count::RateWaits), 2);
     }
 
     #[test]
