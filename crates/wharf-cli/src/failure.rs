@@ -50,6 +50,12 @@ impl Failure {
         )
     }
 
+    /// The exit code and the text.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn parts(&self) -> (Exit, &str) {
+        (self.exit, &self.text)
+    }
+
     /// Prints the text to the standard error stream, and turns into the exit code.
     pub(crate) fn report(self) -> ExitCode {
         // Nobody is left to tell if even the standard error stream is gone.

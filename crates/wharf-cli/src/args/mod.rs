@@ -27,6 +27,12 @@ use proxy::ProxyArgs;
 use serve::ServeMode;
 pub(crate) use values::{Bytes, Listen, Target};
 
+/// What clap knows of the command line, for what makes some up.
+#[cfg(any(test, fuzzing))]
+pub(crate) fn definition() -> clap::Command {
+    Cli::command()
+}
+
 /// A server core for many long-lived TCP sessions.
 #[derive(Debug, Parser)]
 #[command(name = "wharf", version, arg_required_else_help = true)]
@@ -80,8 +86,12 @@ pub(crate) enum Parsed {
 
 /// Reads the command line of this process.
 pub(crate) fn parse() -> Result<Parsed, Failure> {
-    let line: Vec<OsString> = std::env::args_os().collect();
-    match read(&line) {
+    parse_line(&std::env::args_os().collect::<Vec<_>>())
+}
+
+/// Reads a command line, the program's name included.
+pub(crate) fn parse_line(line: &[OsString]) -> Result<Parsed, Failure> {
+    match read(line) {
         Ok(command) => command.map(Parsed::Run),
         Err(error)
             if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
@@ -90,7 +100,7 @@ pub(crate) fn parse() -> Result<Parsed, Failure> {
         }
         // Who gives nothing at all wants to know what there is.
         Err(error) if line.len() < 2 => Err(Failure::usage(error.render())),
-        Err(error) => Err(Failure::arguments(one_line(&error, &line))),
+        Err(error) => Err(Failure::arguments(one_line(&error, line))),
     }
 }
 

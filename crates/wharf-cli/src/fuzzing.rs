@@ -1,0 +1,186 @@
+//! What cargo-fuzz tries with made-up command lines, and the test here replays from the corpus
+//! (`fuzz/corpus/args`).
+
+use std::ffi::OsString;
+use std::fmt::{Debug, Display};
+use std::str::FromStr;
+
+use arbitrary::{Result, Unstructured};
+use wharf::{Framing, SlowReader};
+
+use crate::args::{Command, Listen, Parsed, Target, definition, parse_line};
+use crate::failure::Exit;
+use crate::serve::ServeOptions;
+
+/// Values that mean something to one flag or another.
+const VALUES: [&str; 20] = [
+    "0",
+    "1",
+    "65535",
+    "65536",
+    "18446744073709551616",
+    "-1",
+    "1.5",
+    "1e9",
+    "nan",
+    "inf",
+    "64KiB",
+    "16MiB",
+    "17MiB",
+    "KiB",
+    "off",
+    "-",
+    "127.0.0.1:0",
+    "[::1]:80",
+    "localhost:7777",
+    "a:b:1",
+];
+
+/// Reads command lines: each gives a plan that holds together, a text to print, or one line and exit
+/// code 2.
+pub fn args(data: &[u8]) {
+    // Input that is too short for a command line is none.
+    let _ = try_one(&mut Unstructured::new(data));
+}
+
+fn try_one(input: &mut Unstructured<'_>) -> Result<()> {
+    let line = command_line(input)?;
+    match parse_line(&line) {
+        Ok(Parsed::Run(command)) => {
+            check(&command);
+            let again = parse_line(&line).map(|again| format!("{again:?}")).ok();
+            assert_eq!(again, Some(format!("{:?}", Parsed::Run(command))));
+        }
+        Ok(Parsed::Print(text)) => assert!(text.ends_with('\n'), "{text:?}"),
+        Err(failure) => {
+            let (exit, text) = failure.parts();
+            assert_eq!(exit, Exit::Arguments);
+            assert!(line.len() < 2 || is_one_line(text), "{text:?}");
+        }
+    }
+    let text = String::from_utf8_lossy(input.bytes(input.len())?);
+    comes_back::<Target>(&text);
+    comes_back::<Listen>(&text);
+    Ok(())
+}
+
+/// A line of the words that the program knows, of values, and of anything.
+fn command_line(input: &mut Unstructured<'_>) -> Result<Vec<OsString>> {
+    let mut line = vec![OsString::from("wharf")];
+    let mut command = definition();
+    while command.has_subcommands() && input.ratio(9, 10)? {
+        let names: Vec<&clap::Command> = command.get_subcommands().collect();
+        let next = (*input.choose(&names)?).clone();
+        line.push(next.get_name().into());
+        command = next;
+    }
+    let flags: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
+    for _ in 0..input.int_in_range(0..=8)? {
+        let value = value(input)?;
+        if flags.is_empty() || input.ratio(1, 10)? {
+            line.push(value);
+            continue;
+        }
+        let mut flag = OsString::from(format!("--{}", input.choose(&flags)?));
+        if input.arbitrary()? {
+            flag.push("=");
+            flag.push(value);
+            line.push(flag);
+        } else {
+            line.extend([flag, value]);
+        }
+    }
+    Ok(line)
+}
+
+/// A number, a name that some flag takes, or anything.
+fn value(input: &mut Unstructured<'_>) -> Result<OsString> {
+    Ok(match input.int_in_range(0..=4)? {
+        0 => input.choose(&VALUES)?.into(),
+        1 => input.int_in_range(0..=70_000u32)?.to_string().into(),
+        2 => input.choose(&["raw", "lines", "u16le", "u32be"])?.into(),
+        3 => input
+            .choose(&["pause", "disconnect", "drop-newest", "drop-oldest", "auto", "both"])?
+            .into(),
+        _ => {
+            let len = input.int_in_range(0..=12)?;
+            any_word(input.bytes(len)?)
+        }
+    })
+}
+
+#[cfg(unix)]
+fn any_word(bytes: &[u8]) -> OsString {
+    std::os::unix::ffi::OsStringExt::from_vec(bytes.to_vec())
+}
+
+#[cfg(not(unix))]
+fn any_word(bytes: &[u8]) -> OsString {
+    String::from_utf8_lossy(bytes).into_owned().into()
+}
+
+fn is_one_line(text: &str) -> bool {
+    let line = text.strip_prefix("wharf: error: ").and_then(|line| line.strip_suffix('\n'));
+    line.is_some_and(|line| !line.is_empty() && !line.chars().any(char::is_control))
+}
+
+/// What a command is given is what it can do.
+fn check(command: &Command) {
+    match command {
+        Command::ServeEcho(options) => check_serve(options),
+        Command::LoadEcho(options) => {
+            assert!(options.size <= options.framing.payload_max());
+            assert!(options.sessions > 0 && options.size > 0);
+            comes_back::<Target>(&options.connect.to_string());
+        }
+        Command::Proxy(options) => {
+            comes_back::<Listen>(&options.listen.to_string());
+            comes_back::<Target>(&options.connect.to_string());
+        }
+        Command::Sim(options) => {
+            assert!(options.seeds.count > 0 && options.jobs > 0 && options.replays_percent <= 100);
+            assert!(!options.trace || options.seeds.count == 1);
+        }
+    }
+}
+
+fn check_serve(options: &ServeOptions) {
+    let ServeOptions { listen, workers, framing, limits, .. } = options;
+    assert!(!listen.is_empty());
+    assert!(workers.is_none_or(|workers| (1..=1_024).contains(&workers)));
+    assert!((1..=framing.payload_max()).contains(&limits.frame_bytes_max));
+    let drops = matches!(limits.slow_reader, SlowReader::DropNewest | SlowReader::DropOldest);
+    assert!(*framing != Framing::RAW || !drops);
+    let times = [limits.idle, limits.first_frame, limits.frame_deadline, Some(limits.drain)];
+    assert!(times.iter().flatten().all(|time| !time.is_zero()));
+    assert!(limits.send_bytes_max >= 4 << 10);
+    for address in listen {
+        comes_back::<Listen>(&address.to_string());
+    }
+}
+
+/// What is printed of a value that was read is read as the same value.
+fn comes_back<T: FromStr + Display + PartialEq + Debug>(text: &str) {
+    if let Ok(value) = text.parse::<T>() {
+        assert_eq!(value.to_string().parse().ok(), Some(value), "{text:?}");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_command_line_is_a_plan_or_one_line_and_exit_code_2() {
+        let corpus = format!("{}/../../fuzz/corpus/args", env!("CARGO_MANIFEST_DIR"));
+        let mut files = 0;
+        for entry in std::fs::read_dir(&corpus).unwrap() {
+            let path = entry.unwrap().path();
+            // What is printed is shown if the run panics.
+            println!("{}", path.display());
+            args(&std::fs::read(&path).unwrap());
+            files += 1;
+        }
+        assert!(files > 0, "{corpus} is empty");
+    }
+}

@@ -1,0 +1,56 @@
+//! The program `wharf`: it reads the command line, runs one command, and ends with that command's
+//! exit code. It is a library so that its parts can be tried by what links to it; it has no other use.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `args` | the command line: flags, their ranges, what is said about a wrong one |
+//! | `failure` | exit codes, and the one line that goes with each |
+//! | `serve` | `wharf serve`: a server of the library's, its signals and its console |
+//! | `load` | `wharf load`: a generator that verifies every byte it gets back |
+//! | `proxy` | `wharf proxy`: it stands between clients and a server, and injects faults |
+//! | `simulate` | `wharf sim`: the library's sessions on simulated networks, by seed |
+//! | `json` | results for scripts |
+//! | `signals` | what the process is told from outside |
+//! | `console`, `terminal` | the standard error stream: lines, and a live one on a terminal |
+//! | `counted`, `clock` | numbers as people write them; the time |
+
+#![forbid(unsafe_code)]
+
+mod args;
+mod clock;
+mod console;
+mod counted;
+mod failure;
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
+mod json;
+mod load;
+mod proxy;
+mod serve;
+mod signals;
+mod simulate;
+mod terminal;
+
+use std::process::ExitCode;
+
+use args::{Command, Parsed};
+
+/// Runs the program.
+pub fn run() -> ExitCode {
+    let outcome = match args::parse() {
+        Ok(Parsed::Run(Command::ServeEcho(options))) => serve::echo(&options),
+        Ok(Parsed::Run(Command::LoadEcho(options))) => load::echo(&options),
+        Ok(Parsed::Run(Command::Proxy(options))) => proxy::proxy(&options),
+        Ok(Parsed::Run(Command::Sim(options))) => simulate::simulate(&options),
+        Ok(Parsed::Print(text)) => {
+            failure::print(&text);
+            Ok(())
+        }
+        Err(failure) => Err(failure),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
