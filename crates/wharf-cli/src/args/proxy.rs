@@ -21,7 +21,8 @@ Try it:  wharf serve echo
 
 A chance is above 0 and up to 1. Bytes and ends of streams keep their order,
 whatever the delay. What stands still or is slow holds back who sends, once
---send-max waits; a reset or an end goes on behind what came before it.
+--send-max waits; a reset or an end goes on behind what came before it, and is
+not seen of one who is held back.
 
 With the same --seed, the same is drawn for each connection, by its number in
 the order of arrival: whether it is affected, whether it is dropped, and for

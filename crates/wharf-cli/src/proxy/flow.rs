@@ -179,7 +179,7 @@ impl Flow {
     /// The other end has ended its own stream. If this flow stands still for good, nobody waits for it
     /// any more but who sends: nothing is held for it, so that the end of this end is seen.
     pub(super) fn give_up_if_stuck(&mut self, counts: &Counts) {
-        if self.stalled == Stalled::ForGood && !self.cut {
+        if self.stalled == Stalled::ForGood && !self.queue.is_empty() {
             self.cut = true;
             counts.add(Count::BytesDiscarded, self.queue.clear());
         }
@@ -459,6 +459,19 @@ mod tests {
         assert_eq!(counts.get(Count::BytesDiscarded), 3);
         flow.end(at(0), &counts);
         assert!(flow.is_over() && !flow.is_complete());
+    }
+
+    #[test]
+    fn a_stall_for_good_holds_nothing_for_a_reset_behind_it_either() {
+        let after = |bytes| Trigger { per_kib: None, after: Some(bytes) };
+        let faults = Faults { stall: after(3), reset: after(5), ..Faults::none() };
+        let (mut flow, counts) = flow(faults);
+        flow.take_by_plan(b"abcdef", at(0), &counts);
+        assert_eq!(sends(&mut flow, at(0), &counts), b"abc");
+        assert!(matches!(flow.next(at(0), &counts), Step::Rest));
+        flow.give_up_if_stuck(&counts);
+        assert_eq!(flow.queue.cost(), 0);
+        assert_eq!(counts.get(Count::BytesDiscarded), 3);
     }
 
     #[test]

@@ -3,6 +3,10 @@
 //! Without faults it is transparent: bytes, ends of streams and resets go through as they come, and
 //! who is slow slows down who sends. With faults, all that is random follows from a seed.
 //!
+//! A peer that is held back is not received from, so its end or its reset is seen only when it goes on.
+//! A connection that has stalled for good in both directions, with as much as may be held in each, stays
+//! until the proxy ends.
+//!
 //! | module | what it does |
 //! |---|---|
 //! | [`options`] | what is asked for |

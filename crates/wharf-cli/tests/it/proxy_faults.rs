@@ -208,18 +208,21 @@ fn a_stall_for_good_ends_with_both_ends_only() {
 #[test]
 fn who_sends_more_into_a_stall_than_is_held_is_heard_of_again_when_the_other_end_is_gone() {
     for backend in backends() {
-        let flags = "--stall-after 10 --stall-for off --direction up --send-max 4KiB";
-        let between = Between::start(&format!("--backend {backend} {flags}"));
-        let (client, server) = between.connect();
-        let written = write_until_stuck(&client, 96 << 20);
-        assert!(written < 96 << 20);
-        server.shutdown(Shutdown::Write).unwrap();
-        assert_eq!(read_to_end(&client), b"");
-        // Its bytes go nowhere, but its end is seen.
-        client.shutdown(Shutdown::Write).unwrap();
-        let (received, end) = read_to_reset(&server);
-        assert_eq!((received.len(), end), (10, Some(ErrorKind::ConnectionReset)));
-        assert_eq!(between.stop().count("discarded"), written - 10);
+        // A reset that waits behind the stall changes nothing.
+        for more in ["", "--reset-after 8000"] {
+            let flags = "--stall-after 10 --stall-for off --direction up --send-max 4KiB";
+            let between = Between::start(&format!("--backend {backend} {flags} {more}"));
+            let (client, server) = between.connect();
+            let written = write_until_stuck(&client, 96 << 20);
+            assert!(written < 96 << 20);
+            server.shutdown(Shutdown::Write).unwrap();
+            assert_eq!(read_to_end(&client), b"");
+            // Its bytes go nowhere, but its end is seen.
+            client.shutdown(Shutdown::Write).unwrap();
+            let (received, end) = read_to_reset(&server);
+            assert_eq!((received.len(), end), (10, Some(ErrorKind::ConnectionReset)));
+            assert_eq!(between.stop().count("discarded"), written - 10);
+        }
     }
 }
 
