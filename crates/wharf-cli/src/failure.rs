@@ -26,7 +26,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(exit: Exit, line: impl fmt::Display) -> Self {
-        Self { exit, text: format!("wharf: error: {line}\n") }
+        Self { exit, text: format!("wharf: error: {}\n", shown(&line.to_string())) }
     }
 
     /// A command line that makes no sense.
@@ -64,9 +64,34 @@ impl Failure {
     }
 }
 
+/// A text that was put together of what others gave, as one line that no terminal takes for a command.
+fn shown(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for char in text.chars() {
+        if char.is_control() {
+            line.extend(char.escape_default());
+        } else {
+            line.push(char);
+        }
+    }
+    line
+}
+
 /// Prints to the standard output. Who has stopped reading it (`wharf ... | head`) wants no more, so
 /// that is no error, and not the panic that `println!` makes of it.
 pub(crate) fn print(text: impl fmt::Display) {
     let mut stdout = io::stdout().lock();
     let _ = write!(stdout, "{text}").and_then(|()| stdout.flush());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_given_is_one_line_and_no_command_to_a_terminal() {
+        let failure = Failure::arguments("no '\u{1b}[2J\n\u{9b}é'");
+        let line = "wharf: error: no '\\u{1b}[2J\\n\\u{9b}é'\n";
+        assert_eq!(failure.parts(), (Exit::Arguments, line));
+    }
 }
