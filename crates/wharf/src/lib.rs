@@ -75,7 +75,7 @@ pub use session_ref::SessionRef;
 pub use stats::Stats;
 pub use wharf_port::{
     Backend, Keepalive, Ledger, ListenError, OpenError, PortOptions, SocketOptions, Time,
-    UringFeatures, sim,
+    UringFeatures, WaitError, sim,
 };
 pub use worker::{Turn, Worker};
 

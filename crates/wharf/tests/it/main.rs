@@ -42,4 +42,5 @@ mod shortage;
 mod slow_readers;
 mod spread;
 mod starting;
+mod stepping;
 mod threads;
