@@ -119,7 +119,8 @@ impl Cage {
         build
             .current_dir(&self.tree)
             .env("CARGO_TARGET_DIR", &self.build)
-            .env("RUSTFLAGS", "-Awarnings");
+            .env("RUSTFLAGS", "-Awarnings")
+            .env("CARGO_PROFILE_SIM_OPT_LEVEL", "1");
         process::succeed(&mut build)?;
         Ok(self.build.join("sim").join(format!("wharf{}", std::env::consts::EXE_SUFFIX)))
     }

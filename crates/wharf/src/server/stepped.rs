@@ -64,6 +64,7 @@ pub struct SteppedServer<H, F> {
     /// `None` for those that are done.
     workers: Vec<Option<Worker<H, F>>>,
     report: DrainReport,
+    leaked: usize,
 }
 
 /// What can be seen of a worker between two turns.
@@ -74,8 +75,11 @@ pub struct WorkerView {
     pub sessions: usize,
     /// Sockets that its completion port holds: a session's is closed before the session ends.
     pub sockets: usize,
-    /// Operations of its port that have not ended, timers and listeners included.
+    /// Operations of its port that have not ended: of sockets, timers (one for each session, and one
+    /// when there is none) and listeners.
     pub operations: usize,
+    /// Listeners that it has not been told to stop.
+    pub listeners: usize,
     /// Who has its receive buffers.
     pub ledger: Ledger,
     /// The bytes of the fullest send queue.
@@ -102,7 +106,7 @@ where
         workers.push(Some(Worker::new(core, Arc::clone(&factory))));
     }
     publish(&handle, listening);
-    Ok(SteppedServer { handle, workers, report: DrainReport::default() })
+    Ok(SteppedServer { handle, workers, report: DrainReport::default(), leaked: 0 })
 }
 
 impl<H: Session, F: Fn(&Arrival) -> H> SteppedServer<H, F> {
@@ -124,7 +128,9 @@ impl<H: Session, F: Fn(&Arrival) -> H> SteppedServer<H, F> {
         if !matches!(turn, Ok(Turn::GoOn))
             && let Some(done) = self.workers[worker].take()
         {
-            self.report += done.finish();
+            let (report, leaked) = done.finish();
+            self.report += report;
+            self.leaked += leaked;
         }
         turn
     }
@@ -150,6 +156,12 @@ impl<H: Session, F: Fn(&Arrival) -> H> SteppedServer<H, F> {
     /// A handle, as a running server has it.
     pub fn handle(&self) -> ServerHandle {
         self.handle.clone()
+    }
+
+    /// Operations of workers that are done which never came back: none, unless a completion port is
+    /// broken.
+    pub const fn leaked_operations(&self) -> usize {
+        self.leaked
     }
 
     /// What has become of the sessions of the workers that are done.

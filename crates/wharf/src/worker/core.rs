@@ -158,20 +158,23 @@ impl Core {
             sessions: self.connections.len(),
             sockets: self.port.sockets(),
             operations: self.port.operations(),
+            listeners: self.listeners.len(),
             ledger: self.port.ledger(),
             queued_bytes_max: queues.max().unwrap_or(0),
             inbox_bytes: self.shared.inboxes[usize::from(self.index)].bytes(),
         }
     }
 
-    /// Closes what is left and says what became of this worker's sessions.
-    pub(crate) fn finish(self) -> DrainReport {
+    /// Closes what is left and says what became of this worker's sessions; and how many operations
+    /// did not come back.
+    pub(crate) fn finish(self) -> (DrainReport, usize) {
         let Self { port, shared, index, report, .. } = self;
         shared.inboxes[usize::from(index)].end();
-        if let Err(error) = port.shut_down(PORT_TIMEOUT) {
+        let leaked = port.shut_down(PORT_TIMEOUT).err().map_or(0, |error| {
             tracing::error!(worker = index, %error, "completion port did not close cleanly");
-        }
-        report
+            error.operations
+        });
+        (report, leaked)
     }
 
     pub(super) fn take_buffer(&mut self) -> Box<ReceiveBuffer> {

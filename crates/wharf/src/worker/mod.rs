@@ -86,11 +86,12 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// Turns until the server has drained or stopped.
     pub(crate) fn run(mut self) -> Result<DrainReport, WaitError> {
         while self.turn(None)? == Turn::GoOn {}
-        Ok(self.finish())
+        Ok(self.finish().0)
     }
 
-    /// Closes what is left and says what became of this worker's sessions.
-    pub(crate) fn finish(self) -> DrainReport {
+    /// Closes what is left and says what became of this worker's sessions; and how many operations
+    /// did not come back.
+    pub(crate) fn finish(self) -> (DrainReport, usize) {
         self.core.finish()
     }
 
