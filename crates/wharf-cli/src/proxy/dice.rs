@@ -63,6 +63,12 @@ mod tests {
             [dice.draw(), dice.draw(), dice.draw()],
             [6_457_827_717_110_365_317, 3_203_168_211_198_807_973, 9_817_491_932_198_370_423]
         );
+        // How a sequence follows from a seed, worked out apart from this code.
+        let mut dice = Dice::new(42, 7, Purpose::Stall);
+        assert_eq!(
+            [dice.draw(), dice.draw()],
+            [3_733_060_190_059_209_145, 4_675_038_790_737_878_595]
+        );
     }
 
     #[test]
