@@ -9,6 +9,7 @@
 //! | [`fallback`], [`deny_uring`] | the tests where `io_uring` is denied, and how it is denied |
 //! | [`fuzz`] | made-up input for what takes input from outside |
 //! | [`loom`] | the models of what crosses threads |
+//! | [`sanitize`] | the port's tests under AddressSanitizer and `LeakSanitizer` |
 //! | [`simulation`] | the simulation, for as many seeds as CI has time for |
 //! | [`smoke`] | the release binary against a real client |
 //! | [`proof`] | the large runs: traffic, memory, bad use, cost |
@@ -31,6 +32,7 @@ mod loom;
 mod process;
 mod procfs;
 mod proof;
+mod sanitize;
 mod server;
 mod simulation;
 mod smoke;
@@ -116,6 +118,9 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
+    /// Runs the completion port's tests under AddressSanitizer and `LeakSanitizer`, where there is a
+    /// nightly toolchain.
+    Sanitize,
     /// Runs the simulation for a thousand seeds.
     Sim {
         /// For a hundred thousand, and a hundred of them twice: some minutes.
@@ -176,6 +181,7 @@ fn run(command: Command) -> Result<Totals> {
         Command::Test => steps::test()?,
         Command::Conformance { backends } => conformance::run(&backends)?,
         Command::Fallback => fallback::run()?,
+        Command::Sanitize => sanitize::run()?,
         Command::Sim { many } => simulation::run(many)?,
         Command::Canaries { only } => canaries::run(&only)?,
         Command::Fuzz { targets, seconds, keep } => fuzz::run(&targets, seconds, keep)?,

@@ -142,11 +142,13 @@ struct Trial {
 /// Tries what kernels have been seen to get wrong, and what a filter that denies only `io_uring_enter`
 /// breaks.
 fn self_test(features: UringFeatures) -> Result<(), Failure> {
+    // First, so that a shortage here leaves nothing with the kernel.
+    let pair = UnixStream::pair().map_err(|error| Failure::at("socketpair", error))?;
     let ring = Ring::open(8, features).map_err(|error| Failure::at("io_uring_setup", error))?;
     let provided = Provided::register(&ring, BufferPool::new(2, 64))
         .map_err(|error| Failure::at("io_uring_register (buffer ring)", error))?;
     let mut trial = Trial { ring, provided };
-    let tried = trial.receive_and_cancel(features);
+    let tried = trial.receive_and_cancel(features, &pair);
     if tried.is_err() {
         // The receive may be armed still, and a kernel that fails here is not trusted to end it.
         trial.provided.leak();
@@ -156,11 +158,13 @@ fn self_test(features: UringFeatures) -> Result<(), Failure> {
 
 impl Trial {
     /// Receives twice on a socket pair, then cancels and joins.
-    fn receive_and_cancel(&mut self, features: UringFeatures) -> Result<(), Failure> {
+    fn receive_and_cancel(
+        &mut self,
+        features: UringFeatures,
+        (ours, theirs): &(UnixStream, UnixStream),
+    ) -> Result<(), Failure> {
         let denied = |step: &str| Failure::Denied(format!("self-test: {step}"));
         self.provided.refill();
-        let (ours, theirs) =
-            UnixStream::pair().map_err(|error| Failure::at("socketpair", error))?;
         let token = Token::numbered(Kind::Receive, 0);
         let entry = receive_entry(Fd(ours.as_raw_fd()), features, 64).user_data(token.0);
         let mut armed = false;
@@ -168,7 +172,7 @@ impl Trial {
             if !armed {
                 self.stage(entry.clone());
             }
-            io::Write::write_all(&mut &theirs, &[byte])
+            io::Write::write_all(&mut &*theirs, &[byte])
                 .map_err(|error| Failure::at("socketpair", error))?;
             let outcome = self.next()?;
             match (outcome.checked(), outcome.buffer()) {
