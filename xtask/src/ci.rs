@@ -44,7 +44,7 @@ impl Ci {
         self.step("tools", steps::test_tools)?;
         self.step("loom", || loom::run(false))?;
         self.step("sim", || simulation::run(false))?;
-        self.step("canaries", || canaries::run(&[]))?;
+        self.step("canaries", || canaries::run(&[], false))?;
         self.step("fallback", fallback::run)?;
         self.step("smoke", smoke::run)?;
         self.step("proof", || proof::run(&[], Scale::Quick))

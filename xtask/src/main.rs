@@ -131,6 +131,9 @@ enum Command {
     Canaries {
         /// Only these.
         only: Vec<String>,
+        /// Look for the first seeds that show them, and write these down.
+        #[arg(long)]
+        bless: bool,
     },
     /// Runs the release binary against a real client, on every backend.
     Smoke,
@@ -183,7 +186,7 @@ fn run(command: Command) -> Result<Totals> {
         Command::Fallback => fallback::run()?,
         Command::Sanitize => sanitize::run()?,
         Command::Sim { many } => simulation::run(many)?,
-        Command::Canaries { only } => canaries::run(&only)?,
+        Command::Canaries { only, bless } => canaries::run(&only, bless)?,
         Command::Fuzz { targets, seconds, keep } => fuzz::run(&targets, seconds, keep)?,
         Command::Loom { exhaustive } => loom::run(exhaustive)?,
         Command::Smoke => smoke::run()?,
