@@ -14,6 +14,8 @@ use super::options::SimOptions;
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     version: &'static str,
+    /// What the program was built from; a seed is the same run only there.
+    commit: &'static str,
     from: u64,
     seeds: u64,
     replayed: u64,
@@ -50,6 +52,7 @@ impl Report {
         });
         Self {
             version: env!("CARGO_PKG_VERSION"),
+            commit: env!("WHARF_COMMIT"),
             from: options.seeds.from,
             seeds: findings.seeds,
             replayed: findings.replayed,
@@ -66,8 +69,8 @@ impl Report {
     pub(super) fn verdict(&self) -> Option<String> {
         let broken = self.violation.as_ref()?;
         Some(format!(
-            "seed {} of version {} breaks {}: {}; to see it: {}",
-            broken.seed, self.version, broken.invariant, broken.what, broken.replay
+            "seed {} breaks {}: {}; to see it, on commit {}: {}",
+            broken.seed, broken.invariant, broken.what, self.commit, broken.replay
         ))
     }
 }
