@@ -39,6 +39,11 @@ impl Lease {
         Self::from(&**self)
     }
 
+    /// Whether it keeps a buffer of the pool.
+    pub(crate) const fn keeps_a_buffer(&self) -> bool {
+        matches!(self.home, Home::Pool { .. })
+    }
+
     /// A lease of a part; the buffer stays out until both are dropped.
     ///
     /// # Panics

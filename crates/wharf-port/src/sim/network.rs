@@ -1,5 +1,6 @@
 //! The network as its users see it.
 
+use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use super::personality::Personality;
 use super::world::World;
 use crate::clock::{Time, monotonic_now};
 use crate::error::ListenError;
-use crate::options::SocketOptions;
+use crate::options::{ListenOptions, SocketOptions};
 
 /// How a [`Network`] is set up.
 ///
@@ -68,7 +69,7 @@ pub enum Pace {
 }
 
 /// A simulated network; see the [module](super). Cheap to clone: all clones are the same network.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Network {
     shared: Arc<Shared>,
 }
@@ -77,6 +78,8 @@ pub struct Network {
 struct Shared {
     world: Mutex<World>,
     pace: Pace,
+    seed: u64,
+    personality: Personality,
     /// When a network of real pace began.
     began: Time,
     /// Something has happened: for threads that wait at a real pace.
@@ -110,6 +113,8 @@ impl Network {
             shared: Arc::new(Shared {
                 world: Mutex::new(World::new(&options)),
                 pace: options.pace,
+                seed: options.seed,
+                personality: options.personality,
                 began: monotonic_now(),
                 changed: Condvar::new(),
             }),
@@ -143,6 +148,32 @@ impl Network {
             }
             world.move_clock(until);
         });
+    }
+
+    /// When something will happen next that no port does: a delivery, the end of an operation, another
+    /// try to connect. `None` if nothing is on its way.
+    pub fn next_event(&self) -> Option<Time> {
+        self.with(|world| world.next_event())
+    }
+
+    /// Lets everything happen that is on its way, until nothing is left that is due within `horizon`.
+    /// False if that takes longer than `timeout`. What is staged on a port is not on its way.
+    ///
+    /// At a virtual pace this moves the clock; at a real one it waits.
+    pub fn settle(&self, horizon: Duration, timeout: Duration) -> bool {
+        let mut world = self.lock();
+        let until = world.now + timeout;
+        loop {
+            let Some(next) = world.next_event().filter(|next| *next <= world.now + horizon) else {
+                self.unlock(world);
+                return true;
+            };
+            if world.now >= until {
+                return false;
+            }
+            let Some(woken) = self.sleep(world, Some(next.min(until))) else { return true };
+            world = woken;
+        }
     }
 
     /// From now on these faults come.
@@ -198,7 +229,19 @@ impl Network {
     /// # Errors
     /// [`ListenError`] if somebody listens there, or no host has the address.
     pub fn listen(&self, address: SocketAddr) -> Result<PeerListener, ListenError> {
-        PeerListener::listen(self.clone(), address)
+        self.listen_with(address, &ListenOptions::default())
+    }
+
+    /// Listens where ports may connect to, with a queue and with accepted ends as the options say.
+    ///
+    /// # Errors
+    /// As [`listen`](Self::listen).
+    pub fn listen_with(
+        &self,
+        address: SocketAddr,
+        options: &ListenOptions,
+    ) -> Result<PeerListener, ListenError> {
+        PeerListener::listen(self.clone(), address, options)
     }
 
     /// Keeps two hosts from reaching each other for some time.
@@ -233,6 +276,23 @@ impl Network {
     pub fn pace(&self) -> Pace {
         self.shared.pace
     }
+
+    /// Whose habits the kernel has.
+    pub fn personality(&self) -> Personality {
+        self.shared.personality
+    }
+}
+
+/// What tells it from others, and not all that happens on it.
+impl fmt::Debug for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Shared { seed, personality, pace, .. } = &*self.shared;
+        f.debug_struct("Network")
+            .field("seed", seed)
+            .field("personality", personality)
+            .field("pace", pace)
+            .finish_non_exhaustive()
+    }
 }
 
 /// For ports and peers.
@@ -257,9 +317,12 @@ impl Network {
     }
 
     /// Tells the threads that wait.
-    pub(super) fn unlock(&self, world: MutexGuard<'_, World>) {
-        drop(world);
-        if self.shared.pace == Pace::Real {
+    pub(super) fn unlock(&self, mut world: MutexGuard<'_, World>) {
+        self.tell(&mut world);
+    }
+
+    fn tell(&self, world: &mut World) {
+        if self.shared.pace == Pace::Real && world.take_news() {
             self.shared.changed.notify_all();
         }
     }
@@ -294,6 +357,8 @@ impl Network {
             world.run_due();
             return Some(world);
         }
+        // What this thread has done and planned is news for the others.
+        self.tell(&mut world);
         // A second is long enough to cost nothing and short enough to forgive a lost notification.
         let most = Duration::from_secs(1);
         let time = next.map_or(most, |next| next.since(world.now).min(most));

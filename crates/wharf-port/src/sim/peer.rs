@@ -9,6 +9,9 @@ use super::world::{Accepted, Connecting, EndId, Failure, Holder, Unlistenable, W
 use crate::error::ListenError;
 use crate::options::{ListenOptions, SocketOptions};
 
+/// How long [`Read`], [`Write`] and an accept wait unless told otherwise.
+const TIMEOUT: Duration = Duration::from_secs(10);
+
 /// The other end of a server's connection: a client of a test.
 ///
 /// Nothing here blocks, but for [`Read`] and [`Write`]: these wait, at most the time that was set with
@@ -44,7 +47,7 @@ impl Peer {
     }
 
     const fn new(network: Network, end: Option<EndId>) -> Self {
-        Self { network, end, timeout: Duration::from_secs(10) }
+        Self { network, end, timeout: TIMEOUT }
     }
 
     fn look<T>(&self, at: impl FnOnce(&World, EndId) -> Option<T>) -> Option<T> {
@@ -72,12 +75,8 @@ impl Peer {
     /// `WouldBlock` if there is no room, or the connect is under way; `ConnectionRefused`,
     /// `ConnectionReset`, `TimedOut`, and `BrokenPipe` after [`end`](Self::end).
     pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let id = self.connected()?;
-        match self.network.with(|world| world.write(id, bytes)) {
-            Some(Ok(count)) => Ok(count),
-            Some(Err(failure)) => Err(failure.into()),
-            None => Err(ErrorKind::WouldBlock.into()),
-        }
+        let id = self.end.ok_or(ErrorKind::OutOfMemory)?;
+        self.network.with(|world| write(world, id, bytes))
     }
 
     /// Receives what is there; 0 is the end of the stream.
@@ -85,22 +84,8 @@ impl Peer {
     /// # Errors
     /// `WouldBlock` if nothing is there; `ConnectionRefused`, `ConnectionReset` and `TimedOut`.
     pub fn try_read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        let id = self.connected()?;
-        match self.network.with(|world| world.read(id, into)) {
-            Some(Ok(count)) => Ok(count),
-            Some(Err(failure)) => Err(failure.into()),
-            None => Err(ErrorKind::WouldBlock.into()),
-        }
-    }
-
-    fn connected(&self) -> io::Result<EndId> {
-        let end = self.end.ok_or(ErrorKind::OutOfMemory)?;
-        match self.state() {
-            Connecting::Connected => Ok(end),
-            Connecting::Started => Err(ErrorKind::WouldBlock.into()),
-            Connecting::TimedOut => Err(ErrorKind::TimedOut.into()),
-            Connecting::No | Connecting::Refused => Err(ErrorKind::ConnectionRefused.into()),
-        }
+        let id = self.end.ok_or(ErrorKind::OutOfMemory)?;
+        self.network.with(|world| read(world, id, into))
     }
 
     /// Bytes that have come and have not been read.
@@ -108,8 +93,13 @@ impl Peer {
         self.look(|world, id| Some(world.end(id)?.readable_bytes())).unwrap_or(0)
     }
 
+    /// Whether [`try_read`](Self::try_read) would find something: bytes, an end, or a failure.
+    pub fn is_readable(&self) -> bool {
+        self.look(|world, id| Some(world.end(id)?.is_readable())).unwrap_or(true)
+    }
+
     /// Ends this end's stream behind what was sent; the other direction stays.
-    pub fn end(&mut self) {
+    pub fn end(&self) {
         if let Some(id) = self.end {
             self.network.with(|world| world.end_stream(id));
         }
@@ -123,7 +113,7 @@ impl Peer {
     }
 
     /// Dies without a word: nothing is delivered on this connection any more, in either direction.
-    pub fn vanish(&mut self) {
+    pub fn vanish(&self) {
         if let Some(id) = self.end {
             self.network.with(|world| world.vanish(id));
         }
@@ -145,7 +135,7 @@ impl Peer {
     }
 
     /// How much this end holds that was received and not read.
-    pub fn set_window(&mut self, bytes: usize) {
+    pub fn set_window(&self, bytes: usize) {
         if let Some(id) = self.end {
             self.network.with(|world| world.set_window(id, bytes));
         }
@@ -161,36 +151,63 @@ impl Peer {
     /// # Errors
     /// As [`try_write`](Self::try_write); `TimedOut` if it takes too long.
     pub fn wait_connected(&mut self) -> io::Result<()> {
-        self.patiently(|peer| peer.connected().map(|_| ()))
+        self.patiently(|world, id| connected(world, id))
     }
 
     /// Tries again until it works, lets the network run on meanwhile.
-    fn patiently<T>(&mut self, mut work: impl FnMut(&mut Self) -> io::Result<T>) -> io::Result<T> {
-        let network = self.network.clone();
-        let until = network.now() + self.timeout;
-        loop {
-            match work(self) {
+    fn patiently<T>(
+        &self,
+        mut work: impl FnMut(&mut World, EndId) -> io::Result<T>,
+    ) -> io::Result<T> {
+        let id = self.end.ok_or(ErrorKind::OutOfMemory)?;
+        // One lock for both the try and the sleep: what happened between two would wake nobody.
+        let mut world = self.network.lock();
+        let until = world.now + self.timeout;
+        let done = loop {
+            match work(&mut world, id) {
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
-                done => return done,
+                done => break done,
             }
-            let world = network.lock();
             if world.now >= until {
-                return Err(ErrorKind::TimedOut.into());
+                break Err(ErrorKind::TimedOut.into());
             }
-            drop(network.sleep(world, Some(until)));
-        }
+            let woken = self.network.sleep(world, Some(until));
+            world = woken.ok_or(ErrorKind::TimedOut)?;
+        };
+        self.network.unlock(world);
+        done
+    }
+}
+
+/// What one try gives.
+fn write(world: &mut World, id: EndId, bytes: &[u8]) -> io::Result<usize> {
+    connected(world, id)?;
+    Ok(world.write(id, bytes).ok_or(ErrorKind::WouldBlock)??)
+}
+
+fn read(world: &mut World, id: EndId, into: &mut [u8]) -> io::Result<usize> {
+    connected(world, id)?;
+    Ok(world.read(id, into).ok_or(ErrorKind::WouldBlock)??)
+}
+
+fn connected(world: &World, id: EndId) -> io::Result<()> {
+    match world.end(id).map_or(Connecting::No, |end| end.connecting) {
+        Connecting::Connected => Ok(()),
+        Connecting::Started => Err(ErrorKind::WouldBlock.into()),
+        Connecting::TimedOut => Err(ErrorKind::TimedOut.into()),
+        Connecting::No | Connecting::Refused => Err(ErrorKind::ConnectionRefused.into()),
     }
 }
 
 impl Read for Peer {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
-        self.patiently(|peer| peer.try_read(into))
+        self.patiently(|world, id| read(world, id, into))
     }
 }
 
 impl Write for Peer {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.patiently(|peer| peer.try_write(bytes))
+        self.patiently(|world, id| write(world, id, bytes))
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -214,9 +231,12 @@ pub struct PeerListener {
 }
 
 impl PeerListener {
-    pub(super) fn listen(network: Network, address: SocketAddr) -> Result<Self, ListenError> {
-        let listening =
-            network.with(|world| world.listen(address, &ListenOptions::default(), None));
+    pub(super) fn listen(
+        network: Network,
+        address: SocketAddr,
+        options: &ListenOptions,
+    ) -> Result<Self, ListenError> {
+        let listening = network.with(|world| world.listen(address, options, None));
         let address = listening.map_err(|problem| problem.at(address))?;
         Ok(Self { network, address })
     }
@@ -228,8 +248,29 @@ impl PeerListener {
 
     /// A connection, if one waits.
     pub fn try_accept(&self) -> Option<Peer> {
-        let accepted = self.network.with(|world| world.accept(self.address, Holder::Peer));
-        match accepted {
+        self.network.with(|world| self.take(world))
+    }
+
+    /// A connection, waited for as [`Read`] for a [`Peer`] waits.
+    ///
+    /// # Errors
+    /// `TimedOut` if none comes within 10 s, or, at a virtual pace, if none will ever come.
+    pub fn accept(&self) -> io::Result<Peer> {
+        let mut world = self.network.lock();
+        let until = world.now + TIMEOUT;
+        loop {
+            let accepted = self.take(&mut world);
+            if accepted.is_some() || world.now >= until {
+                self.network.unlock(world);
+                return accepted.ok_or_else(|| ErrorKind::TimedOut.into());
+            }
+            let woken = self.network.sleep(world, Some(until));
+            world = woken.ok_or(ErrorKind::TimedOut)?;
+        }
+    }
+
+    fn take(&self, world: &mut World) -> Option<Peer> {
+        match world.accept(self.address, Holder::Peer) {
             Accepted::Connection(id, _) => Some(Peer::new(self.network.clone(), Some(id))),
             Accepted::Gone | Accepted::Nobody | Accepted::Failed(_) => None,
         }

@@ -8,8 +8,8 @@ pub enum Personality {
     /// order; a socket is closed when its operations are back.
     #[default]
     Uring,
-    /// Windows: each receive is one operation; a send is finished later and its bytes are read until
-    /// then; a socket is closed before its operations are back, and they come back with codes that
+    /// Windows: each receive is one operation; a send takes what there is room for and says so
+    /// later; a socket is closed before its operations are back, and they come back with codes that
     /// do not tell who closed it, or with success.
     Iocp,
     /// Readiness: receives and sends are done by the port itself, and a cancel cannot miss.

@@ -1,10 +1,12 @@
 //! Virtual time.
 
 use std::io::{Read, Write};
+use std::sync::mpsc;
+use std::thread;
 use std::time::Duration;
 
-use wharf_port::sim::{Network, NetworkOptions};
-use wharf_port::{Backend, Completion, CompletionPort, PortOptions};
+use wharf_port::sim::{Network, NetworkOptions, Pace};
+use wharf_port::{Backend, Completion, CompletionPort, ListenOptions, PortOptions, Segment};
 
 fn port_on(network: &Network) -> CompletionPort {
     let simulated = Some(network.clone());
@@ -63,4 +65,39 @@ fn who_vanished_is_given_up_by_who_sends_and_never_by_who_waits() {
     server.try_write(b"anybody there?").unwrap();
     network.advance_by(Duration::from_secs(11));
     assert_eq!(server.try_read(&mut [0]).unwrap_err().kind(), std::io::ErrorKind::TimedOut);
+}
+
+/// A port that has sent and waits for something else must not keep the news to itself.
+#[test]
+fn at_a_real_pace_a_peer_learns_of_what_a_waiting_port_has_sent() {
+    let network = Network::new(NetworkOptions { pace: Pace::Real, ..NetworkOptions::default() });
+    let mut port = port_on(&network);
+    let listener = port.listen("10.0.0.1:80".parse().unwrap(), &ListenOptions::default()).unwrap();
+    let mut peer = network.connect(port.listener_address(listener).unwrap());
+    let socket = loop {
+        port.wait(None).unwrap();
+        if let Some(Completion::Accepted { socket, .. }) = port.take() {
+            break port.adopt(socket).unwrap();
+        }
+    };
+    let (tell, told) = mpsc::channel();
+    let reader = thread::spawn({
+        let network = network.clone();
+        move || {
+            tell.send(()).unwrap();
+            peer.read_exact(&mut [0; 5]).unwrap();
+            (network.now(), peer)
+        }
+    });
+    told.recv().unwrap();
+    // Time for the reader to begin to wait; if it has not, the test shows less and fails no sooner.
+    port.wait(Some(port.now() + Duration::from_millis(20))).unwrap();
+    // More than there is room for, so that the wait goes on.
+    port.send(socket, vec![Segment::Owned(vec![7; 1 << 20].into())]).unwrap();
+    let sent = port.now();
+    port.wait(Some(sent + Duration::from_millis(700))).unwrap();
+    assert!(port.take().is_none(), "nobody has read so much");
+    let (read, _peer) = reader.join().unwrap();
+    let late = read.since(sent);
+    assert!(late < Duration::from_millis(350), "the peer learned of it {late:?} late");
 }

@@ -60,7 +60,7 @@ impl Sim {
     pub(crate) fn stop_listening(&mut self, id: ListenerId) {
         if let Some(listener) = self.listeners.iter_mut().find(|listener| listener.id == id) {
             listener.stopped = true;
-            self.bell.ring();
+            self.note_work();
         }
     }
 

@@ -69,6 +69,8 @@ pub(super) struct Sending {
     /// The first segment that has not gone.
     pub(super) first: usize,
     pub(super) started: bool,
+    /// Its segments are memory of its own.
+    pub(super) detached: bool,
 }
 
 /// How far a close has come.
@@ -113,6 +115,12 @@ impl Connection {
     /// Whether the receive is to go on.
     pub(super) fn wants_to_receive(&self) -> bool {
         self.incoming == Incoming::Started && !self.is_closing()
+    }
+
+    /// Whether what is received now has to wait: for the resume, or behind what has waited and is not
+    /// delivered yet.
+    pub(super) fn has_to_wait(&self) -> bool {
+        self.paused || !self.late.is_empty()
     }
 
     /// Whether a send or a connect is under way.

@@ -28,7 +28,7 @@ use super::personality::Personality;
 use super::world::{Holder, Packet, PortNumber, Step, World};
 use crate::buffer::{BufferPool, Ledger};
 use crate::clock::Time;
-use crate::completion::{Completion, Direction};
+use crate::completion::{Completion, Direction, Received};
 use crate::error::UnknownSocket;
 use crate::ids::SocketId;
 use crate::options::PortOptions;
@@ -142,10 +142,11 @@ impl Sim {
         }
         let in_vain = refused || world.chance(FaultKind::SpuriousWake);
         loop {
+            let rung = self.bell.take();
             world.run_due();
             self.reap(&mut world);
             let over = until.is_some_and(|until| world.now >= until);
-            if self.has_ready() || in_vain || over || self.has_to_go_on() || self.bell.take() {
+            if self.has_ready() || in_vain || over || self.has_to_go_on() || rung {
                 break;
             }
             let wake = [until, self.next_deadline()].into_iter().flatten().min();
@@ -241,7 +242,6 @@ impl Sim {
 
     /// Ends the operation whose final completion this is, if it is one.
     fn settle(&mut self, completion: &Completion) {
-        use crate::completion::Received;
         match *completion {
             Completion::Sent { socket, .. } | Completion::Connected { socket, .. } => {
                 if let Ok(connection) = lookup(&mut self.connections, socket) {
@@ -285,8 +285,13 @@ impl Sim {
         self.operations
     }
 
+    /// What has been received and not been taken is nobody's yet, so that the kernel has its buffers.
     pub(crate) fn ledger(&self) -> Ledger {
-        self.pool.ledger()
+        let mut ledger = self.pool.ledger();
+        let untaken = self.done.iter().filter(|completion| keeps_a_buffer(completion)).count();
+        ledger.leased -= untaken;
+        ledger.kernel += untaken;
+        ledger
     }
 
     pub(crate) const fn stats(&self) -> Stats {
@@ -314,10 +319,25 @@ impl Sim {
         if !connection.staged {
             connection.staged = true;
             self.staged.push(id);
-            // There is something to start: the clock must not move before.
-            self.bell.ring();
+            self.note_work();
         }
         Ok(())
+    }
+
+    /// There is something to start: a virtual clock must not move before. A real one moves anyway, and
+    /// a wait that starts something may sleep.
+    fn note_work(&self) {
+        if self.network.pace() == Pace::Virtual {
+            self.bell.ring();
+        }
+    }
+}
+
+/// Whether a completion that was made and not taken has a buffer of the pool.
+const fn keeps_a_buffer(completion: &Completion) -> bool {
+    match completion {
+        Completion::Received { what: Received::Data(lease), .. } => lease.keeps_a_buffer(),
+        _ => false,
     }
 }
 

@@ -160,7 +160,7 @@ impl Sim {
         match read(world, connection.end, &self.pool, buffer) {
             Read::Bytes(count) => {
                 let lease = self.pool.lease(buffer, count);
-                if connection.paused {
+                if connection.has_to_wait() {
                     connection.late.push_back(lease.copied_out());
                 } else {
                     let what = Received::Data(lease);
@@ -179,12 +179,13 @@ impl Sim {
         let Ok(connection) = lookup(&mut self.connections, id) else { return };
         world.disarm(connection.end, Direction::Receive);
         connection.receive = InKernel::default();
-        if connection.paused && connection.wants_to_receive() {
-            connection.late_end = Some(what);
-        } else {
+        if !connection.has_to_wait() {
             connection.incoming = Incoming::Ended;
             self.done.push_back(Completion::Received { socket: id, what });
+        } else if connection.wants_to_receive() {
+            connection.late_end = Some(what);
         }
+        // Otherwise it ends as cancelled, and the next receive meets the same again, behind the bytes.
     }
 
     /// The kernel has found no buffer: that ends what was armed.

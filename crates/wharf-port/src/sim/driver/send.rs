@@ -17,7 +17,8 @@ impl Sim {
         let connection = lookup(&mut self.connections, id)?;
         assert!(!connection.is_closing(), "send on {id:?}, which is closing");
         assert_no_send(id, &connection.outgoing);
-        connection.outgoing = Outgoing::Sending(Sending { segments, first: 0, started: false });
+        connection.outgoing =
+            Outgoing::Sending(Sending { segments, first: 0, started: false, detached: false });
         self.operations += 1;
         self.stage(id)
     }
@@ -53,6 +54,10 @@ impl Sim {
             return self.send_some(world, id);
         }
         let Ok(connection) = lookup(&mut self.connections, id) else { return };
+        let Outgoing::Sending(sending) = &mut connection.outgoing else { return };
+        // What there is room for goes at once; that it has, or how it failed, is said when it finishes.
+        let _ = write_all(world, connection.end, sending);
+        sending.detach();
         let number = world.arm(connection.end, Direction::Send);
         connection.send = InKernel { armed: Some(number), cancelling: false };
     }
@@ -73,7 +78,7 @@ impl Sim {
         match write_all(world, connection.end, sending) {
             Some(result) => self.finish_send(id, result),
             None => {
-                sending.segments.iter_mut().for_each(Segment::detach);
+                sending.detach();
                 self.stats.short_sends += 1;
                 if connection.wants_outgoing() {
                     let number = world.arm(connection.end, Direction::Send);
@@ -124,6 +129,15 @@ impl Sim {
             self.finish_send(id, Err(SendError::Cancelled));
         } else {
             self.finish_connect(id, Err(ConnectError::Cancelled));
+        }
+    }
+}
+
+impl Sending {
+    /// Copies what was received and has to wait: once, since a send may wait a hundred thousand times.
+    fn detach(&mut self) {
+        if !std::mem::replace(&mut self.detached, true) {
+            self.segments.iter_mut().for_each(Segment::detach);
         }
     }
 }

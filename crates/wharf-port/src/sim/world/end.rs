@@ -220,9 +220,7 @@ impl World {
         }
         let count = if self.chance(FaultKind::PartialReceive) { self.up_to(there) } else { there };
         let end = self.end_mut(id)?;
-        for (to, from) in into.iter_mut().zip(end.received.drain(..count)) {
-            *to = from;
-        }
+        into[..count].copy_from_slice(&take_front(&mut end.received, count));
         let other = end.other;
         self.step(Step::Read(id, count));
         if let Some(other) = other {
@@ -275,6 +273,15 @@ impl World {
     }
 }
 
+/// Takes the first bytes of a queue, not one by one: they are many.
+pub(super) fn take_front(queue: &mut VecDeque<u8>, count: usize) -> Vec<u8> {
+    let (front, back) = queue.as_slices();
+    let of_front = front.len().min(count);
+    let taken = [&front[..of_front], &back[..count - of_front]].concat();
+    queue.drain(..count);
+    taken
+}
+
 impl End {
     /// `None` if the connection is gone, as kernels have it.
     pub(in crate::sim) fn peer_address(&self) -> Option<SocketAddr> {
@@ -286,7 +293,7 @@ impl End {
         self.received.len()
     }
 
-    pub(super) fn is_readable(&self) -> bool {
+    pub(in crate::sim) fn is_readable(&self) -> bool {
         !self.received.is_empty() || self.stream_ended || self.trouble().is_some()
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::end::{End, EndId, Failure, StreamEnd};
+use super::end::{End, EndId, Failure, StreamEnd, take_front};
 use super::{Event, Step, World};
 use crate::completion::Direction;
 use crate::sim::faults::FaultKind;
@@ -90,7 +90,7 @@ impl World {
             count = self.up_to(count.min(16));
         }
         let Some(end) = self.end_mut(from) else { return };
-        let carried: Vec<u8> = end.unsent.drain(..count).collect();
+        let carried = take_front(&mut end.unsent, count);
         if let Some(end) = self.end_mut(to) {
             end.received.extend(carried);
         }

@@ -72,6 +72,7 @@ struct Port {
     packets: VecDeque<Packet>,
     /// When its next timer is due, as of its last wait.
     timer: Option<Time>,
+    /// Rung by who wakes it and by what it has to start, not by packets.
     bell: Arc<Bell>,
 }
 
@@ -87,6 +88,8 @@ pub(super) struct World {
     window_bytes: usize,
     events: BTreeMap<(Time, u64), Event>,
     planned: u64,
+    /// Something has been planned or has happened, and the threads that wait have not been told.
+    news: bool,
     ends: Slots<End>,
     backlogs: BTreeMap<SocketAddr, Backlog>,
     ports: Vec<Option<Port>>,
@@ -110,6 +113,7 @@ impl World {
             window_bytes: options.window_bytes.max(1),
             events: BTreeMap::new(),
             planned: 0,
+            news: false,
             ends: Slots::new(ENDS_MAX),
             backlogs: BTreeMap::new(),
             ports: Vec::new(),
@@ -166,6 +170,7 @@ impl World {
 
     fn plan(&mut self, after: Duration, event: Event) {
         self.planned += 1;
+        self.news = true;
         self.events.insert((self.now + after, self.planned), event);
     }
 
@@ -190,6 +195,7 @@ impl World {
                 return;
             }
             let event = entry.remove();
+            self.news = true;
             self.happen(event);
         }
     }
@@ -221,6 +227,11 @@ impl World {
             if has_something { Some(self.now) } else { port.timer }
         });
         self.next_event().into_iter().chain(ports).min()
+    }
+
+    /// Whether something has been planned or has happened since this was last asked.
+    pub(super) const fn take_news(&mut self) -> bool {
+        std::mem::replace(&mut self.news, false)
     }
 
     /// Moves the clock, never back.
@@ -255,7 +266,6 @@ impl World {
     fn post(&mut self, number: PortNumber, packet: Packet) {
         if let Some(port) = self.ports.get_mut(number).and_then(Option::as_mut) {
             port.packets.push_back(packet);
-            port.bell.ring();
         }
     }
 
