@@ -13,9 +13,18 @@ use crate::workspace::cargo;
 
 /// The backends that the suite runs on here.
 const BACKENDS: &[&str] = if cfg!(target_os = "linux") {
-    &["uring", "uring_stepdown", "readiness", "auto"]
+    &[
+        "uring",
+        "uring_stepdown",
+        "readiness",
+        "auto",
+        "sim_uring",
+        "sim_iocp",
+        "sim_readiness",
+        "sim_faulty",
+    ]
 } else {
-    &["readiness", "auto"]
+    &["readiness", "auto", "sim_uring", "sim_iocp", "sim_readiness", "sim_faulty"]
 };
 
 /// Runs the suite on these backends, or on all, one after the other.

@@ -49,8 +49,9 @@
 //!
 //! # The contract
 //!
-//! The same on every backend. Each rule names the test of the conformance suite (`tests/conformance`)
-//! that checks it, and that runs on every backend.
+//! The same on every backend. Each rule names the tests of the conformance suite (`tests/conformance`)
+//! that check it, and that run on every backend: on the simulator with each of its personalities, and
+//! once more with faults.
 //!
 //! 1. **Threads.** A port stays on its thread. Only a [`Waker`] may be used from other threads, and
 //!    only a [`FreshSocket`], which has had no operation yet, may move between ports. A wake is never

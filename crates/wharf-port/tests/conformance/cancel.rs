@@ -6,8 +6,7 @@ use std::thread;
 use wharf_port::{ConnectError, Direction, SendError, SocketId};
 
 use crate::harness::{
-    CANCELLED_SENDS_ARE_EXACT, CheckedPort, Dice, Final, Peer, Subject, assert_bytes, owned,
-    pattern,
+    CANCELLED_SENDS_ARE_EXACT, CheckedPort, Dice, Final, Subject, assert_bytes, owned, pattern,
 };
 
 on_every_backend![
@@ -15,6 +14,7 @@ on_every_backend![
     rule_05_a_cancel_that_races_bytes_loses_none,
     rule_05_a_cancel_of_a_paused_receive_loses_no_byte,
     rule_05_a_cancel_that_races_the_end_hides_it_from_nobody,
+    rule_05_a_cancel_in_a_pause_does_not_let_the_end_pass_the_bytes,
     rule_05_a_cancel_that_races_a_send_says_what_went,
     rule_05_a_cancel_that_races_a_connect_leaves_a_socket_to_close,
     rule_05_a_cancel_of_one_direction_leaves_the_other,
@@ -131,6 +131,33 @@ fn rule_05_a_cancel_that_races_the_end_hides_it_from_nobody(subject: &Subject) {
     port.finish();
 }
 
+/// Bytes come into a pause, and the end meets the cancel: the next receive has the bytes first.
+fn rule_05_a_cancel_in_a_pause_does_not_let_the_end_pass_the_bytes(subject: &Subject) {
+    let mut port = subject.open();
+    let expected = pattern(5, 500);
+    let mut dice = Dice::new(8);
+    for _ in 0..ROUNDS / 2 {
+        let (socket, mut peer) = port.pair();
+        port.receive(socket);
+        port.fence();
+        peer.write(&expected);
+        port.pause(socket);
+        (0..dice.below(3)).for_each(|_| port.wait(Some(port.now())));
+        peer.end();
+        (0..dice.below(3)).for_each(|_| port.wait(Some(port.now())));
+        port.cancel(socket, Direction::Receive);
+        assert_eq!(port.read_to_final(socket), (Vec::new(), Final::Cancelled));
+        port.resume(socket);
+        port.receive(socket);
+        let (bytes, last) = port.read_to_final(socket);
+        assert_bytes(&bytes, &expected, "before the end");
+        assert_eq!(last, Final::End);
+        port.close(socket);
+        port.closed(socket);
+    }
+    port.finish();
+}
+
 /// A send is cancelled again and again while the peer reads, and goes on from what came back: the
 /// peer sees one whole.
 fn rule_05_a_cancel_that_races_a_send_says_what_went(subject: &Subject) {
@@ -165,7 +192,7 @@ fn rule_05_a_cancel_that_races_a_send_says_what_went(subject: &Subject) {
 
 fn rule_05_a_cancel_that_races_a_connect_leaves_a_socket_to_close(subject: &Subject) {
     let mut port = subject.open();
-    let (_listener, address) = Peer::listener();
+    let (_listener, address) = port.outside();
     let mut dice = Dice::new(7);
     for _ in 0..ROUNDS / 4 {
         let socket = port.connect(address);

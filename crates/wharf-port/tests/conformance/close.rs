@@ -134,8 +134,9 @@ fn rule_06_an_abort_throws_away_what_was_not_sent(subject: &Subject) {
 fn rule_06_names_are_never_used_again(subject: &Subject) {
     const BATCH: usize = 100;
     let mut port = subject.open();
+    let nobody = port.nobody();
     for _ in 0..10_000 / BATCH {
-        let sockets = [(); BATCH].map(|()| port.connect(Peer::nobody()));
+        let sockets = [(); BATCH].map(|()| port.connect(nobody));
         sockets.into_iter().for_each(|socket| port.close(socket));
         let mut open = BATCH;
         port.drive("a batch to close", |_, completion| {

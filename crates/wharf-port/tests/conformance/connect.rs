@@ -1,11 +1,11 @@
 //! Connecting (rules 2 and 8), and what a connected socket knows of itself.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use wharf_port::{ConnectError, Keepalive, SocketOptions};
 
-use crate::harness::{Ending, Peer, Subject, owned};
+use crate::harness::{Ending, Subject, owned};
 
 on_every_backend![
     rule_08_a_connect_reaches_an_ipv4_listener,
@@ -17,26 +17,21 @@ on_every_backend![
 ];
 
 fn rule_08_a_connect_reaches_an_ipv4_listener(subject: &Subject) {
-    connect_and_talk(subject, (Ipv4Addr::LOCALHOST, 0).into());
+    connect_and_talk(subject, subject.place().v4());
 }
 
 fn rule_08_a_connect_reaches_an_ipv6_listener(subject: &Subject) {
-    if has_ipv6() {
-        connect_and_talk(subject, (Ipv6Addr::LOCALHOST, 0).into());
+    if let Some(address) = subject.place().v6() {
+        connect_and_talk(subject, address);
     }
-}
-
-pub(crate) fn has_ipv6() -> bool {
-    TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
 
 fn connect_and_talk(subject: &Subject, address: SocketAddr) {
     let mut port = subject.open();
-    let listener = TcpListener::bind(address).unwrap();
-    let address = listener.local_addr().unwrap();
+    let (listener, address) = subject.place().outside(address);
     let socket = port.connect(address);
     assert_eq!(port.connected(socket), Ok(()));
-    let mut peer = Peer::accept(&listener);
+    let mut peer = listener.accept();
     assert_eq!(port.raw().peer_address(socket), Some(address));
     assert_eq!(port.raw().local_address(socket), Some(peer.far_address()));
     port.receive(socket);
@@ -52,9 +47,9 @@ fn connect_and_talk(subject: &Subject, address: SocketAddr) {
 
 fn rule_08_a_refusal_is_told_alike(subject: &Subject) {
     let mut port = subject.open();
-    let mut addresses = vec![Peer::nobody()];
-    if has_ipv6() {
-        addresses.push((Ipv6Addr::LOCALHOST, Peer::nobody().port()).into());
+    let mut addresses = vec![port.nobody()];
+    if let Some(host) = subject.place().v6() {
+        addresses.push(SocketAddr::new(host.ip(), port.nobody().port()));
     }
     for address in addresses {
         let socket = port.connect(address);
@@ -65,7 +60,7 @@ fn rule_08_a_refusal_is_told_alike(subject: &Subject) {
 
 fn rule_08_a_socket_whose_connect_failed_is_there_until_closed(subject: &Subject) {
     let mut port = subject.open();
-    let socket = port.connect(Peer::nobody());
+    let socket = port.connect(port.nobody());
     assert!(port.connected(socket).is_err());
     port.nothing_comes();
     assert_eq!(port.raw().sockets(), 1);
@@ -78,7 +73,7 @@ fn rule_08_a_socket_whose_connect_failed_is_there_until_closed(subject: &Subject
 
 fn rule_08_a_connecting_socket_has_the_options_it_was_given(subject: &Subject) {
     let mut port = subject.open();
-    let (_listener, address) = Peer::listener();
+    let (_listener, address) = port.outside();
     assert!(SocketOptions::default().no_delay, "small sends go out at once unless asked otherwise");
     let seconds = Duration::from_secs;
     let keepalive = Keepalive { idle: seconds(60), interval: seconds(10), probes: 3 };
@@ -93,11 +88,11 @@ fn rule_08_a_connecting_socket_has_the_options_it_was_given(subject: &Subject) {
 
 fn rule_08_a_connecting_socket_has_the_address_it_was_given(subject: &Subject) {
     let mut port = subject.open();
-    let (listener, address) = Peer::listener();
-    let bind = Some((Ipv4Addr::LOCALHOST, 0).into());
+    let (listener, address) = port.outside();
+    let bind = Some(subject.place().v4());
     let socket = port.try_connect(address, &SocketOptions { bind, ..Default::default() }).unwrap();
     assert_eq!(port.connected(socket), Ok(()));
-    let peer = Peer::accept(&listener);
+    let peer = listener.accept();
     assert_eq!(port.raw().local_address(socket), Some(peer.far_address()));
     port.finish();
 }

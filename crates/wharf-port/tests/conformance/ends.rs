@@ -2,7 +2,7 @@
 
 use wharf_port::{Completion, Direction, ReceiveError, SendError};
 
-use crate::harness::{BYTES_OUTLIVE_A_RESET, Ending, Final, Subject, assert_bytes, owned, pattern};
+use crate::harness::{Ending, Final, Subject, assert_bytes, owned, pattern};
 
 on_every_backend![
     rule_08_the_end_comes_after_the_bytes,
@@ -41,10 +41,11 @@ fn rule_08_a_reset_comes_after_the_bytes(subject: &Subject) {
         let (socket, mut peer) = port.pair();
         let bytes = pattern(2, len);
         peer.write(&bytes);
+        peer.has_arrived();
         peer.reset();
         port.receive(socket);
         let (read, last) = port.read_to_final(socket);
-        let expected = if BYTES_OUTLIVE_A_RESET { len } else { read.len() };
+        let expected = if subject.place().bytes_outlive_a_reset() { len } else { read.len() };
         assert_bytes(&read, &bytes[..expected], "before the reset");
         assert_eq!(last, Final::Failed(ReceiveError::Reset));
     }

@@ -5,7 +5,7 @@
 
 use wharf_port::{ConnectError, Direction, ReceiveError, SendError};
 
-use crate::harness::{Final, LIMIT, Peer, Subject, owned, pattern};
+use crate::harness::{Final, LIMIT, Subject, owned, pattern};
 
 on_every_backend![
     rule_02_a_receive_ends_once_when_the_peer_ends,
@@ -132,7 +132,7 @@ fn rule_02_a_send_ends_once_when_the_peer_resets(subject: &Subject) {
 
 fn rule_02_a_connect_ends_once_when_connected(subject: &Subject) {
     let mut port = subject.open();
-    let (_listener, address) = Peer::listener();
+    let (_listener, address) = port.outside();
     let socket = port.connect(address);
     assert_eq!(port.connected(socket), Ok(()));
     port.nothing_comes();
@@ -141,7 +141,7 @@ fn rule_02_a_connect_ends_once_when_connected(subject: &Subject) {
 
 fn rule_02_a_connect_ends_once_when_refused(subject: &Subject) {
     let mut port = subject.open();
-    let socket = port.connect(Peer::nobody());
+    let socket = port.connect(port.nobody());
     assert_eq!(port.connected(socket), Err(ConnectError::Refused));
     port.nothing_comes();
     port.finish();
@@ -150,7 +150,7 @@ fn rule_02_a_connect_ends_once_when_refused(subject: &Subject) {
 /// Here and in the two that follow, a connect that is faster than what stops it may have succeeded.
 fn rule_02_a_connect_ends_once_when_cancelled(subject: &Subject) {
     let mut port = subject.open();
-    let (_listener, address) = Peer::listener();
+    let (_listener, address) = port.outside();
     let socket = port.connect(address);
     port.cancel(socket, Direction::Send);
     let result = port.connected(socket);
@@ -161,7 +161,7 @@ fn rule_02_a_connect_ends_once_when_cancelled(subject: &Subject) {
 
 fn rule_02_a_connect_ends_once_when_closed(subject: &Subject) {
     let mut port = subject.open();
-    let (_listener, address) = Peer::listener();
+    let (_listener, address) = port.outside();
     let socket = port.connect(address);
     port.close(socket);
     let result = port.connected(socket);
@@ -172,7 +172,7 @@ fn rule_02_a_connect_ends_once_when_closed(subject: &Subject) {
 
 fn rule_02_a_connect_ends_once_when_aborted(subject: &Subject) {
     let mut port = subject.open();
-    let (_listener, address) = Peer::listener();
+    let (_listener, address) = port.outside();
     let socket = port.connect(address);
     port.abort(socket);
     let result = port.connected(socket);

@@ -1,11 +1,10 @@
 //! Rule 12: one listener per address; stopping it delivers its queue first.
 
-use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream};
+use std::net::{Ipv6Addr, SocketAddr};
 use std::thread;
 
 use wharf_port::{Completion, ListenError, ListenOptions};
 
-use crate::connect::has_ipv6;
 use crate::harness::{CheckedPort, Echo, Ending, Peer, Subject, owned};
 
 on_every_backend![
@@ -32,7 +31,7 @@ fn rule_12_a_second_listener_on_an_address_fails(subject: &Subject) {
             "{second:?}"
         );
     }
-    let (_foreign, address) = Peer::listener();
+    let (_foreign, address) = port.outside();
     let second = port.raw().listen(address, &options);
     assert!(matches!(second, Err(ListenError::AddressInUse(of)) if of == address), "{second:?}");
     other.finish();
@@ -46,7 +45,7 @@ fn rule_12_an_address_is_free_once_its_listener_has_closed(subject: &Subject) {
     port.stop_listening(first);
     port.listener_closed(first);
     assert_eq!(port.raw().listener_address(first), None);
-    assert!(TcpStream::connect(address).is_err(), "nobody listens there any more");
+    assert!(Peer::try_connect(address).is_err(), "nobody listens there any more");
     let (second, _) = port.listen_on(address, &ListenOptions::default());
     assert_ne!(second, first);
     port.pair_through((second, address));
@@ -119,8 +118,8 @@ fn rule_12_stopping_while_clients_connect_leaves_none_hanging(subject: &Subject)
     for _ in 0..10 {
         let (listener, address) = port.listen();
         let clients = thread::spawn(move || {
-            let connected = std::iter::from_fn(|| TcpStream::connect(address).ok());
-            connected.map(Peer::from).filter_map(|mut peer| is_served(&mut peer)).count()
+            let connected = std::iter::from_fn(|| Peer::try_connect(address).ok());
+            connected.filter_map(|mut peer| is_served(&mut peer)).count()
         });
         let mut echo = Echo::default();
         echo.drive(&mut port, "five sessions to end", |echo| echo.ended() == 5);
@@ -154,18 +153,16 @@ fn rule_12_accepted_sockets_have_the_options_they_were_given(subject: &Subject) 
 }
 
 fn rule_12_an_ipv6_listener_takes_ipv4_only_when_asked(subject: &Subject) {
-    if !has_ipv6() {
-        return;
-    }
+    let Some(host) = subject.place().v6() else { return };
     let mut port = subject.open();
     for dual_stack in [false, true] {
         let options = ListenOptions { dual_stack, ..ListenOptions::default() };
         let (listener, address) = port.listen_on((Ipv6Addr::UNSPECIFIED, 0).into(), &options);
-        let v6: SocketAddr = (Ipv6Addr::LOCALHOST, address.port()).into();
+        let v6 = SocketAddr::new(host.ip(), address.port());
         // No other test listens there, so that the port is not somebody else's on IPv4.
-        let v4: SocketAddr = (Ipv4Addr::new(127, 66, 12, 1), address.port()).into();
+        let v4: SocketAddr = (subject.place().own_v4(), address.port()).into();
         port.pair_through((listener, v6));
-        assert_eq!(TcpStream::connect(v4).is_ok(), dual_stack);
+        assert_eq!(Peer::try_connect(v4).is_ok(), dual_stack);
     }
     port.finish();
 }

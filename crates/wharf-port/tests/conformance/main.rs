@@ -8,20 +8,46 @@
 //! ```sh
 //! cargo test -p wharf-port --test conformance                             # everything
 //! cargo test -p wharf-port --test conformance -- rule_08                  # one rule
-//! cargo test -p wharf-port --test conformance -- readiness::              # one backend
+//! cargo test -p wharf-port --test conformance -- ::readiness::            # one backend
 //!
 //! # where io_uring is denied (a container): what is left, and that the port noticed
-//! WHARF_EXPECT_BACKEND=readiness cargo test -p wharf-port --test conformance -- auto:: readiness::
+//! WHARF_EXPECT_BACKEND=readiness cargo test -p wharf-port --test conformance -- ::auto:: ::readiness::
+//!
+//! # the simulator with faults, from a hundred seeds and not from one
+//! WHARF_CONFORMANCE_ROUNDS=100 cargo test -p wharf-port --test conformance -- ::sim_faulty::
 //! ```
 //!
-//! The other ends are sockets of the standard library, behind [`Peer`](harness::Peer). No test
-//! sleeps to win a race: it waits for a condition, and fails with what it waited for after ten
-//! seconds. A new backend is one line in `on_every_backend!` and one in [`harness::subject`].
+//! The other ends are sockets of the standard library, or the [peers](wharf_port::sim::Peer) of a
+//! simulated network, behind [`Peer`](harness::Peer). No test sleeps to win a race: it waits for a
+//! condition, and fails with what it waited for after ten seconds. A new backend is one line in
+//! `on_every_backend!` and one in [`harness::subject`].
+//!
+//! On the simulator every test has a network of its own, at a real pace and with a seed that comes
+//! from the test's name: `sim_uring`, `sim_iocp` and `sim_readiness` have its three personalities, and
+//! `sim_faulty` has all of them with every fault that the contract hides. What is about the machine
+//! (signals, streams of the standard library) is left out there; the lists of the tests say why.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails panics")]
 
 /// Runs tests on every backend: each becomes `<file>::<backend>::<test>`.
+///
+/// `without_faults:` is followed by those that faults would change: they count waits, or need bytes to
+/// come in one piece. `on_the_system:` is followed by those about what a simulated network lacks.
 macro_rules! on_every_backend {
+    (
+        $($test:ident),* $(,)?
+        $(; without_faults: $($exact:ident),* $(,)?)?
+        $(; on_the_system: $($system:ident),* $(,)?)?
+    ) => {
+        on_the_system![$($test,)* $($($exact,)*)? $($($system,)*)?];
+        on_simulated_networks![$($test,)* $($($exact,)*)?];
+        mod sim_faulty {
+            $(on_one_backend!(sim_faulty, $test);)*
+        }
+    };
+}
+
+macro_rules! on_the_system {
     ($($test:ident),* $(,)?) => {
         #[cfg(target_os = "linux")]
         mod uring {
@@ -36,6 +62,20 @@ macro_rules! on_every_backend {
         }
         mod auto {
             $(on_one_backend!(auto, $test);)*
+        }
+    };
+}
+
+macro_rules! on_simulated_networks {
+    ($($test:ident),* $(,)?) => {
+        mod sim_uring {
+            $(on_one_backend!(sim_uring, $test);)*
+        }
+        mod sim_iocp {
+            $(on_one_backend!(sim_iocp, $test);)*
+        }
+        mod sim_readiness {
+            $(on_one_backend!(sim_readiness, $test);)*
         }
     };
 }

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use wharf_port::{CompletionPort, Direction};
 
-use crate::harness::{CheckedPort, Peer, Subject, owned, pattern};
+use crate::harness::{CheckedPort, Subject, owned, pattern};
 
 on_every_backend![
     rule_04_a_second_receive_panics,
@@ -40,7 +40,7 @@ fn rule_04_a_second_send_panics(subject: &Subject) {
 
 fn rule_04_a_send_during_a_connect_panics(subject: &Subject) {
     let mut port = subject.open();
-    let (_listener, address) = Peer::listener();
+    let (_listener, address) = port.outside();
     let socket = port.connect(address);
     panics(port, |port| port.send(socket, vec![owned(b"hello")]));
 }

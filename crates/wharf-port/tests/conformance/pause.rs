@@ -5,8 +5,7 @@ use std::thread;
 use wharf_port::{Completion, ReceiveError, Received, SocketId};
 
 use crate::harness::{
-    BYTES_OUTLIVE_A_RESET, CheckedPort, Dice, Final, LIMIT, Peer, Subject, assert_bytes, owned,
-    pattern,
+    CheckedPort, Dice, Final, LIMIT, Peer, Subject, assert_bytes, owned, pattern,
 };
 
 on_every_backend![
@@ -169,6 +168,7 @@ fn rule_08_the_reset_of_a_paused_stream_comes_after_its_bytes(subject: &Subject)
         let bytes = pattern(3, len);
         port.pause(socket);
         peer.write(&bytes);
+        peer.has_arrived();
         peer.reset();
         comes_with_the_resume(&mut port, socket, &bytes, Final::Failed(ReceiveError::Reset));
     }
@@ -187,6 +187,7 @@ fn rule_08_an_end_that_is_on_its_way_waits_for_the_resume(subject: &Subject) {
         comes_with_the_resume(&mut port, socket, &bytes, Final::End);
         let (socket, mut peer) = receiving_pair(&mut port);
         peer.write(&bytes);
+        peer.has_arrived();
         peer.reset();
         port.pause(socket);
         comes_with_the_resume(&mut port, socket, &bytes, Final::Failed(ReceiveError::Reset));
@@ -199,7 +200,7 @@ fn comes_with_the_resume(port: &mut CheckedPort, socket: SocketId, bytes: &[u8],
     port.nothing_comes();
     port.resume(socket);
     let (read, last) = port.read_to_final(socket);
-    let all = end == Final::End || BYTES_OUTLIVE_A_RESET;
+    let all = end == Final::End || port.place().bytes_outlive_a_reset();
     let expected = if all { bytes.len() } else { read.len() };
     assert_bytes(&read, &bytes[..expected], "before the end");
     assert_eq!(last, end);

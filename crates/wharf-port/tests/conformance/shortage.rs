@@ -1,11 +1,9 @@
 //! Rule 10: running out of something is told, costs no processor time, and passes.
 
-use std::fs::File;
 use std::net::SocketAddr;
 use std::thread;
 use std::time::Duration;
 
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use wharf_port::{
     AcceptError, Completion, CompletionPort, ConnectError, Lease, ListenError, ListenOptions,
@@ -20,37 +18,30 @@ on_every_backend![
     rule_10_a_listener_that_has_accepted_again_rests_from_the_beginning,
     rule_10_a_listener_that_rests_can_be_stopped,
     rule_10_a_shortage_of_descriptors_is_told,
-    rule_10_a_shortage_is_no_reason_to_take_another_backend,
     rule_10_clients_that_reset_at_once_stop_no_listener,
     rule_10_two_buffers_serve_hundreds_of_senders,
     rule_10_a_receive_waits_for_buffers_that_the_caller_holds,
     rule_10_receives_that_need_no_buffer_keep_none_from_the_others,
     rule_10_a_receive_that_waits_for_a_buffer_can_be_ended,
     rule_10_a_short_completion_queue_loses_nothing,
-    rule_10_a_short_completion_queue_hides_no_failure,
+    rule_10_a_short_completion_queue_hides_no_failure;
+    // A simulated port takes no descriptor, and no other backend stands in for it.
+    on_the_system:
+    rule_10_a_shortage_is_no_reason_to_take_another_backend,
 ];
-
-/// Has the process open few descriptors.
-fn limit_descriptors() {
-    let limit = Rlimit { current: Some(256), maximum: getrlimit(Resource::Nofile).maximum };
-    setrlimit(Resource::Nofile, limit).unwrap();
-}
 
 /// A listener in a process that may open few descriptors. The limit comes before the first wait, since
 /// a kernel may look at it when an accept starts and not when it ends.
 fn listen_within_limits(port: &mut CheckedPort) -> (ListenerId, SocketAddr) {
-    limit_descriptors();
+    port.place().limit_descriptors();
     port.listen()
 }
 
-/// Takes every descriptor that is left.
-fn take_all_descriptors() -> Vec<File> {
-    std::iter::from_fn(|| File::open("/dev/null").ok()).collect()
-}
-
-/// The processor time that this process has used.
-fn processor_time() -> Duration {
-    clock_gettime(ClockId::ProcessCPUTime).try_into().unwrap()
+/// The processor time that has been used: by this process, or where it has other tests, by this thread.
+fn processor_time(subject: &Subject) -> Duration {
+    let simulated = subject.place().is_simulated();
+    let clock = if simulated { ClockId::ThreadCPUTime } else { ClockId::ProcessCPUTime };
+    clock_gettime(clock).try_into().unwrap()
 }
 
 /// How long the listener says that it rests, `count` times in a row.
@@ -73,11 +64,11 @@ fn rule_10_a_listener_without_descriptors_rests_and_recovers(subject: &Subject) 
         let mut port = subject.open();
         let (listener, address) = listen_within_limits(&mut port);
         let peers: Vec<_> = (0..20).map(|_| Peer::connect(address)).collect();
-        let taken = take_all_descriptors();
+        let taken = subject.place().take_all_descriptors();
 
-        let (start, waits, used) = (port.now(), port.stats().waits, processor_time());
+        let (start, waits, used) = (port.now(), port.stats().waits, processor_time(subject));
         assert_eq!(rests(&mut port, listener, 6), [10, 20, 40, 80, 160, 320]);
-        let (starved, used) = (port.now().since(start), processor_time() - used);
+        let (starved, used) = (port.now().since(start), processor_time(subject) - used);
         assert!(starved >= Duration::from_millis(310), "it rested for {starved:?} only");
         assert!(
             used < starved / 5,
@@ -105,7 +96,7 @@ fn rule_10_sessions_go_on_while_a_listener_rests(subject: &Subject) {
         let (socket, mut peer) = port.pair_through((listener, address));
         port.receive(socket);
         let _queued = Peer::connect(address);
-        let taken = take_all_descriptors();
+        let taken = subject.place().take_all_descriptors();
         rests(&mut port, listener, 2);
         peer.write(b"hello");
         assert_eq!(port.read(socket, 5), b"hello");
@@ -121,12 +112,11 @@ fn rule_10_a_listener_that_has_accepted_again_rests_from_the_beginning(subject: 
         let mut port = subject.open();
         let (listener, address) = listen_within_limits(&mut port);
         let _queued = Peer::connect(address);
-        let mut taken = take_all_descriptors();
+        let mut taken = subject.place().take_all_descriptors();
         assert_eq!(rests(&mut port, listener, 3), [10, 20, 40]);
-        taken.pop();
+        taken.give_back_one();
         let _accepted = port.accepted(listener);
-        // Each end of a connection takes a descriptor, and there is only one.
-        taken.pop();
+        taken.give_back_one_for_a_peer();
         let _peer = Peer::connect(address);
         assert_eq!(rests(&mut port, listener, 2), [10, 20]);
         drop(taken);
@@ -139,7 +129,7 @@ fn rule_10_a_listener_that_rests_can_be_stopped(subject: &Subject) {
         let mut port = subject.open();
         let (listener, address) = listen_within_limits(&mut port);
         let mut queued = Peer::connect(address);
-        let taken = take_all_descriptors();
+        let taken = subject.place().take_all_descriptors();
         rests(&mut port, listener, 2);
         port.stop_listening(listener);
         port.listener_closed(listener);
@@ -153,15 +143,18 @@ fn rule_10_a_shortage_of_descriptors_is_told(subject: &Subject) {
     subject.in_own_process(|| {
         let mut port = subject.open();
         let (_, address) = listen_within_limits(&mut port);
-        let any = "127.0.0.1:0".parse().unwrap();
-        let taken = take_all_descriptors();
+        let any = subject.place().v4();
+        let taken = subject.place().take_all_descriptors();
 
         let connected = port.try_connect(address, &SocketOptions::default());
         assert!(matches!(connected, Err(ConnectError::Shortage(_))), "{connected:?}");
         let listened = port.raw().listen(any, &ListenOptions::default());
         assert!(matches!(listened, Err(ListenError::Shortage { .. })), "{listened:?}");
-        let opened = CompletionPort::open(&subject.options());
-        assert!(matches!(opened, Err(OpenError::Shortage { .. })), "{opened:?}");
+        // A simulated port needs none.
+        if !subject.place().is_simulated() {
+            let opened = CompletionPort::open(&subject.options());
+            assert!(matches!(opened, Err(OpenError::Shortage { .. })), "{opened:?}");
+        }
 
         drop(taken);
         subject.open().finish();
@@ -173,15 +166,15 @@ fn rule_10_a_shortage_of_descriptors_is_told(subject: &Subject) {
 /// The very first port of a process, with one descriptor more at each try.
 fn rule_10_a_shortage_is_no_reason_to_take_another_backend(subject: &Subject) {
     subject.in_own_process(|| {
-        limit_descriptors();
-        let mut taken = take_all_descriptors();
+        subject.place().limit_descriptors();
+        let mut taken = subject.place().take_all_descriptors();
         let mut backends = Vec::new();
         for _ in 0..16 {
             match CompletionPort::open(&subject.options()) {
                 Ok(port) => backends.push(port.backend()),
                 Err(error) => assert!(matches!(error, OpenError::Shortage { .. }), "{error}"),
             }
-            taken.pop();
+            taken.give_back_one();
         }
         drop(taken);
         let mut port = subject.open();
@@ -218,6 +211,7 @@ fn rule_10_clients_that_reset_at_once_stop_no_listener(subject: &Subject) {
 
 /// All of them have sent before the first is answered; each buffer goes round hundreds of times.
 fn rule_10_two_buffers_serve_hundreds_of_senders(subject: &Subject) {
+    subject.may_have_small_windows();
     let port = subject.open_with(|options| (options.buffers, options.buffer_bytes) = (2, 1_024));
     let stats = echo_at_once(port, 300, 3_000);
     assert!(stats.buffer_shortages > 0, "the buffers were to run out: {stats:?}");
@@ -297,6 +291,7 @@ fn rule_10_a_receive_that_waits_for_a_buffer_can_be_ended(subject: &Subject) {
 }
 
 fn rule_10_a_short_completion_queue_loses_nothing(subject: &Subject) {
+    subject.may_have_small_windows();
     let port = subject.open_with(|options| options.completion_queue = 8);
     echo_at_once(port, 1_000, 100);
 }

@@ -1,11 +1,10 @@
 //! Rule 9: closing the port cancels and joins everything, and leaves nothing.
 
-use std::net::{TcpListener, TcpStream};
 use std::thread;
 
 use wharf_port::ListenOptions;
 
-use crate::harness::{CheckedPort, Ending, LIMIT, Peer, Subject, owned, pattern};
+use crate::harness::{CheckedPort, Ending, LIMIT, Outside, Peer, Subject, owned, pattern};
 
 on_every_backend![
     rule_09_a_port_that_has_done_nothing_shuts_down,
@@ -25,7 +24,7 @@ fn rule_09_a_port_that_has_done_nothing_shuts_down(subject: &Subject) {
 /// The other ends of everything that a port can have under way at once.
 struct OtherEnds {
     peers: Vec<Peer>,
-    _listener: TcpListener,
+    _listener: Outside,
 }
 
 /// Starts everything at once: a listener with a connection in its queue and one not taken, receives,
@@ -45,7 +44,7 @@ fn everything_under_way(port: &mut CheckedPort) -> OtherEnds {
     port.start_timer(port.now() + LIMIT, 9);
     let queued = [(); 3].map(|()| Peer::connect(address));
     port.wait(Some(port.now()));
-    let (outside, to) = Peer::listener();
+    let (outside, to) = port.outside();
     let connecting = port.connect(to);
     port.fence();
     port.receive(connecting);
@@ -82,18 +81,18 @@ fn rule_09_dropping_joins_what_is_under_way(subject: &Subject) {
 fn rule_09_shutting_down_leaves_no_descriptor(subject: &Subject) {
     subject.in_own_process(|| {
         subject.open().finish();
-        let before = descriptors();
+        let before = descriptors(subject);
         for _ in 0..3 {
             let mut port = subject.open();
             let others = everything_under_way(&mut port);
             port.into_raw().shut_down(LIMIT).unwrap();
             drop(others);
-            assert_eq!(descriptors(), before, "after shut_down");
+            assert_eq!(descriptors(subject), before, "after shut_down");
             let mut port = subject.open();
             let others = everything_under_way(&mut port);
             drop(port.into_raw());
             drop(others);
-            assert_eq!(descriptors(), before, "after drop");
+            assert_eq!(descriptors(subject), before, "after drop");
         }
     });
 }
@@ -102,13 +101,13 @@ fn rule_09_shutting_down_leaves_no_descriptor(subject: &Subject) {
 fn rule_05_what_a_cancel_could_not_stop_is_not_leaked(subject: &Subject) {
     subject.in_own_process(|| {
         subject.open().finish();
-        let before = descriptors();
+        let before = descriptors(subject);
         let mut port = subject.open();
-        let (outside, to) = Peer::listener();
+        let (outside, to) = port.outside();
         for _ in 0..50 {
             let (listener, address) = port.listen();
             port.wait(Some(port.now()));
-            let clients = thread::spawn(move || while TcpStream::connect(address).is_ok() {});
+            let clients = thread::spawn(move || while Peer::try_connect(address).is_ok() {});
             drop(port.accepted(listener));
             port.stop_listening(listener);
             port.listener_closed(listener);
@@ -120,18 +119,18 @@ fn rule_05_what_a_cancel_could_not_stop_is_not_leaked(subject: &Subject) {
         }
         port.finish();
         drop(outside);
-        assert_eq!(descriptors(), before);
+        assert_eq!(descriptors(subject), before);
     });
 }
 
+/// Descriptors that are open; elsewhere the tests show only that all goes well.
 #[cfg(target_os = "linux")]
-fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
+fn descriptors(subject: &Subject) -> usize {
+    subject.place().descriptors()
 }
 
-/// Elsewhere the test shows only that all goes well.
 #[cfg(not(target_os = "linux"))]
-const fn descriptors() -> usize {
+const fn descriptors(_: &Subject) -> usize {
     0
 }
 
@@ -139,7 +138,8 @@ fn rule_09_operations_that_no_wait_has_started_are_no_hindrance(subject: &Subjec
     let mut port = subject.open();
     let (socket, mut peer) = port.pair();
     let (_listener, _) = port.listen_with(&ListenOptions::default());
-    port.connect(Peer::listener().1);
+    let (_outside, address) = port.outside();
+    port.connect(address);
     port.receive(socket);
     port.send(socket, vec![owned(b"hello")]);
     port.into_raw().shut_down(LIMIT).unwrap();

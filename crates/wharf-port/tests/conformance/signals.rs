@@ -1,4 +1,4 @@
-//! Rule 7: signals are no errors of a wait.
+//! Rule 7: signals are no errors of a wait. A simulated network gets none.
 
 use std::io::{BufRead, BufReader};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::harness::Subject;
 
-on_every_backend![rule_07_a_signal_is_no_error];
+on_the_system![rule_07_a_signal_is_no_error];
 
 const STARTED: &str = "waiting for signals";
 

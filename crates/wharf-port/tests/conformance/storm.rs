@@ -36,7 +36,7 @@ fn storm(mut port: CheckedPort, seed: u64) {
     let bytes = pattern(seed, 2 << 20);
     let mut dice = Dice::new(seed);
     let mut sessions: Vec<_> = (0..24).map(|_| Session::open(&mut port)).collect();
-    let (_outside, address) = Peer::listener();
+    let (_outside, address) = port.outside();
     let mut held = Vec::new();
     for _ in 0..6_000 {
         match dice.below(500) {
@@ -60,7 +60,8 @@ fn storm(mut port: CheckedPort, seed: u64) {
 }
 
 fn connect_and_think_better_of_it(port: &mut CheckedPort, dice: &mut Dice, address: SocketAddr) {
-    let socket = port.connect(if dice.below(2) == 0 { address } else { Peer::nobody() });
+    let nobody = port.nobody();
+    let socket = port.connect(if dice.below(2) == 0 { address } else { nobody });
     if dice.below(2) == 0 {
         port.wait(Some(port.now()));
         port.cancel(socket, Direction::Send);

@@ -1,12 +1,11 @@
 //! A connect that takes its time: the listener's queue is full, and Linux leaves it unanswered.
 
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
 use wharf_port::{ConnectError, Direction, SocketId};
 
-use crate::harness::{CheckedPort, LIMIT, Peer, Subject};
+use crate::harness::{CheckedPort, LIMIT, Outside, Peer, Place, Subject};
 
 on_every_backend![
     rule_05_a_connect_that_is_under_way_can_be_cancelled,
@@ -18,24 +17,20 @@ on_every_backend![
 /// A listener in whose queue there is no room.
 pub(crate) struct FullListener {
     pub(crate) address: SocketAddr,
-    listener: TcpListener,
-    _queued: Vec<TcpStream>,
+    listener: Outside,
+    _queued: Vec<Peer>,
 }
 
 impl FullListener {
-    pub(crate) fn new() -> Self {
-        let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
-        bind(&socket, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
-        listen(&socket, 0).unwrap();
-        let listener = TcpListener::from(socket);
-        let address = listener.local_addr().unwrap();
-        let connect = || TcpStream::connect_timeout(&address, Duration::from_millis(20)).ok();
+    pub(crate) fn new(place: &Place) -> Self {
+        let (listener, address) = place.outside_with_short_queue();
+        let connect = || Peer::try_connect_within(address, Duration::from_millis(20)).ok();
         Self { address, listener, _queued: std::iter::from_fn(connect).collect() }
     }
 }
 
 fn connect_that_stays_under_way(port: &mut CheckedPort) -> (SocketId, FullListener) {
-    let full = FullListener::new();
+    let full = FullListener::new(port.place());
     let socket = port.connect(full.address);
     port.nothing_comes();
     (socket, full)
@@ -65,7 +60,7 @@ fn rule_06_a_connect_that_is_under_way_can_be_closed(subject: &Subject) {
 fn rule_08_a_connect_waits_for_room_in_the_queue(subject: &Subject) {
     let mut port = subject.open();
     let (socket, full) = connect_that_stays_under_way(&mut port);
-    drop(Peer::accept(&full.listener));
+    drop(full.listener.accept());
     assert_eq!(port.connected(socket), Ok(()));
     assert_eq!(port.raw().peer_address(socket), Some(full.address));
     port.finish();

@@ -1,7 +1,7 @@
 //! A completion port that is watched.
 
 use std::collections::VecDeque;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::thread;
 
 use wharf_port::{
@@ -11,6 +11,7 @@ use wharf_port::{
 };
 
 use super::model::Model;
+use super::place::{Outside, Place, settle};
 use super::{Final, LIMIT, Peer, owned};
 
 /// A port whose every completion is held against a [`Model`] of the contract, and whose waits are
@@ -21,6 +22,7 @@ use super::{Final, LIMIT, Peer, owned};
 /// are about and keep the rest for later, so that a test reads from top to bottom.
 pub(crate) struct CheckedPort {
     port: CompletionPort,
+    place: Place,
     model: Model,
     /// Completions that were taken and not asked for yet.
     kept: VecDeque<Completion>,
@@ -40,9 +42,10 @@ impl Drop for Unfinished {
 
 /// Opening and closing.
 impl CheckedPort {
-    pub(crate) fn open(options: &PortOptions) -> Self {
+    pub(crate) fn open(options: &PortOptions, place: Place) -> Self {
         Self {
             port: CompletionPort::open(options).expect("the port opens"),
+            place,
             model: Model::default(),
             kept: VecDeque::new(),
             home: None,
@@ -93,13 +96,13 @@ impl CheckedPort {
 
 /// Starting operations: what [`CompletionPort`] has, and the model is told.
 impl CheckedPort {
-    /// Listens on any port of the IPv4 loopback.
+    /// Listens on any port of this host.
     pub(crate) fn listen(&mut self) -> (ListenerId, SocketAddr) {
         self.listen_with(&ListenOptions::default())
     }
 
     pub(crate) fn listen_with(&mut self, options: &ListenOptions) -> (ListenerId, SocketAddr) {
-        self.listen_on((Ipv4Addr::LOCALHOST, 0).into(), options)
+        self.listen_on(self.place.v4(), options)
     }
 
     pub(crate) fn listen_on(
@@ -299,18 +302,29 @@ impl CheckedPort {
     }
 
     /// Takes and keeps everything that is on its way within this machine: all that there is after
-    /// two wakes, one after the other.
+    /// two wakes, one after the other. On a simulated network, all that there is once it has come to
+    /// rest and two wakes find nothing to take and nothing to try again.
     pub(crate) fn fence(&mut self) {
-        for _ in 0..2 {
-            self.waker().wake();
-            let (mut woken, mut deadline) = (false, None);
-            while !woken {
-                self.wait_for("a wake", &mut deadline);
-                while let Some(completion) = self.take() {
-                    match completion {
-                        Completion::Wake => woken = true,
-                        other => self.kept.push_back(other),
-                    }
+        let network = self.place.network().cloned();
+        let mut calm = 0;
+        while calm < 2 {
+            network.iter().for_each(settle);
+            let before = (self.kept.len(), retries(&self.stats()));
+            self.wake_and_keep();
+            let is_calm = before == (self.kept.len(), retries(&self.stats()));
+            calm = if is_calm || network.is_none() { calm + 1 } else { 0 };
+        }
+    }
+
+    fn wake_and_keep(&mut self) {
+        self.waker().wake();
+        let (mut woken, mut deadline) = (false, None);
+        while !woken {
+            self.wait_for("a wake", &mut deadline);
+            while let Some(completion) = self.take() {
+                match completion {
+                    Completion::Wake => woken = true,
+                    other => self.kept.push_back(other),
                 }
             }
         }
@@ -406,8 +420,27 @@ impl CheckedPort {
     }
 }
 
+/// Times that a port has found out that it has to try something again.
+const fn retries(stats: &Stats) -> u64 {
+    stats.submit_refusals + stats.queue_overflows + stats.buffer_shortages + stats.rearmed
+}
+
 /// Connections.
 impl CheckedPort {
+    /// A listener that is no port's, for this one to connect to.
+    pub(crate) fn outside(&self) -> (Outside, SocketAddr) {
+        self.place.outside(self.place.v4())
+    }
+
+    /// An address where nobody listens.
+    pub(crate) fn nobody(&self) -> SocketAddr {
+        self.place.nobody()
+    }
+
+    pub(crate) const fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// A connection that the port has accepted and adopted, and its other end.
     pub(crate) fn pair(&mut self) -> (SocketId, Peer) {
         let home = self.home.unwrap_or_else(|| self.listen());

@@ -1,10 +1,13 @@
 //! What the tests stand on: the port under test, the other ends, and bytes to send.
 
 mod checked_port;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod echo;
 mod model;
 mod pattern;
 mod peer;
+mod place;
 pub(crate) mod subject;
 
 use std::time::Duration;
@@ -14,6 +17,7 @@ pub(crate) use echo::{Echo, echo_at_once};
 pub(crate) use model::Final;
 pub(crate) use pattern::{Dice, assert_bytes, owned, pattern, shared};
 pub(crate) use peer::{Ending, Peer};
+pub(crate) use place::{Outside, Place};
 pub(crate) use subject::{Subject, run};
 
 /// How long anything may take before the test fails. Nothing here takes a tenth of it on an idle
@@ -22,6 +26,3 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(10);
 
 /// Whether what a cancelled send has sent is known to the byte. A cancelled `WSASend` does not say.
 pub(crate) const CANCELLED_SENDS_ARE_EXACT: bool = cfg!(not(windows));
-
-/// Whether bytes that arrived before a reset can still be read. Windows throws them away.
-pub(crate) const BYTES_OUTLIVE_A_RESET: bool = cfg!(not(windows));

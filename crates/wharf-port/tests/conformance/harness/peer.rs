@@ -1,12 +1,14 @@
 //! The other end of a connection.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use rustix::net::sockopt;
+use wharf_port::sim;
 
 use super::LIMIT;
+use super::place::{network_of, settle};
 
 /// How a stream ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -15,36 +17,43 @@ pub(crate) enum Ending {
     Reset,
 }
 
-/// The other end of a connection: a blocking socket of the standard library whose calls are bounded.
+/// The other end of a connection, whose calls block and are bounded.
 ///
 /// Used on the thread of the port, it must not write more than the kernel holds for it.
 #[derive(Debug)]
 pub(crate) struct Peer {
-    stream: TcpStream,
+    stream: Stream,
     address: SocketAddr,
+}
+
+/// A socket of the standard library, or an end on a simulated network.
+#[derive(Debug)]
+enum Stream {
+    System(TcpStream),
+    Simulated(sim::Peer),
 }
 
 impl Peer {
     pub(crate) fn connect(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect_timeout(&address, LIMIT);
-        Self::from(stream.unwrap_or_else(|error| panic!("a peer connects to {address}: {error}")))
+        let connected = Self::try_connect(address);
+        connected.unwrap_or_else(|error| panic!("a peer connects to {address}: {error}"))
     }
 
-    /// A listener of the standard library, for a port that connects.
-    pub(crate) fn listener() -> (TcpListener, SocketAddr) {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        (listener, address)
+    /// Connects to where perhaps nobody listens.
+    pub(crate) fn try_connect(address: SocketAddr) -> io::Result<Self> {
+        Self::try_connect_within(address, LIMIT)
     }
 
-    /// An address where nobody listens.
-    pub(crate) fn nobody() -> SocketAddr {
-        (Ipv4Addr::LOCALHOST, 1).into()
-    }
-
-    /// Accepts from a listener that is known to have a connection.
-    pub(crate) fn accept(listener: &TcpListener) -> Self {
-        Self::from(listener.accept().expect("a connection that is there").0)
+    /// Connects to where perhaps nobody answers.
+    pub(crate) fn try_connect_within(address: SocketAddr, timeout: Duration) -> io::Result<Self> {
+        let Some(network) = network_of(address.ip()) else {
+            return TcpStream::connect_timeout(&address, timeout).map(Self::from);
+        };
+        let mut peer = network.connect(address);
+        peer.set_timeout(timeout);
+        peer.wait_connected()?;
+        peer.set_timeout(LIMIT);
+        Ok(Self::from(peer))
     }
 
     /// The address of this end.
@@ -54,17 +63,20 @@ impl Peer {
 
     /// The address of the other end.
     pub(crate) fn far_address(&self) -> SocketAddr {
-        self.stream.peer_addr().unwrap()
+        match &self.stream {
+            Stream::System(stream) => stream.peer_addr().unwrap(),
+            Stream::Simulated(peer) => peer.peer_address().unwrap(),
+        }
     }
 
     #[track_caller]
     pub(crate) fn write(&mut self, bytes: &[u8]) {
-        self.stream.write_all(bytes).expect("a peer writes");
+        self.try_write(bytes).expect("a peer writes");
     }
 
     /// Writes to an end that may be gone.
     pub(crate) fn try_write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.stream.write_all(bytes)
+        self.stream.io().write_all(bytes)
     }
 
     pub(crate) fn write_in_chunks(&mut self, bytes: &[u8], chunk: usize) {
@@ -74,7 +86,7 @@ impl Peer {
     #[track_caller]
     pub(crate) fn read(&mut self, count: usize) -> Vec<u8> {
         let mut bytes = vec![0; count];
-        self.stream.read_exact(&mut bytes).expect("a peer reads");
+        self.stream.io().read_exact(&mut bytes).expect("a peer reads");
         bytes
     }
 
@@ -82,7 +94,7 @@ impl Peer {
     #[track_caller]
     pub(crate) fn read_to_ending(&mut self) -> (Vec<u8>, Ending) {
         let mut bytes = Vec::new();
-        match self.stream.read_to_end(&mut bytes) {
+        match self.stream.io().read_to_end(&mut bytes) {
             Ok(_) => (bytes, Ending::End),
             Err(error) if is_reset(error.kind()) => (bytes, Ending::Reset),
             Err(error) => panic!("after {} bytes neither end nor reset: {error}", bytes.len()),
@@ -92,10 +104,7 @@ impl Peer {
     /// What has come by now: nothing, perhaps, or the end.
     pub(crate) fn read_what_is_there(&mut self) -> io::Result<Vec<u8>> {
         let mut bytes = vec![0; 64 << 10];
-        self.stream.set_nonblocking(true)?;
-        let read = self.stream.read(&mut bytes);
-        self.stream.set_nonblocking(false)?;
-        match read {
+        match self.stream.read_now(&mut bytes) {
             Ok(count) => bytes.truncate(count),
             Err(error) if error.kind() == ErrorKind::WouldBlock => bytes.clear(),
             Err(error) => return Err(error),
@@ -103,17 +112,36 @@ impl Peer {
         Ok(bytes)
     }
 
-    /// Whether nothing has come: neither a byte nor an end.
+    /// Whether nothing has come, or is on its way: neither a byte nor an end.
     pub(crate) fn has_nothing(&self) -> bool {
-        self.stream.set_nonblocking(true).unwrap();
-        let peeked = self.stream.peek(&mut [0]);
-        self.stream.set_nonblocking(false).unwrap();
-        peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+        match &self.stream {
+            Stream::System(stream) => {
+                stream.set_nonblocking(true).unwrap();
+                let peeked = stream.peek(&mut [0]);
+                stream.set_nonblocking(false).unwrap();
+                peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
+            }
+            Stream::Simulated(peer) => {
+                self.has_arrived();
+                !peer.is_readable()
+            }
+        }
+    }
+
+    /// Waits until what was written has arrived, as it has on a loopback when a write returns.
+    pub(crate) fn has_arrived(&self) {
+        network_of(self.address.ip()).iter().for_each(settle);
     }
 
     /// Ends the stream to an end that may be gone.
     pub(crate) fn try_end(&self) -> io::Result<()> {
-        self.stream.shutdown(Shutdown::Write)
+        match &self.stream {
+            Stream::System(stream) => stream.shutdown(Shutdown::Write),
+            Stream::Simulated(peer) => {
+                peer.end();
+                Ok(())
+            }
+        }
     }
 
     /// Ends this end's stream; the other direction stays.
@@ -123,11 +151,45 @@ impl Peer {
 
     /// Closes the connection so that the other end sees a reset.
     pub(crate) fn reset(self) {
-        sockopt::set_socket_linger(&self.stream, Some(Duration::ZERO)).unwrap();
+        match self.stream {
+            Stream::System(stream) => {
+                sockopt::set_socket_linger(stream, Some(Duration::ZERO)).unwrap();
+            }
+            Stream::Simulated(peer) => peer.reset(),
+        }
     }
 
     pub(crate) fn shrink_receive_buffer(&self) {
-        sockopt::set_socket_recv_buffer_size(&self.stream, 64 << 10).unwrap();
+        const BYTES: usize = 64 << 10;
+        match &self.stream {
+            Stream::System(stream) => sockopt::set_socket_recv_buffer_size(stream, BYTES).unwrap(),
+            Stream::Simulated(peer) => peer.set_window(BYTES),
+        }
+    }
+}
+
+trait ReadWrite: Read + Write {}
+
+impl<T: Read + Write> ReadWrite for T {}
+
+impl Stream {
+    fn io(&mut self) -> &mut dyn ReadWrite {
+        match self {
+            Self::System(stream) => stream,
+            Self::Simulated(peer) => peer,
+        }
+    }
+
+    fn read_now(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::System(stream) => {
+                stream.set_nonblocking(true)?;
+                let read = stream.read(into);
+                stream.set_nonblocking(false)?;
+                read
+            }
+            Self::Simulated(peer) => peer.try_read(into),
+        }
     }
 }
 
@@ -137,7 +199,14 @@ impl From<TcpStream> for Peer {
         stream.set_write_timeout(Some(LIMIT)).unwrap();
         stream.set_nodelay(true).unwrap();
         let address = stream.local_addr().unwrap();
-        Self { stream, address }
+        Self { stream: Stream::System(stream), address }
+    }
+}
+
+impl From<sim::Peer> for Peer {
+    fn from(peer: sim::Peer) -> Self {
+        let address = peer.local_address().unwrap();
+        Self { stream: Stream::Simulated(peer), address }
     }
 }
 

@@ -4,48 +4,138 @@ use std::env;
 use std::panic::resume_unwind;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use wharf_port::{Backend, PortOptions, UringFeatures};
+#[cfg(target_os = "linux")]
+use wharf_port::UringFeatures;
+use wharf_port::sim::{FaultKind, Faults, NetworkOptions, Pace, Personality};
+use wharf_port::{Backend, PortOptions};
 
 use super::CheckedPort;
+use super::place::Place;
 
 /// Names the test that a child process of this binary is to run.
 const OWN_PROCESS: &str = "WHARF_CONFORMANCE_TEST";
 /// Names the backend that [`Backend::Auto`] must have chosen.
 const EXPECT_BACKEND: &str = "WHARF_EXPECT_BACKEND";
+/// How many times `sim_faulty` runs each test on each personality, each time from another seed;
+/// once if it is not set.
+const ROUNDS: &str = "WHARF_CONFORMANCE_ROUNDS";
+/// How long it takes from host to host on a simulated network.
+const LATENCY: (Duration, Duration) = (Duration::ZERO, Duration::from_micros(50));
 /// How long a whole test may take, for those that hang where no smaller bound reaches.
 const TEST_LIMIT: Duration = Duration::from_secs(60);
 
+/// One run of a test: the options of its ports, and where it takes place.
+pub(crate) struct Setup {
+    options: PortOptions,
+    simulated: Option<Simulated>,
+}
+
+/// Which simulated network.
+struct Simulated {
+    personality: Personality,
+    faults: Faults,
+    /// Which of several runs of a test.
+    round: u64,
+}
+
+impl Setup {
+    fn system(backend: Backend) -> Self {
+        Self { options: PortOptions { backend, ..PortOptions::default() }, simulated: None }
+    }
+
+    fn simulated(personality: Personality, faults: Faults, round: u64) -> Self {
+        let options = PortOptions { backend: Backend::Sim, ..PortOptions::default() };
+        Self { options, simulated: Some(Simulated { personality, faults, round }) }
+    }
+}
+
 #[cfg(target_os = "linux")]
-pub(crate) fn uring() -> PortOptions {
-    PortOptions { backend: Backend::Uring, ..PortOptions::default() }
+pub(crate) fn uring() -> [Setup; 1] {
+    [Setup::system(Backend::Uring)]
 }
 
 /// `io_uring` as the oldest kernel has it, with every step down taken.
 #[cfg(target_os = "linux")]
-pub(crate) fn uring_stepdown() -> PortOptions {
-    let none =
+pub(crate) fn uring_stepdown() -> [Setup; 1] {
+    let mut setup = Setup::system(Backend::Uring);
+    setup.options.uring =
         UringFeatures { defer_taskrun: false, multishot_accept: false, multishot_receive: false };
-    PortOptions { uring: none, ..uring() }
+    [setup]
 }
 
-pub(crate) fn readiness() -> PortOptions {
-    PortOptions { backend: Backend::Readiness, ..PortOptions::default() }
+pub(crate) fn readiness() -> [Setup; 1] {
+    [Setup::system(Backend::Readiness)]
 }
 
-pub(crate) fn auto() -> PortOptions {
-    PortOptions::default()
+pub(crate) fn auto() -> [Setup; 1] {
+    [Setup::system(Backend::Auto)]
+}
+
+pub(crate) fn sim_uring() -> [Setup; 1] {
+    [Setup::simulated(Personality::Uring, Faults::none(), 0)]
+}
+
+pub(crate) fn sim_iocp() -> [Setup; 1] {
+    [Setup::simulated(Personality::Iocp, Faults::none(), 0)]
+}
+
+pub(crate) fn sim_readiness() -> [Setup; 1] {
+    [Setup::simulated(Personality::Readiness, Faults::none(), 0)]
+}
+
+/// Every personality, with faults that the contract hides.
+pub(crate) fn sim_faulty() -> Vec<Setup> {
+    let rounds = env::var(ROUNDS).map_or(1, |rounds| rounds.parse().expect("a number"));
+    let of_a_round = |round| {
+        Personality::ALL.map(|personality| Setup::simulated(personality, hidden_faults(), round))
+    };
+    (0..rounds).flat_map(of_a_round).collect()
+}
+
+/// What goes wrong without a word of it in the contract: whatever a kernel or a network does of this
+/// kind, a caller sees the same completions, later perhaps, or in other parts.
+fn hidden_faults() -> Faults {
+    let usual = Faults::parse(
+        "reordered,queue-overflow,submit-refused,spurious-wake,partial-receive,buffer-shortage,\
+         multishot-ended,partial-send,cancel-missed,late-success,unclear-abort,chopped-delivery",
+    );
+    // Each late one takes up to 20 ms, and some tests have thousands.
+    usual.unwrap().with(FaultKind::LateCompletion, 5_000)
 }
 
 /// What a test runs on.
 pub(crate) struct Subject {
     test: &'static str,
     options: PortOptions,
+    place: Place,
+    has_faults: bool,
 }
 
 impl Subject {
+    fn new(test: &'static str, setup: Setup) -> Self {
+        let Setup { mut options, simulated } = setup;
+        let Some(Simulated { personality, faults, round }) = simulated else {
+            return Self { test, options, place: Place::LOOPBACK, has_faults: false };
+        };
+        let place = Place::simulated(NetworkOptions {
+            seed: seed_of(test).wrapping_add(round),
+            pace: Pace::Real,
+            personality,
+            faults,
+            latency: LATENCY,
+            ..NetworkOptions::default()
+        });
+        options.simulated = place.network().cloned();
+        Self { test, options, place, has_faults: faults != Faults::none() }
+    }
+
+    pub(crate) const fn place(&self) -> &Place {
+        &self.place
+    }
+
     /// The options of a port of this backend.
     pub(crate) fn options(&self) -> PortOptions {
         self.options.clone()
@@ -60,16 +150,38 @@ impl Subject {
     pub(crate) fn open_with(&self, change: impl FnOnce(&mut PortOptions)) -> CheckedPort {
         let mut options = self.options();
         change(&mut options);
-        let mut port = CheckedPort::open(&options);
+        let mut port = CheckedPort::open(&options, self.place.clone());
         if let (Backend::Auto, Ok(expected)) = (options.backend, env::var(EXPECT_BACKEND)) {
             assert_eq!(port.raw().backend().name(), expected, "{EXPECT_BACKEND} is set");
         }
         port
     }
 
+    /// Opens a port of another backend, which sockets of this one may be moved to: on a simulated
+    /// network, another port of the same.
+    pub(crate) fn open_other(&self) -> CheckedPort {
+        if self.place.is_simulated() {
+            return self.open();
+        }
+        let backend = Backend::Readiness;
+        CheckedPort::open(&PortOptions { backend, ..PortOptions::default() }, Place::LOOPBACK)
+    }
+
+    /// Adds to the faults that this run has: windows too small for what a peer writes on the thread
+    /// of the port. For tests in which no peer does.
+    pub(crate) fn may_have_small_windows(&self) {
+        if let Some(network) = self.place.network().filter(|_| self.has_faults) {
+            let small = FaultKind::SmallWindow;
+            network.set_faults(hidden_faults().with(small, small.usual_ppm()));
+        }
+    }
+
     /// Runs `body` in a process of its own, for what a process has only once: its descriptors, its
-    /// CPU time.
+    /// CPU time. A simulated network is a process's worth of its own.
     pub(crate) fn in_own_process(&self, body: impl FnOnce()) {
+        if self.place.is_simulated() {
+            return body();
+        }
         self.in_own_process_beside(body, |_| ());
     }
 
@@ -103,22 +215,50 @@ impl Subject {
     }
 }
 
-/// Runs one test on one backend, and fails it if it hangs.
-pub(crate) fn run(test: &'static str, options: PortOptions, body: fn(&Subject)) {
+/// A seed for each test: some number that its name always gives (FNV-1a).
+fn seed_of(test: &str) -> u64 {
+    test.bytes().fold(0xCBF2_9CE4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01B3)
+    })
+}
+
+/// Runs one test on one backend, its runs side by side, and fails it if one of them hangs.
+pub(crate) fn run(test: &'static str, setups: impl IntoIterator<Item = Setup>, body: fn(&Subject)) {
     wharf_port::raise_descriptor_limit();
-    let (alive, finished) = mpsc::channel::<()>();
-    let subject = Subject { test, options };
-    let thread = thread::Builder::new()
-        .name(test.to_owned())
-        .spawn(move || {
+    let runs: Vec<Run> = setups.into_iter().map(|setup| Run::start(test, setup, body)).collect();
+    runs.into_iter().for_each(Run::join);
+}
+
+/// One run of a test, on a thread of its own.
+struct Run {
+    place: Place,
+    thread: JoinHandle<()>,
+    /// Closed when the thread ends.
+    finished: mpsc::Receiver<()>,
+}
+
+impl Run {
+    fn start(test: &'static str, setup: Setup, body: fn(&Subject)) -> Self {
+        let (alive, finished) = mpsc::channel::<()>();
+        let subject = Subject::new(test, setup);
+        let place = subject.place.clone();
+        let thread = thread::Builder::new().name(test.to_owned()).spawn(move || {
             let _alive = alive;
             body(&subject);
-        })
-        .unwrap();
-    if finished.recv_timeout(TEST_LIMIT) == Err(RecvTimeoutError::Timeout) {
-        panic!("{test} hangs: nothing after {TEST_LIMIT:?}");
+        });
+        Self { place, thread: thread.unwrap(), finished }
     }
-    if let Err(panic) = thread.join() {
-        resume_unwind(panic);
+
+    fn join(self) {
+        let Self { place, thread, finished } = self;
+        if finished.recv_timeout(TEST_LIMIT) == Err(RecvTimeoutError::Timeout) {
+            let test = thread.thread().name().unwrap_or_default();
+            panic!("{test} hangs: nothing after {TEST_LIMIT:?}; {place:?}");
+        }
+        place.leave();
+        if let Err(panic) = thread.join() {
+            eprintln!("in {place:?}");
+            resume_unwind(panic);
+        }
     }
 }
