@@ -28,6 +28,8 @@ pub(super) struct Client {
 #[derive(Clone, Debug)]
 pub(super) struct Habits {
     pub(super) frames: u32,
+    /// Frames that it writes as one, at most.
+    pub(super) batch_max: u32,
     pub(super) frame_bytes_max: usize,
     /// Bytes that it writes or reads at a time, at most.
     pub(super) write_max: usize,
@@ -52,6 +54,8 @@ pub(super) enum Farewell {
     Vanish,
     /// It stops in the middle of a frame, and then ends its stream.
     Truncate,
+    /// It does not go until it has to.
+    Stay,
 }
 
 /// What drives a client.
@@ -88,7 +92,8 @@ pub(super) enum End {
 impl Habits {
     pub(super) fn draw(dice: &mut Rng, frame_bytes_max: usize) -> Self {
         const KINDS: [&[u8]; 4] = [b"e", b"eeeo", b"eeesbo", b"eeoobkcfx"];
-        const FAREWELLS: [Farewell; 8] = [
+        const FAREWELLS: [Farewell; 9] = [
+            Farewell::Stay,
             Farewell::HalfClose,
             Farewell::HalfClose,
             Farewell::HalfClose,
@@ -98,8 +103,12 @@ impl Habits {
             Farewell::Vanish,
             Farewell::Truncate,
         ];
+        if dice.u8(..5) == 0 {
+            return Self::chatty(dice, frame_bytes_max);
+        }
         Self {
             frames: dice.u32(0..40),
+            batch_max: 1,
             frame_bytes_max,
             write_max: 1 << dice.u32(..=12),
             read_max: 1 << dice.u32(..=12),
@@ -110,10 +119,46 @@ impl Habits {
         }
     }
 
+    /// One that sends more at a time than a session may have of a turn: many frames, or many bytes.
+    fn chatty(dice: &mut Rng, frame_bytes_max: usize) -> Self {
+        const KINDS: [&[u8]; 4] = [b"s", b"e", b"eeeo", b"eeeeeeeeeeeeekcfx"];
+        let longest = if dice.u8(..4) == 0 { 1024 } else { 3 };
+        Self {
+            frames: dice.u32(100..600),
+            batch_max: 300,
+            write_max: 256 << 10,
+            read_max: 16 << 10,
+            kinds: KINDS[dice.usize(..KINDS.len())],
+            farewell: [Farewell::HalfClose, Farewell::Reset, Farewell::Stay][dice.usize(..3)],
+            ..Self::honest(frame_bytes_max.min(longest))
+        }
+    }
+
+    /// One that has much sent to it, and reads nothing.
+    pub(super) const fn deaf(frame_bytes_max: usize) -> Self {
+        let frames = 3;
+        let farewell = Farewell::Stay;
+        Self { frames, reads: 0, kinds: b"b", farewell, ..Self::honest(frame_bytes_max) }
+    }
+
+    /// One that sends small frames without end.
+    pub(super) const fn flood(frame_bytes_max: usize) -> Self {
+        let frame_bytes_max = if frame_bytes_max < 64 { frame_bytes_max } else { 64 };
+        let (frames, kinds) = (u32::MAX, b"s");
+        Self { frames, reads: 1, kinds, ..Self::honest(frame_bytes_max) }
+    }
+
+    /// One that sends a byte now and then.
+    pub(super) const fn drip(frame_bytes_max: usize) -> Self {
+        let (frames, kinds) = (u32::MAX, b"s");
+        Self { frames, write_max: 1, reads: 14, kinds, ..Self::honest(frame_bytes_max) }
+    }
+
     /// A client that only wants its echo.
     pub(super) const fn honest(frame_bytes_max: usize) -> Self {
         Self {
             frames: 5,
+            batch_max: 1,
             frame_bytes_max,
             write_max: 4096,
             read_max: 4096,
@@ -141,6 +186,12 @@ impl Client {
                 return Progress::Over(End::Left);
             }
             self.habits.frames = self.frames_written;
+            if self.has_ended {
+                record.with(|book| book.has_ended(self.number));
+            }
+            if self.habits.farewell == Farewell::Stay {
+                self.habits.farewell = Farewell::HalfClose;
+            }
         }
         let reads = dice.u8(..16) < self.habits.reads || self.has_ended;
         match (mood, reads) {
@@ -161,11 +212,14 @@ impl Client {
             if self.frames_written == self.habits.frames {
                 return self.say_farewell();
             }
-            self.begin_frame(dice, record);
+            let left = self.habits.frames - self.frames_written;
+            for _ in 0..dice.u32(1..=self.habits.batch_max).min(left) {
+                self.begin_frame(dice, record);
+            }
         }
-        let count = dice.usize(1..=self.habits.write_max).min(self.out.len());
-        let bytes: Vec<u8> = self.out.iter().take(count).copied().collect();
-        match self.peer.try_write(&bytes) {
+        let (bytes, _) = self.out.as_slices();
+        let count = dice.usize(1..=self.habits.write_max).min(bytes.len());
+        match self.peer.try_write(&bytes[..count]) {
             Ok(written) => {
                 self.out.drain(..written);
                 Progress::Something
@@ -185,9 +239,9 @@ impl Client {
             self.out.extend(std::iter::repeat_with(|| dice.u8(..)).take(16));
             return;
         }
-        let kind = self.habits.kinds[dice.usize(..self.habits.kinds.len())];
-        let mut payload = format!("{}{}:", char::from(kind), self.frames_written).into_bytes();
-        payload.resize(dice.usize(..=self.habits.frame_bytes_max), b'.');
+        let kind = char::from(self.habits.kinds[dice.usize(..self.habits.kinds.len())]);
+        let len = dice.usize(..=self.habits.frame_bytes_max);
+        let payload = wire::payload(kind, self.frames_written.into(), self.number, len);
         let is_last = self.frames_written == self.habits.frames;
         let mut frame = wire::encode(self.framing, &payload);
         if is_last && self.habits.farewell == Farewell::Truncate {
@@ -198,7 +252,7 @@ impl Client {
             Framing::RAW | Framing::LINES => frame.strip_suffix(b"\n").unwrap_or(&frame),
             _ => &payload,
         };
-        if !arrives.is_empty() || self.framing != Framing::RAW {
+        if !frame.is_empty() {
             record.with(|book| book.written(self.number, arrives));
         }
         self.out.extend(frame);
@@ -206,6 +260,7 @@ impl Client {
 
     fn say_farewell(&mut self) -> Progress {
         match self.habits.farewell {
+            Farewell::Stay => Progress::Nothing,
             Farewell::HalfClose | Farewell::Truncate => {
                 self.peer.end();
                 self.has_ended = true;
@@ -222,7 +277,10 @@ impl Client {
     fn read(&mut self, dice: &mut Rng, record: &Record) -> Progress {
         let mut bytes = vec![0; dice.usize(1..=self.habits.read_max)];
         match self.peer.try_read(&mut bytes) {
-            Ok(0) => Progress::Over(if self.has_ended { End::InOrder } else { End::Lost }),
+            Ok(0) => {
+                record.with(|book| book.got_end(self.number, self.received.len()));
+                Progress::Over(if self.has_ended { End::InOrder } else { End::Lost })
+            }
             Ok(count) => {
                 self.received.extend_from_slice(&bytes[..count]);
                 while let Some(frame) = wire::decode(self.framing, &mut self.received) {

@@ -4,15 +4,18 @@
 //! |---|---|
 //! | [`options`] | what is asked for |
 //! | [`campaign`] | many seeds on many threads |
-//! | [`run`] | one seed: a phase with faults, a phase without |
+//! | [`run`] | one seed: first a phase with faults |
+//! | [`calm`] | then one without |
 //! | [`plan`] | what a seed draws first |
 //! | [`service`], [`client`], [`wire`] | the two sides |
-//! | [`record`], [`marks`] | what was seen, and what of it breaks an invariant |
+//! | [`record`], [`deadlines`], [`marks`] | what was seen, and what of it breaks an invariant |
 //! | [`panics`] | assertions that fail, and sessions that panic on purpose |
 //! | [`report`] | what is shown |
 
+mod calm;
 mod campaign;
 mod client;
+mod deadlines;
 mod marks;
 mod options;
 mod panics;

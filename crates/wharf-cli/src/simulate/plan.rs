@@ -20,12 +20,18 @@ pub(super) struct Plan {
     pub(super) backlog_window: usize,
     pub(super) framing: Framing,
     pub(super) limits: Limits,
+    /// Sessions send something before they are asked.
+    pub(super) greets: bool,
+    /// Descriptors that the server may have in the first phase.
+    pub(super) descriptors_max: usize,
     /// Clients that may be there at a time, in the first phase.
     pub(super) clients_max: usize,
     /// Steps of the first phase.
     pub(super) steps: u32,
     /// When the server is told to end in the first phase, if it is.
     pub(super) end: Option<EndOfServer>,
+    /// The drain of the second phase meets clients that do their worst.
+    pub(super) drains_among_others: bool,
 }
 
 /// How a server is told to end.
@@ -49,13 +55,16 @@ impl Plan {
             faults: draw_faults(dice, wanted),
             workers: dice.usize(1..=4),
             buffers: 1 << dice.u32(1..=4),
-            buffer_bytes: 64 << dice.u32(..=4),
-            backlog_window: 64 << dice.u32(..=10),
+            buffer_bytes: 64 << dice.u32(..=8),
+            backlog_window: 64 << dice.u32(..=12),
             framing,
             limits: draw_limits(dice, framing),
-            clients_max: dice.usize(1..=16),
+            greets: dice.bool(),
+            descriptors_max: if dice.u8(..4) == 0 { dice.usize(2..=8) } else { usize::MAX },
+            clients_max: dice.usize(1..=30),
             steps,
             end: ends.then_some(end),
+            drains_among_others: dice.bool(),
         }
     }
 }

@@ -4,10 +4,12 @@ use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::rc::Rc;
+use std::time::Duration;
 
 use fastrand::Rng;
-use wharf::{CloseReason, SendStatus, SessionId, SlowReader};
+use wharf::{CloseReason, Limits, SendStatus, SessionId, SlowReader, Time};
 
+use super::deadlines::Heard;
 use super::marks::Marks;
 
 /// A client, by its number.
@@ -33,13 +35,15 @@ pub(super) struct Book {
     sessions: Vec<(SessionId, ClientNumber)>,
     /// Counts the turns of all workers.
     turn: u64,
-    policy: SlowReader,
+    limits: Limits,
     has_frames: bool,
     pub(super) violation: Option<Violation>,
     pub(super) marks: Marks,
     pub(super) dice: Rng,
-    /// The second phase: nobody harms others any more.
-    pub(super) is_calm: bool,
+    /// The network's clock, in the second phase.
+    now: Time,
+    /// When the second phase began, in which nobody harms others any more.
+    pub(super) calm: Option<Time>,
 }
 
 /// What is known of one client and its session.
@@ -52,6 +56,9 @@ struct Entry {
     /// It writes what is no frame: what the service makes of it is not looked at.
     is_garbage: bool,
     life: Life,
+    heard: Option<Heard>,
+    /// When it was seen to have ended its stream, in the second phase and on a connection that lives.
+    ended: Option<Time>,
     /// In the turn with the number before it: frames and bytes that the session got.
     share: (u64, usize, usize),
     /// The last note of each sender.
@@ -70,20 +77,23 @@ enum Life {
 /// What one session gets at most of a turn: the contract of the sessions, rule 9.
 const TURN_FRAMES: usize = 64;
 const TURN_BYTES: usize = 64 << 10;
+/// Within this time a session learns that its peer has ended, if nothing goes wrong.
+const LEARNS: Duration = Duration::from_secs(2);
 
 impl Record {
-    pub(super) fn new(dice: Rng, policy: SlowReader, has_frames: bool) -> Self {
+    pub(super) fn new(dice: Rng, limits: Limits, has_frames: bool) -> Self {
         Self(Rc::new(RefCell::new(Book {
             clients: Vec::new(),
             by_address: BTreeMap::new(),
             sessions: Vec::new(),
             turn: 0,
-            policy,
+            limits,
             has_frames,
             violation: None,
             marks: Marks::default(),
             dice,
-            is_calm: false,
+            now: Time::ZERO,
+            calm: None,
         })))
     }
 
@@ -130,7 +140,7 @@ impl Book {
         if let Some(note) = frame.strip_prefix(b"N") {
             return self.got_note(client, note);
         }
-        let drops = self.policy == SlowReader::DropOldest;
+        let drops = self.limits.slow_reader == SlowReader::DropOldest;
         let expected = &mut self.clients[client].to_client;
         while let Some(next) = expected.pop_front() {
             if next == frame {
@@ -149,6 +159,20 @@ impl Book {
         let whole = take_bytes(&mut self.clients[client].to_client, bytes);
         if !whole {
             self.violate("I3", || format!("client {client} got {} out of order", shown(bytes)));
+        }
+    }
+
+    /// A client has got the end of the server's stream, behind so many bytes that are no whole frame. The
+    /// server ends a stream in order only when all that was queued has gone.
+    pub(super) fn got_end(&mut self, client: ClientNumber, rest: usize) {
+        let drops = self.limits.slow_reader == SlowReader::DropOldest;
+        let entry = &self.clients[client];
+        // A note from another session may have taken the place of the last of its own.
+        let missing = if drops { 0 } else { entry.to_client.len() };
+        if (missing > 0 || rest > 0) && !entry.is_garbage {
+            self.violate("I3", || {
+                format!("client {client} got the end, {missing} frames early, behind {rest} bytes")
+            });
         }
     }
 
@@ -193,17 +217,19 @@ impl Book {
         self.by_address.get(&address).copied()
     }
 
-    pub(super) fn connected(&mut self, client: ClientNumber, id: SessionId) {
+    pub(super) fn connected(&mut self, client: ClientNumber, id: SessionId, now: Time) {
         if self.sessions.iter().any(|(other, _)| *other == id) {
             self.violate("I5", || format!("{id} is used a second time"));
         }
         self.sessions.push((id, client));
+        self.clients[client].heard = Some(Heard::connected(now));
         self.change_life(client, Life::Unborn, Life::Connected);
     }
 
     /// A frame has arrived at a session; raw, some bytes.
-    pub(super) fn arrived(&mut self, client: ClientNumber, frame: &[u8]) {
+    pub(super) fn arrived(&mut self, client: ClientNumber, frame: &[u8], now: Time) {
         let turn = self.turn;
+        let pauses = self.limits.slow_reader == SlowReader::Pause;
         let (has_frames, entry) = (self.has_frames, &mut self.clients[client]);
         if entry.life != Life::Connected {
             let life = entry.life;
@@ -216,6 +242,12 @@ impl Book {
         let unfair = entry.share.1 > TURN_FRAMES || entry.share.2 >= TURN_BYTES;
         entry.share.2 += frame.len();
         let share = entry.share;
+        if let Some(heard) = &mut entry.heard {
+            heard.frame(now);
+            if pauses || share.1 == TURN_FRAMES || share.2 >= TURN_BYTES {
+                heard.held();
+            }
+        }
         if unfair {
             self.violate("I9", || {
                 format!("client {client} got {} frames, {} bytes of a turn", share.1, share.2)
@@ -254,9 +286,46 @@ impl Book {
         self.change_life(client, Life::Connected, Life::Panicked);
     }
 
-    pub(super) fn disconnected(&mut self, client: ClientNumber, reason: &CloseReason) {
+    /// A session has sent something to another.
+    pub(super) fn noted(&mut self, status: SendStatus) {
+        self.marks.count(match status {
+            SendStatus::Closed => "note refused: closed",
+            _ => "note sent",
+        });
+    }
+
+    /// A client has ended its stream; on a calm network its session learns of it at once.
+    pub(super) fn has_ended(&mut self, client: ClientNumber) {
+        let now = self.now;
+        self.clients[client].ended.get_or_insert(now);
+    }
+
+    pub(super) fn disconnected(&mut self, client: ClientNumber, reason: &CloseReason, now: Time) {
         self.marks.count(reason.name());
+        let problem = self.ends_wrongly(client, reason, now);
+        if let Some((invariant, what)) = problem {
+            self.violate(invariant, || format!("client {client}: {what}"));
+        }
         self.change_life(client, Life::Connected, Life::Disconnected);
+    }
+
+    /// What is wrong with a session that ends now for this reason.
+    fn ends_wrongly(
+        &self,
+        client: ClientNumber,
+        reason: &CloseReason,
+        now: Time,
+    ) -> Option<(&'static str, String)> {
+        let entry = &self.clients[client];
+        let lost = entry.to_service.len();
+        if matches!(reason, CloseReason::PeerClosed) && lost > 0 && !entry.is_garbage {
+            return Some(("I3", format!("it ended in order, and {lost} frames of it were lost")));
+        }
+        let silent = entry.ended.map(|ended| now.since(ended)).filter(|time| *time > LEARNS);
+        if let Some(time) = silent.filter(|_| matches!(reason, CloseReason::Idle)) {
+            return Some(("I8", format!("it ended {time:?} ago, and is taken for idle")));
+        }
+        Some(("I8", entry.heard?.too_early(reason, &self.limits, now)?))
     }
 
     fn change_life(&mut self, client: ClientNumber, from: Life, to: Life) {
@@ -276,6 +345,19 @@ impl Book {
         let most = self.sessions.len().min(12);
         let back = self.dice.usize(..most);
         self.sessions.get(self.sessions.len() - 1 - back).copied()
+    }
+
+    /// Takes the time of the second phase, and checks that no session has outlived its deadlines.
+    pub(super) fn check_deadlines(&mut self, now: Time) {
+        let Some(calm) = self.calm else { return };
+        self.now = now;
+        let late = (0..).zip(&self.clients).find_map(|(client, entry): (ClientNumber, _)| {
+            let heard = entry.heard.filter(|_| entry.life == Life::Connected)?;
+            Some((client, heard.too_late(&self.limits, calm, now)?))
+        });
+        if let Some((client, late)) = late {
+            self.violate("I8", || format!("the session of client {client} lives still: {late}"));
+        }
     }
 
     /// Checks that every session that began has ended.

@@ -1,30 +1,36 @@
 //! The server's side: sessions that answer, talk to each other, fail and panic, as their clients ask.
 
-use wharf::{Arrival, CloseReason, Context, Outcome, Session};
+use wharf::{Arrival, CloseReason, Context, Outcome, SendStatus, Session};
 
 use super::panics;
 use super::record::{ClientNumber, Record};
+use super::wire;
 
 /// Frames of a burst, and their size: enough to fill any queue that a plan has.
 const BURST_FRAMES: usize = 40;
-const BURST_BYTES: usize = 500;
+pub(super) const BURST_BYTES: usize = 500;
+
+/// What all sessions of a run are like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manners {
+    pub(super) frame_bytes_max: usize,
+    pub(super) has_frames: bool,
+    /// They send something before they are asked.
+    pub(super) greets: bool,
+}
 
 /// One session.
 pub(super) struct Service {
     record: Record,
     client: ClientNumber,
-    frame_bytes_max: usize,
-    has_frames: bool,
+    manners: Manners,
+    /// Frames that were sent by itself, and to others.
+    sent: u64,
     notes: u64,
 }
 
 impl Service {
-    pub(super) fn new(
-        record: &Record,
-        arrival: &Arrival,
-        frame_bytes_max: usize,
-        has_frames: bool,
-    ) -> Self {
+    pub(super) fn new(record: &Record, arrival: &Arrival, manners: Manners) -> Self {
         let found = record.with(|book| book.client_at(arrival.peer()));
         let client = found.unwrap_or_else(|| {
             let peer = arrival.peer();
@@ -33,7 +39,7 @@ impl Service {
                 book.client(peer, true)
             })
         });
-        Self { record: record.clone(), client, frame_bytes_max, has_frames, notes: 0 }
+        Self { record: record.clone(), client, manners, sent: 0, notes: 0 }
     }
 
     fn send(&self, ctx: &mut Context<'_>, payload: &[u8]) {
@@ -41,54 +47,77 @@ impl Service {
         self.record.with(|book| book.queued(self.client, status, payload));
     }
 
+    /// Sends something that nobody has asked for.
+    fn send_own(&mut self, ctx: &mut Context<'_>, kind: char, len: usize) {
+        self.sent += 1;
+        let len = len.min(self.manners.frame_bytes_max);
+        self.send(ctx, &wire::payload(kind, self.sent, self.client, len));
+    }
+
     /// Sends so much that a reader who is not quick is slow.
-    fn burst(&self, ctx: &mut Context<'_>) {
-        let len = self.frame_bytes_max.min(BURST_BYTES);
-        for number in 0..BURST_FRAMES {
-            let mut payload = format!("B{number}:").into_bytes();
-            payload.resize(len.max(payload.len()).min(self.frame_bytes_max), b'.');
-            self.send(ctx, &payload);
+    fn burst(&mut self, ctx: &mut Context<'_>) {
+        for _ in 0..BURST_FRAMES {
+            self.send_own(ctx, 'B', BURST_BYTES);
         }
     }
 
     /// Sends a note to some session, perhaps one that is gone.
     fn note(&mut self, ctx: &mut Context<'_>) {
         let Some((id, target)) = self.record.with(|book| book.any_session()) else { return };
-        if !self.has_frames {
-            return;
-        }
         // Two ways, each of which keeps the order of a sender; between them there is none.
         let direct = self.record.with(|book| book.dice.bool());
+        let Some(note) = self.note_to(target, direct) else { return };
+        let status = if direct { ctx.send_to(id, &note) } else { ctx.session_ref(id).send(&note) };
+        self.record.with(|book| book.noted(status));
+    }
+
+    /// The next note; none if the framing has no frames, or none so long.
+    fn note_to(&mut self, target: ClientNumber, direct: bool) -> Option<Vec<u8>> {
         let sender = self.client * 2 + usize::from(direct);
         self.notes += 1;
-        let note = format!("N{target}:{sender}:{}:", self.notes);
-        if note.len() > self.frame_bytes_max {
-            return;
-        }
-        if direct {
-            ctx.send_to(id, note.as_bytes());
-        } else {
-            ctx.session_ref(id).send(note.as_bytes());
+        let note = format!("N{target}:{sender}:{}:", self.notes).into_bytes();
+        let fits = self.manners.has_frames && note.len() <= self.manners.frame_bytes_max;
+        fits.then_some(note)
+    }
+
+    /// A session that has ended sends to itself: nobody may get it, least of all whoever comes next.
+    fn last_words(&mut self, ctx: &mut Context<'_>) {
+        let status = ctx.send(b"?");
+        self.record.with(|book| {
+            if status != SendStatus::Closed {
+                book.violate("I2", || format!("a session that has ended may send: {status:?}"));
+            }
+        });
+        if let Some(note) = self.note_to(self.client, false) {
+            ctx.session_ref(ctx.id()).send(&note);
         }
     }
 
     /// Closes some session, perhaps one that is gone.
     fn kick(&self, ctx: &mut Context<'_>) {
-        let target = self.record.with(|book| if book.is_calm { None } else { book.any_session() });
-        if let Some((id, _)) = target {
-            ctx.close_session(id);
+        let target =
+            self.record.with(|book| if book.calm.is_some() { None } else { book.any_session() });
+        match target {
+            Some((id, _)) if self.record.with(|book| book.dice.bool()) => ctx.close_session(id),
+            Some((id, _)) => {
+                ctx.session_ref(id).close();
+            }
+            None => {}
         }
     }
 }
 
 impl Session for Service {
     fn on_connected(&mut self, ctx: &mut Context<'_>) -> Outcome {
-        self.record.with(|book| book.connected(self.client, ctx.id()));
+        self.record.with(|book| book.connected(self.client, ctx.id(), ctx.now()));
+        if self.manners.greets {
+            self.send_own(ctx, 'G', 20);
+        }
         Ok(())
     }
 
     fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
-        self.record.with(|book| book.arrived(self.client, frame));
+        self.record.with(|book| book.arrived(self.client, frame, ctx.now()));
         match frame.first() {
             Some(b's') => {}
             Some(b'b') => self.burst(ctx),
@@ -107,11 +136,12 @@ impl Session for Service {
 
     fn on_writable(&mut self, ctx: &mut Context<'_>) -> Outcome {
         self.record.with(|book| book.marks.count("writable again"));
-        self.send(ctx, b"W");
+        self.send_own(ctx, 'W', 20);
         Ok(())
     }
 
-    fn on_disconnected(&mut self, _: &mut Context<'_>, reason: &CloseReason) {
-        self.record.with(|book| book.disconnected(self.client, reason));
+    fn on_disconnected(&mut self, ctx: &mut Context<'_>, reason: &CloseReason) {
+        self.record.with(|book| book.disconnected(self.client, reason, ctx.now()));
+        self.last_words(ctx);
     }
 }

@@ -22,7 +22,7 @@ fn some_seeds_are_clean_and_say_what_they_met() {
     assert!(json["steps"].as_u64().unwrap() > 10_000, "{json}");
     assert!(json["faults"]["partial-receive"].as_u64().unwrap() > 0, "{json}");
     assert!(json["marks"]["peer_closed"].as_u64().unwrap() > 0, "{json}");
-    assert!(json["marks"]["probed"].as_u64().unwrap() > 0, "{json}");
+    assert!(json["marks"]["honest among others"].as_u64().unwrap() > 0, "{json}");
 }
 
 #[test]
