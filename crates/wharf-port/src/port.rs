@@ -274,11 +274,22 @@ impl CompletionPort {
         }
         self.now = self.driver.clock();
         waited.map_err(|source| WaitError { backend, source })?;
+        self.check_ledger();
         self.driver.tick(self.now);
         while let Some((timer, token)) = self.timers.pop_due(self.now) {
             self.ready.push_back(Completion::Timer { timer, token });
         }
         Ok(())
+    }
+
+    /// Three additions beside a system call; in debug builds each buffer is looked at as well.
+    fn check_ledger(&self) {
+        let pool = self.driver.pool();
+        if cfg!(debug_assertions) {
+            pool.audit();
+        } else {
+            pool.ledger();
+        }
     }
 
     /// How long the kernel may keep us: not at all if there is something to take already.
@@ -314,7 +325,7 @@ impl CompletionPort {
     /// Who has the receive buffers.
     ///
     /// # Panics
-    /// If the ledger does not balance.
+    /// If the ledger does not balance; a [`wait`](Self::wait) panics then, too.
     pub fn ledger(&self) -> Ledger {
         self.driver.ledger()
     }
@@ -331,7 +342,9 @@ impl CompletionPort {
     /// [`CloseError`] if operations did not come back within `timeout`; their memory is leaked.
     pub fn shut_down(mut self, timeout: Duration) -> Result<(), CloseError> {
         self.ready.clear();
-        self.driver.shut_down(timeout)
+        self.driver.shut_down(timeout)?;
+        self.driver.pool().audit();
+        Ok(())
     }
 }
 
@@ -343,5 +356,46 @@ impl Drop for CompletionPort {
         if let Err(error) = self.driver.shut_down(DROP_DEADLINE) {
             eprintln!("wharf-port: {error}");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+    use crate::buffer::BufferPool;
+
+    /// A port on each backend that there is: a container may deny `io_uring`.
+    fn ports() -> impl Iterator<Item = CompletionPort> {
+        [Backend::Uring, Backend::Readiness].into_iter().filter_map(|backend| {
+            match CompletionPort::open(&PortOptions { backend, ..PortOptions::default() }) {
+                Err(OpenError::Unavailable { .. }) => None,
+                port => Some(port.unwrap()),
+            }
+        })
+    }
+
+    /// Falsifies the ledger of a port and waits, which must panic. Doing the same again puts the
+    /// ledger right, so that the port can close.
+    fn check_noticed(port: &mut CompletionPort, falsify: impl Fn(&BufferPool, bool)) {
+        port.wait(Some(Time::ZERO)).unwrap();
+        falsify(port.driver.pool(), true);
+        let waited = catch_unwind(AssertUnwindSafe(|| port.wait(Some(Time::ZERO))));
+        falsify(port.driver.pool(), false);
+        let said = waited.expect_err("the wait has not noticed");
+        let said = said.downcast_ref::<String>().cloned().unwrap_or_default();
+        assert!(said.contains("buffer ledger"), "{:?}: {said}", port.backend());
+    }
+
+    #[test]
+    fn a_wait_notices_a_ledger_that_does_not_balance() {
+        ports().for_each(|mut port| check_noticed(&mut port, BufferPool::miscount));
+    }
+
+    #[cfg(debug_assertions)]
+    #[test]
+    fn a_wait_notices_a_buffer_that_is_not_where_the_ledger_has_it() {
+        ports().for_each(|mut port| check_noticed(&mut port, |pool, _| pool.swap_owners()));
     }
 }

@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::buffer::{Ledger, Segment};
+use crate::buffer::{BufferPool, Ledger, Segment};
 use crate::clock::{Time, monotonic_now, system_seed};
 use crate::completion::{Completion, Direction};
 use crate::error::{CloseError, ConnectError, ListenError, OpenError, UnknownSocket};
@@ -351,7 +351,11 @@ impl Driver {
     }
 
     pub(crate) fn ledger(&self) -> Ledger {
-        each!(self, driver => driver.ledger())
+        each_or_sim!(self, driver => driver.pool().ledger(), sim => sim.ledger())
+    }
+
+    pub(crate) fn pool(&self) -> &BufferPool {
+        each!(self, driver => driver.pool())
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -107,6 +107,38 @@ impl BufferPool {
         ledger
     }
 
+    /// Asserts that the ledger agrees with what is noted of each buffer. It looks at all of them,
+    /// where [`ledger`](Self::ledger) adds up three numbers.
+    pub(crate) fn audit(&self) {
+        let Ledger { free, leased, kernel, .. } = self.ledger();
+        let (mut in_pool, mut in_kernel) = (0, 0);
+        for owner in &self.owners {
+            in_pool += usize::from(owner.get() == Owner::Pool);
+            in_kernel += usize::from(owner.get() == Owner::Kernel);
+        }
+        let noted = (in_pool, self.total() - in_pool - in_kernel, in_kernel);
+        assert_eq!((free, leased, kernel), noted, "buffer ledger: free, leased, kernel");
+    }
+
+    /// Falsifies the ledger: it counts a lease that there is not, until this is called with false.
+    #[cfg(test)]
+    pub(crate) fn miscount(&self, more: bool) {
+        let leased = self.leased.get();
+        self.leased.set(if more { leased + 1 } else { leased - 1 });
+    }
+
+    /// Falsifies what is noted of a buffer, and leaves the sum as it is; again puts it right.
+    #[cfg(test)]
+    pub(crate) fn swap_owners(&self) {
+        let (first, last) = (&self.owners[0], &self.owners[self.owners.len() - 1]);
+        if first.get() == last.get() {
+            let other = if first.get() == Owner::Pool { Owner::Kernel } else { Owner::Pool };
+            first.set(other);
+        } else {
+            first.set(last.get());
+        }
+    }
+
     /// Gives a free buffer to the kernel: it alone may touch the bytes until
     /// [`lease`](Self::lease) or [`take_back`](Self::take_back).
     pub(crate) fn lend(&self) -> Option<u16> {

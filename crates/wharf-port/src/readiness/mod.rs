@@ -35,7 +35,7 @@ use rustix::io::Errno;
 use self::accept::Listener;
 use self::connection::{Connection, Incoming, Outgoing};
 use self::poller::{Event, Events, Name, Poller};
-use crate::buffer::{BufferPool, Ledger};
+use crate::buffer::BufferPool;
 use crate::clock::Time;
 use crate::completion::Completion;
 use crate::error::{OpenError, UnknownSocket};
@@ -241,8 +241,8 @@ impl Readiness {
         self.operations
     }
 
-    pub(crate) fn ledger(&self) -> Ledger {
-        self.pool.ledger()
+    pub(crate) fn pool(&self) -> &BufferPool {
+        &self.pool
     }
 
     pub(crate) const fn stats(&self) -> Stats {

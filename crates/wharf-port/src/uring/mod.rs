@@ -43,7 +43,7 @@ use self::ring::{Outcome, Ring};
 use self::send::Headers;
 use self::socket::Socket;
 use self::token::{Kind, Token};
-use crate::buffer::{BufferPool, Ledger};
+use crate::buffer::BufferPool;
 use crate::clock::Time;
 use crate::completion::Completion;
 use crate::error::OpenError;
@@ -169,7 +169,6 @@ impl Uring {
         if flushed && reaped_all {
             self.settle_tries();
         }
-        debug_assert_eq!(self.provided.pool().ledger().total, self.provided.pool().total());
         Ok(())
     }
 
@@ -266,8 +265,8 @@ impl Uring {
         self.operations
     }
 
-    pub(crate) fn ledger(&self) -> Ledger {
-        self.provided.pool().ledger()
+    pub(crate) fn pool(&self) -> &BufferPool {
+        self.provided.pool()
     }
 
     pub(crate) const fn stats(&self) -> Stats {

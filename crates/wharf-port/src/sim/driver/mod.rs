@@ -294,6 +294,10 @@ impl Sim {
         ledger
     }
 
+    pub(crate) fn pool(&self) -> &BufferPool {
+        &self.pool
+    }
+
     pub(crate) const fn stats(&self) -> Stats {
         self.stats
     }
