@@ -3,10 +3,11 @@
 
 mod frame_decode;
 mod send_queue;
+mod session_ops;
 
 #[cfg(test)]
 pub(crate) use self::frame_decode::{decode, encode};
-pub use self::{frame_decode::frame_decode, send_queue::send_queue};
+pub use self::{frame_decode::frame_decode, send_queue::send_queue, session_ops::session_ops};
 
 #[cfg(test)]
 mod tests {
@@ -34,5 +35,10 @@ mod tests {
     #[test]
     fn send_queues_keep_order_bounds_and_whole_frames() {
         replay("send_queue", send_queue);
+    }
+
+    #[test]
+    fn sessions_keep_their_promises_whatever_is_done_to_them() {
+        replay("session_ops", session_ops);
     }
 }
