@@ -183,14 +183,24 @@ impl Simulation {
             let view = self.server.worker(worker).filter(|view| view.sessions == 0);
             // Somebody whose client is long gone may have come out of the queue just now.
             let Some(view) = view else { continue };
-            let is_empty = view.ledger.leased == 0
-                && view.queued_bytes_max == 0
+            if view.ledger.leased > 0 {
+                return violated(
+                    "I4",
+                    format!("worker {worker}: on loan to nobody: {:?}", view.ledger),
+                );
+            }
+            let is_empty = view.queued_bytes_max == 0
                 && view.inbox_bytes == 0
                 // Its own timer for tidying up.
                 && view.operations <= view.listeners + 1;
             if !is_empty {
                 return violated("I7", format!("worker {worker} has no session, and {view:?}"));
             }
+        }
+        let handlers = self.record.holders() - self.others_with_record;
+        let sessions = self.server.handle().sessions();
+        if sessions == 0 && handlers > 0 {
+            return violated("I7", format!("{handlers} handlers of sessions that have ended live"));
         }
         Ok(())
     }

@@ -97,6 +97,11 @@ impl Record {
         })))
     }
 
+    /// How many there are that can write to it.
+    pub(super) fn holders(&self) -> usize {
+        Rc::strong_count(&self.0)
+    }
+
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Book) -> T) -> T {
         work(&mut self.0.borrow_mut())
     }

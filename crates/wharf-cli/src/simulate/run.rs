@@ -81,6 +81,8 @@ pub(super) struct Simulation {
     pub(super) record: Record,
     pub(super) dice: Rng,
     pub(super) clients: Vec<Client>,
+    /// Who else than a session writes to the record.
+    pub(super) others_with_record: usize,
     /// The server was told to end.
     pub(super) ending: bool,
 }
@@ -109,8 +111,18 @@ impl Simulation {
             .start_stepped(Box::new(factory) as Factory);
         match server {
             Ok(server) => {
-                let clients = Vec::new();
-                Ok(Self { plan, network, server, record, dice, clients, ending: false })
+                let (clients, ending) = (Vec::new(), false);
+                let others_with_record = record.holders();
+                Ok(Self {
+                    plan,
+                    network,
+                    server,
+                    record,
+                    dice,
+                    clients,
+                    others_with_record,
+                    ending,
+                })
             }
             Err(error) => violated("I8", format!("the server does not start: {error}")),
         }

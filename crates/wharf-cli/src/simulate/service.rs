@@ -27,6 +27,8 @@ pub(super) struct Service {
     /// Frames that were sent by itself, and to others.
     sent: u64,
     notes: u64,
+    /// It was closed from within: nothing but its end may follow.
+    is_closing: bool,
 }
 
 impl Service {
@@ -39,11 +41,23 @@ impl Service {
                 book.client(peer, true)
             })
         });
-        Self { record: record.clone(), client, manners, sent: 0, notes: 0 }
+        Self { record: record.clone(), client, manners, sent: 0, notes: 0, is_closing: false }
     }
 
-    fn send(&self, ctx: &mut Context<'_>, payload: &[u8]) {
+    /// A callback has come; false if it is one too many.
+    fn is_due(&self, what: &str) -> bool {
+        if self.is_closing {
+            let client = self.client;
+            self.record.with(|book| {
+                book.violate("I2", || format!("client {client}: {what}, though it is closing"));
+            });
+        }
+        !self.is_closing
+    }
+
+    fn send(&mut self, ctx: &mut Context<'_>, payload: &[u8]) {
         let status = ctx.send(payload);
+        self.is_closing |= status == SendStatus::Closed;
         self.record.with(|book| book.queued(self.client, status, payload));
     }
 
@@ -117,14 +131,26 @@ impl Session for Service {
     }
 
     fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
+        if !self.is_due("a frame") {
+            return Ok(());
+        }
         self.record.with(|book| book.arrived(self.client, frame, ctx.now()));
         match frame.first() {
             Some(b's') => {}
             Some(b'b') => self.burst(ctx),
             Some(b'o') => self.note(ctx),
             Some(b'k') => self.kick(ctx),
-            Some(b'c') => ctx.close(),
-            Some(b'f') => return Err("it was asked to fail".into()),
+            Some(b'c') => {
+                ctx.close();
+                self.is_closing = true;
+            }
+            Some(b'l') if self.manners.has_frames => {
+                self.send(ctx, &vec![b'.'; self.manners.frame_bytes_max + 1]);
+            }
+            Some(b'f') => {
+                self.is_closing = true;
+                return Err("it was asked to fail".into());
+            }
             Some(b'x') => {
                 self.record.with(|book| book.panicked(self.client));
                 panics::expected();
@@ -135,8 +161,10 @@ impl Session for Service {
     }
 
     fn on_writable(&mut self, ctx: &mut Context<'_>) -> Outcome {
-        self.record.with(|book| book.marks.count("writable again"));
-        self.send_own(ctx, 'W', 20);
+        if self.is_due("writable again") {
+            self.record.with(|book| book.marks.count("writable again"));
+            self.send_own(ctx, 'W', 20);
+        }
         Ok(())
     }
 
