@@ -3,7 +3,7 @@
 use std::sync::mpsc;
 use std::thread;
 
-use wharf_port::{Completion, Direction, SocketId, UnknownSocket};
+use wharf_port::{Completion, Direction, SendError, SocketId, UnknownSocket};
 
 use crate::harness::{CheckedPort, Ending, Final, Peer, Subject, assert_bytes, owned, pattern};
 
@@ -12,6 +12,7 @@ on_every_backend![
     rule_06_a_close_during_a_pause_ends_the_receive,
     rule_06_closing_twice_is_closing_once,
     rule_06_a_close_that_races_bytes_is_the_last_word,
+    rule_06_a_close_that_meets_room_for_a_send_is_no_reset,
     rule_06_what_the_kernel_has_is_sent_before_the_end,
     rule_06_an_abort_resets,
     rule_06_an_abort_throws_away_what_was_not_sent,
@@ -90,6 +91,21 @@ fn rule_06_a_close_that_races_bytes_is_the_last_word(subject: &Subject) {
     }
     drop(to_writer);
     writer.join().unwrap();
+    port.finish();
+}
+
+/// There is room again for a send that waits, and the port has not heard of it when it closes.
+fn rule_06_a_close_that_meets_room_for_a_send_is_no_reset(subject: &Subject) {
+    let mut port = subject.open();
+    for _ in 0..5 {
+        let (socket, mut peer) = port.blocked_pair(&pattern(6, 1 << 20));
+        peer.read(60_000);
+        peer.has_arrived();
+        port.close(socket);
+        let (_, result) = port.sent(socket);
+        assert!(matches!(result, Ok(()) | Err(SendError::Cancelled)), "{result:?}");
+        port.closed(socket);
+    }
     port.finish();
 }
 

@@ -1,6 +1,6 @@
 //! Sending: bytes are read from the segments as the kernel makes room, until the final completion.
 
-use super::connection::{InKernel, Outgoing, Sending};
+use super::connection::{Closing, InKernel, Outgoing, Sending};
 use super::{Sim, lookup};
 use crate::buffer::{Segment, advance_all};
 use crate::completion::{Completion, Direction};
@@ -65,8 +65,12 @@ impl Sim {
     /// The kernel has room for a send.
     pub(super) fn may_send(&mut self, world: &mut World, id: SocketId, number: u32) {
         let Ok(connection) = lookup(&mut self.connections, id) else { return };
-        if connection.send.armed == Some(number) {
-            connection.send = InKernel::default();
+        if connection.send.armed != Some(number) {
+            return;
+        }
+        connection.send = InKernel::default();
+        // What was closed before this was heard of takes no more; that is no failure of the peer's.
+        if connection.closing != Closing::DescriptorClosed {
             self.send_some(world, id);
         }
     }

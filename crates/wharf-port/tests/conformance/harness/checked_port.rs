@@ -420,9 +420,10 @@ impl CheckedPort {
     }
 }
 
-/// Times that a port has found out that it has to try something again.
+/// Times that a port has found out that it has to try something again, or the rest of it.
 const fn retries(stats: &Stats) -> u64 {
-    stats.submit_refusals + stats.queue_overflows + stats.buffer_shortages + stats.rearmed
+    let receives = stats.buffer_shortages + stats.rearmed;
+    stats.submit_refusals + stats.queue_overflows + receives + stats.short_sends
 }
 
 /// Connections.
