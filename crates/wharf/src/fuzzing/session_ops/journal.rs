@@ -26,6 +26,8 @@ enum Mood {
 #[derive(Default)]
 pub(super) struct Journal {
     mood: Mood,
+    /// What one sends may push out what another has sent.
+    pub(super) drops_oldest: bool,
     sessions: BTreeMap<SessionId, Entry>,
     /// Frames that were meant for a session and did not come from it, by their number.
     addressed: Vec<SessionId>,
@@ -136,7 +138,7 @@ impl Recorder {
             disconnected: false,
             frames: Vec::new(),
             echoed: Vec::new(),
-            dropped: false,
+            dropped: journal.borrow().drops_oldest,
         };
         let before = journal.borrow_mut().sessions.insert(id, entry);
         assert!(before.is_none(), "{id:?} was used before");

@@ -32,8 +32,9 @@ const SEND_BYTES_MAX: usize = Limits::SEND_BYTES_MIN;
 /// Steps after the last operation within which everything ends.
 const STEPS_MAX: usize = 20_000;
 
-/// How long it takes, at most, until everything that was sent has arrived.
-const QUIET: Duration = Duration::from_secs(5);
+/// How long it takes, at most, until everything that was sent has arrived: what the network has held
+/// back comes some seconds late.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// Carries out operations, and looks after each whether what is promised holds.
 pub fn session_ops(data: &[u8]) {
@@ -87,6 +88,7 @@ impl Case {
             ..PortOptions::default()
         };
         let journal = Rc::<RefCell<Journal>>::default();
+        journal.borrow_mut().drops_oldest = policy == SlowReader::DropOldest;
         let writes = Rc::clone(&journal);
         let factory: Factory = Box::new(move |arrival| Recorder::new(arrival, Rc::clone(&writes)));
         let started = Server::bind(SERVER.to_string())
@@ -216,6 +218,7 @@ impl Case {
                 break;
             }
         }
+        self.clients.iter_mut().for_each(Client::go_on);
         for client in &self.clients {
             self.journal.borrow().check_delivered(client);
         }
