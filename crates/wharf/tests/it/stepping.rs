@@ -123,6 +123,7 @@ fn a_worker_does_nothing_until_it_is_turned(backend: Backend) {
     assert_eq!(handle.sessions(), 0, "nobody has accepted");
     // The first worker listens, and hands every second connection over.
     it.turn_until(&[0], "both are accepted", |_| handle.sessions() == 2);
+    (0..20).for_each(|_| assert_eq!(it.turn(0), Turn::GoOn));
     assert_eq!((it.sessions(), it.alive.get()), (vec![1, 0], 1));
     it.turn_until(&[1], "the other has a session", |it| it.sessions() == [1, 1]);
     assert_eq!(it.alive.get(), 2);
