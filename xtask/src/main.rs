@@ -12,6 +12,7 @@
 //! | [`sanitize`] | the port's tests under AddressSanitizer and `LeakSanitizer` |
 //! | [`simulation`] | the simulation, for as many seeds as CI has time for |
 //! | [`smoke`] | the release binary against a real client |
+//! | [`soak`] | ten thousand sessions for minutes, some of them hostile |
 //! | [`proof`] | the large runs: traffic, memory, bad use, cost |
 //! | [`tidy`] | what no compiler checks: names in the documents, sizes of files |
 //! | [`server`], [`load`], [`client`], [`procfs`] | the program under test, and what is seen of it |
@@ -36,6 +37,8 @@ mod sanitize;
 mod server;
 mod simulation;
 mod smoke;
+#[cfg(target_os = "linux")]
+mod soak;
 mod steps;
 mod tidy;
 mod totals;
@@ -137,6 +140,19 @@ enum Command {
     },
     /// Runs the release binary against a real client, on every backend.
     Smoke,
+    /// Holds ten thousand sessions for minutes, of which some come and go and some are hostile.
+    #[cfg(target_os = "linux")]
+    Soak {
+        /// For how long, on each backend.
+        #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u64).range(1..))]
+        minutes: u64,
+        /// How many.
+        #[arg(long, default_value_t = 10_000)]
+        sessions: usize,
+        /// Only on this backend.
+        #[arg(long)]
+        backend: Option<String>,
+    },
     /// Runs the proofs: what must be shown of the program, with the figures that were measured.
     Proof {
         /// Only these.
@@ -189,6 +205,10 @@ fn run(command: Command) -> Result<Totals> {
         Command::Canaries { only, bless } => canaries::run(&only, bless)?,
         Command::Fuzz { targets, seconds, keep } => fuzz::run(&targets, seconds, keep)?,
         Command::Loom { exhaustive } => loom::run(exhaustive)?,
+        #[cfg(target_os = "linux")]
+        Command::Soak { minutes, sessions, backend } => {
+            soak::run(soak::Plan { minutes, sessions, backend: backend.as_deref() })?
+        }
         Command::Smoke => smoke::run()?,
         Command::Proof { only, quick } => {
             proof::run(&only, if quick { Scale::Quick } else { Scale::Full })?

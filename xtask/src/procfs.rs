@@ -1,6 +1,7 @@
 //! What the system tells of a process from outside: its memory, its descriptors, its connections.
 
 use std::fs;
+use std::time::Duration;
 
 use crate::Result;
 
@@ -36,6 +37,17 @@ pub(crate) fn descriptors(process: u32) -> Result<usize> {
         format!("cannot list {path}: {error}; descriptors are counted on Linux only")
     })?;
     Ok(listed.count())
+}
+
+/// The CPU time that a process has used, all of its threads that are there.
+pub(crate) fn cpu(process: u32) -> Result<Duration> {
+    let mut nanos = 0;
+    for task in fs::read_dir(format!("/proc/{process}/task"))? {
+        // A thread may end between the listing and the reading.
+        let Ok(text) = fs::read_to_string(task?.path().join("schedstat")) else { continue };
+        nanos += text.split_whitespace().next().unwrap_or_default().parse::<u64>()?;
+    }
+    Ok(Duration::from_nanos(nanos))
 }
 
 /// How many sockets each of a process's epoll instances watches, the fewest first: one instance is

@@ -170,6 +170,7 @@ impl Core {
     pub(crate) fn finish(self) -> (DrainReport, usize) {
         let Self { port, shared, index, report, .. } = self;
         shared.inboxes[usize::from(index)].end();
+        tracing::info!(worker = index, stats = ?port.stats(), "completion port closes");
         let leaked = port.shut_down(PORT_TIMEOUT).err().map_or(0, |error| {
             tracing::error!(worker = index, %error, "completion port did not close cleanly");
             error.operations
