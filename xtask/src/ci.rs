@@ -47,6 +47,8 @@ impl Ci {
         self.step("canaries", || canaries::run(&[], false))?;
         self.step("fallback", fallback::run)?;
         self.step("smoke", smoke::run)?;
+        #[cfg(target_os = "linux")]
+        self.step("faults", || crate::faults::run(&[], false))?;
         self.step("proof", || proof::run(&[], Scale::Quick))
     }
 

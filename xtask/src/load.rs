@@ -1,15 +1,17 @@
 //! A load on a server under test: `wharf load echo`, which verifies every byte that comes back.
 
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use serde_json::Value;
 
 use crate::Result;
 use crate::checks::{ensure, grouped};
-use crate::process;
+use crate::process::{self, Ended};
 use crate::server::Server;
+use crate::wait;
 
 /// Longer than any load here takes.
 const LOAD_MAX: Duration = Duration::from_secs(300);
@@ -21,18 +23,84 @@ pub(crate) struct Load(Value);
 /// Puts a load on a server, with more flags separated by spaces; an error if a byte was wrong or
 /// missing.
 pub(crate) fn echo(wharf: &Path, server: &Server, flags: &str) -> Result<Load> {
+    start(wharf, server, flags)?.finish()
+}
+
+/// Begins to put a load on a server.
+pub(crate) fn start(wharf: &Path, server: &Server, flags: &str) -> Result<Loading> {
     let mut command = Command::new(wharf);
     command.args(["load", "echo", "--connect", &server.address.to_string()]);
     command.args(["--server-pid", &server.id().to_string(), "--json", "-"]);
     command.args(flags.split_whitespace());
-    let ended = process::run(&mut command, LOAD_MAX)?;
-    ensure(ended.code == Some(0), || {
-        let words = process::shown(&command);
-        format!("`{words}` ended with {:?}: {}", ended.code, ended.stderr.trim())
-    })?;
-    let load = Load(serde_json::from_str(&ended.stdout)?);
-    load.complete()?;
-    Ok(load)
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = process::spawn(&mut command)?;
+    let stdout = process::read_lines(child.stdout.take(), None);
+    let stderr = process::read_lines(child.stderr.take(), None);
+    Ok(Loading {
+        words: process::shown(&command),
+        child,
+        stdout: Some(stdout),
+        stderr: Some(stderr),
+    })
+}
+
+/// A load that runs. It is killed if it still does when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Loading {
+    words: String,
+    child: Child,
+    stdout: Option<JoinHandle<String>>,
+    stderr: Option<JoinHandle<String>>,
+}
+
+impl Loading {
+    /// Waits for its end; an error if a byte was wrong or missing.
+    pub(crate) fn finish(mut self) -> Result<Load> {
+        let ended = self.end(LOAD_MAX)?;
+        ensure(ended.code == Some(0), || {
+            format!("`{}` ended with {:?}: {}", self.words, ended.code, ended.stderr.trim())
+        })?;
+        let load = Load(serde_json::from_str(&ended.stdout)?);
+        load.complete()?;
+        Ok(load)
+    }
+
+    /// Waits for its end, however it is.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn ends_within(mut self, limit: Duration) -> Result<()> {
+        self.end(limit).map(drop)
+    }
+
+    fn end(&mut self, limit: Duration) -> Result<Ended> {
+        let status = wait::until(limit, || self.child.try_wait().transpose());
+        let status = status.ok_or_else(|| {
+            format!("`{}` does not end within {} s", self.words, limit.as_secs())
+        })??;
+        let [stdout, stderr] = [self.stdout.take(), self.stderr.take()].map(process::all_of);
+        Ok(Ended { code: status.code(), stdout, stderr })
+    }
+
+    /// Stops its process, as a debugger does: its connections stay.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn stop(&self) -> Result<()> {
+        Ok(process::send(&self.child, rustix::process::Signal::STOP)?)
+    }
+
+    /// Kills its process: it cannot end its connections, the system does.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn kill(mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+}
+
+impl Drop for Loading {
+    fn drop(&mut self) {
+        // It may have ended, and been waited for: then both do nothing.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 impl Load {

@@ -7,6 +7,7 @@
 //! | [`conformance`] | the completion port's suite, per backend |
 //! | [`canaries`] | deliberate bugs, which the simulation must find |
 //! | [`fallback`], [`deny_uring`] | the tests where `io_uring` is denied, and how it is denied |
+//! | [`faults`] | what peers and systems do to a running server, from floods of resets to stopped clients |
 //! | [`fuzz`] | made-up input for what takes input from outside |
 //! | [`loom`] | the models of what crosses threads |
 //! | [`sanitize`] | the port's tests under AddressSanitizer and `LeakSanitizer` |
@@ -16,17 +17,21 @@
 //! | [`proof`] | the large runs: traffic, memory, bad use, cost |
 //! | [`tidy`] | what no compiler checks: names in the documents, sizes of files |
 //! | [`server`], [`load`], [`client`], [`procfs`] | the program under test, and what is seen of it |
-//! | [`workspace`], [`process`], [`wait`], [`totals`], [`checks`] | what the others stand on |
+//! | [`workspace`], [`process`], [`wait`], [`chance`], [`totals`], [`checks`] | what the others stand on |
 
 #![forbid(unsafe_code)]
 
 mod canaries;
+#[cfg(target_os = "linux")]
+mod chance;
 mod checks;
 mod ci;
 mod client;
 mod conformance;
 mod deny_uring;
 mod fallback;
+#[cfg(target_os = "linux")]
+mod faults;
 mod fuzz;
 mod load;
 mod loom;
@@ -95,6 +100,16 @@ enum Command {
     },
     /// Runs the tests where `io_uring` is denied.
     Fallback,
+    /// Does to running servers what peers and systems do.
+    #[cfg(target_os = "linux")]
+    Faults {
+        /// Only these.
+        #[arg(value_enum)]
+        only: Vec<faults::Fault>,
+        /// As often and as long as must be shown: some minutes.
+        #[arg(long)]
+        many: bool,
+    },
     /// Runs the fuzz targets; needs cargo-fuzz and the nightly toolchain.
     Fuzz {
         /// Only these.
@@ -203,6 +218,8 @@ fn run(command: Command) -> Result<Totals> {
         Command::Sanitize => sanitize::run()?,
         Command::Sim { many } => simulation::run(many)?,
         Command::Canaries { only, bless } => canaries::run(&only, bless)?,
+        #[cfg(target_os = "linux")]
+        Command::Faults { only, many } => faults::run(&only, many)?,
         Command::Fuzz { targets, seconds, keep } => fuzz::run(&targets, seconds, keep)?,
         Command::Loom { exhaustive } => loom::run(exhaustive)?,
         #[cfg(target_os = "linux")]

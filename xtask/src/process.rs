@@ -80,6 +80,12 @@ pub(crate) fn read_lines(
     })
 }
 
+/// Sends a signal to a child that has not been waited for, so that nobody else has its process id.
+#[cfg(unix)]
+pub(crate) fn send(child: &Child, signal: rustix::process::Signal) -> std::io::Result<()> {
+    Ok(rustix::process::kill_process(rustix::process::Pid::from_child(child), signal)?)
+}
+
 /// A command that has failed, with the words to repeat it.
 pub(crate) fn failed(command: &Command, status: ExitStatus) -> Error {
     format!("`{}` failed ({status}); its own words stand above", shown(command)).into()

@@ -14,7 +14,7 @@ use crate::{Result, wait};
 /// How long a server may take until it accepts.
 const START_MAX: Duration = Duration::from_secs(10);
 /// How long a server may take to end, drain included.
-const STOP_MAX: Duration = Duration::from_secs(20);
+pub(crate) const STOP_MAX: Duration = Duration::from_secs(20);
 
 /// The backends that a proof runs on.
 pub(crate) const BACKENDS: [&str; 2] = ["uring", "readiness"];
@@ -134,8 +134,7 @@ fn send(child: &Child, signal: Signal) -> io::Result<()> {
         Signal::Interrupt => rustix::process::Signal::INT,
         Signal::Terminate => rustix::process::Signal::TERM,
     };
-    // The child has not been waited for, so nobody else can have its process id.
-    Ok(rustix::process::kill_process(rustix::process::Pid::from_child(child), signal)?)
+    process::send(child, signal)
 }
 
 #[cfg(not(unix))]
