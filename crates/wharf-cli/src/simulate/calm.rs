@@ -16,8 +16,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 const DRAIN_SLACK: Duration = Duration::from_secs(1);
 /// A listener rests no longer than this when it cannot accept, and a little.
 const LISTENER_RESTS: Duration = Duration::from_millis(1_100);
-/// Steps that this phase may take.
-const STEPS_MAX: u64 = 400_000;
+/// Steps that one part of this phase may take: a full queue goes byte by byte through the smallest of
+/// windows, and each byte is some thirty steps.
+const STEPS_MAX: u64 = 4_000_000;
 /// Turns of all workers without an event after which nothing will ever happen.
 const STILL_MAX: u32 = 16;
 
