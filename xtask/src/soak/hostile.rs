@@ -31,6 +31,8 @@ pub(super) enum Act {
 
 /// Bytes of the frames of those that read less than they send.
 const LARGE: usize = 64_000;
+/// How many of them at a time.
+const FRAMES: usize = 6;
 
 impl Hostile {
     pub(super) const ALL: [Self; 6] = [
@@ -55,8 +57,8 @@ impl Hostile {
     /// What it does with a connection, the first time and after that.
     pub(super) fn act(self, times: u32) -> Act {
         match self {
-            Self::ReadsSlowly => Act::Read(large_frame()),
-            Self::NeverReads => Act::Send([large_frame(), large_frame()].concat()),
+            Self::ReadsSlowly => Act::Read(large_frames()),
+            Self::NeverReads => Act::Send(large_frames()),
             Self::Drips if times == 0 => Act::Send(vec![100, 0, 0, 0]),
             Self::Drips => Act::Send(vec![b'.']),
             Self::ResetsInMidFrame if times == 0 => Act::Send(b"\xff\0\0\0half of it".to_vec()),
@@ -67,8 +69,10 @@ impl Hostile {
     }
 }
 
-fn large_frame() -> Vec<u8> {
+/// As much as fills the system's buffers in some turns and then the server's queue, so that its limit is
+/// met often: memory that moves once in a minute cannot be told from memory that grows.
+fn large_frames() -> Vec<u8> {
     let mut frame = u32::try_from(LARGE).unwrap_or(0).to_le_bytes().to_vec();
     frame.extend_from_slice(piece(7, LARGE));
-    frame
+    frame.repeat(FRAMES)
 }

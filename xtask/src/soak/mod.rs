@@ -36,6 +36,9 @@ const FLAGS: &str = "--workers 2 --framing u32le --log info --slow disconnect --
 const COME_MAX: Duration = Duration::from_secs(60);
 /// How long the server may take until it has forgotten them: its longest deadline is in it.
 const FORGET_MAX: Duration = Duration::from_secs(35);
+/// How long the crowd is there before the samples begin: until hostile peers have met every limit, the
+/// send queue's at last, and the allocator holds what that takes.
+const WARM_UP: Duration = Duration::from_secs(45);
 /// Every so often the server is looked at.
 const SAMPLE: Duration = Duration::from_secs(1);
 
@@ -96,7 +99,7 @@ fn soak(wharf: &Path, backend: &str, plan: Plan<'_>) -> Result<String> {
     Ok(figure)
 }
 
-/// Looks at the server every second, from when the crowd is complete.
+/// Looks at the server every second, from when the crowd is complete and has met its limits.
 fn watch(server: &Server, plan: Plan<'_>, shared: &Shared) -> Result<Samples> {
     // Those who are between two connections are not here at any one moment.
     let most = plan.sessions - plan.sessions / 10;
@@ -105,6 +108,7 @@ fn watch(server: &Server, plan: Plan<'_>, shared: &Shared) -> Result<Samples> {
         let connected = shared.connected.load(Ordering::Relaxed);
         format!("only {connected} of {} clients have connected", plan.sessions)
     })?;
+    wait::pause(WARM_UP);
     let mut samples = Samples::of(server.id())?;
     let stopwatch = Stopwatch::start();
     let time = Duration::from_secs(60 * plan.minutes);
