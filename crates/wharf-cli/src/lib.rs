@@ -10,6 +10,7 @@
 //! | `proxy` | `wharf proxy`: it stands between clients and a server, and injects faults |
 //! | `simulate` | `wharf sim`: the library's sessions on simulated networks, by seed |
 //! | `json` | results for scripts |
+//! | `split_mix` | chance that is the same in every version |
 //! | `signals` | what the process is told from outside |
 //! | `console`, `terminal` | the standard error stream: lines, and a live one on a terminal |
 //! | `counted`, `clock` | numbers as people write them; the time |
@@ -30,6 +31,7 @@ mod proxy;
 mod serve;
 mod signals;
 mod simulate;
+mod split_mix;
 mod terminal;
 
 use std::process::ExitCode;

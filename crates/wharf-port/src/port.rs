@@ -262,8 +262,9 @@ impl CompletionPort {
     /// [`WaitError`] if the kernel object is broken; the port is of no further use then. Signals and
     /// shortages are no errors: there is nothing to take then.
     pub fn wait(&mut self, deadline: Option<Time>) -> Result<(), WaitError> {
-        self.driver.set_timer(self.timers.next_deadline());
-        let timeout = self.timeout(deadline);
+        let timer = self.timers.next_deadline();
+        self.driver.set_timer(timer);
+        let timeout = self.timeout([deadline, timer]);
         let backend = self.backend();
         let (waited, woken) = self.waker.sleep(timeout != Some(Duration::ZERO), |blocks| {
             let timeout = if blocks { timeout } else { Some(Duration::ZERO) };
@@ -292,13 +293,13 @@ impl CompletionPort {
         }
     }
 
-    /// How long the kernel may keep us: not at all if there is something to take already.
-    fn timeout(&self, deadline: Option<Time>) -> Option<Duration> {
+    /// How long the kernel may keep us, until the first of these or of the driver's own: not at all if
+    /// there is something to take already.
+    fn timeout(&self, deadlines: [Option<Time>; 2]) -> Option<Duration> {
         if !self.ready.is_empty() || self.driver.has_ready() {
             return Some(Duration::ZERO);
         }
-        let deadlines = [deadline, self.timers.next_deadline(), self.driver.next_deadline()];
-        let first = deadlines.into_iter().flatten().min()?;
+        let first = deadlines.into_iter().chain([self.driver.next_deadline()]).flatten().min()?;
         Some(first.since(self.driver.clock()))
     }
 

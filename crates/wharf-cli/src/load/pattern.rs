@@ -22,6 +22,7 @@ use std::sync::Arc;
 use wharf_port::{Segment, SharedBytes};
 
 use super::options::Framing;
+use crate::split_mix::SplitMix64;
 
 /// The longest message, with header and trailer, that is laid into the table whole.
 const LAID_MAX: usize = 2 << 10;
@@ -204,23 +205,19 @@ fn prime_from(from: usize) -> usize {
     candidate
 }
 
-/// Random bytes, the same in every run: `SplitMix64`.
+/// Random bytes, the same in every run.
 struct Random {
-    state: u64,
+    numbers: SplitMix64,
     any: bool,
 }
 
 impl Random {
     const fn new(framing: Framing) -> Self {
-        Self { state: 0x7761_7266, any: framing.takes_any_byte() }
+        Self { numbers: SplitMix64::new(0x7761_7266), any: framing.takes_any_byte() }
     }
 
     fn byte(&mut self) -> u8 {
-        self.state = self.state.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.state;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        match (z ^ (z >> 31)).to_le_bytes()[0] {
+        match self.numbers.draw().to_le_bytes()[0] {
             byte @ (b'\n' | b'\r') if !self.any => byte ^ 0x40,
             byte => byte,
         }

@@ -39,6 +39,15 @@ pub(super) struct InKernel {
     pub(super) cancelling: bool,
 }
 
+impl InKernel {
+    const NONE: Self = Self { armed: None, cancelling: false };
+
+    /// An operation that has just been armed.
+    pub(super) const fn armed(number: u32) -> Self {
+        Self { armed: Some(number), ..Self::NONE }
+    }
+}
+
 /// The receive.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Incoming {
@@ -91,12 +100,12 @@ impl Connection {
             staged: false,
             incoming: Incoming::Idle,
             paused: false,
-            receive: InKernel { armed: None, cancelling: false },
+            receive: InKernel::NONE,
             parked: false,
             late: VecDeque::new(),
             late_end: None,
             outgoing,
-            send: InKernel { armed: None, cancelling: false },
+            send: InKernel::NONE,
             cancel_outgoing: false,
             closing: Closing::No,
             reset: false,

@@ -75,8 +75,7 @@ impl Sim {
         let wanted = connection.wants_to_receive();
         if wanted && !connection.paused {
             if connection.receive.armed.is_none() && !connection.parked {
-                let number = world.arm(connection.end, Direction::Receive);
-                connection.receive = InKernel { armed: Some(number), cancelling: false };
+                connection.receive = InKernel::armed(world.arm(connection.end, Direction::Receive));
             }
             return;
         }

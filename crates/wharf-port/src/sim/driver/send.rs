@@ -58,8 +58,7 @@ impl Sim {
         // What there is room for goes at once; that it has, or how it failed, is said when it finishes.
         let _ = write_all(world, connection.end, sending);
         sending.detach();
-        let number = world.arm(connection.end, Direction::Send);
-        connection.send = InKernel { armed: Some(number), cancelling: false };
+        connection.send = InKernel::armed(world.arm(connection.end, Direction::Send));
     }
 
     /// The kernel has room for a send.
@@ -85,8 +84,7 @@ impl Sim {
                 sending.detach();
                 self.stats.short_sends += 1;
                 if connection.wants_outgoing() {
-                    let number = world.arm(connection.end, Direction::Send);
-                    connection.send = InKernel { armed: Some(number), cancelling: false };
+                    connection.send = InKernel::armed(world.arm(connection.end, Direction::Send));
                 }
             }
         }
