@@ -45,6 +45,7 @@
 //! |---|---|---|
 //! | [`Backend::Uring`] | Linux 6.1 or newer in full, 5.19 with less | the kernel; one ring per port |
 //! | [`Backend::Readiness`] | Linux | the port itself, when epoll says that it will not block |
+//! | [`Backend::Iocp`] | Windows 10 or newer | the kernel; one completion port per port |
 //! | [`Backend::Sim`] | any | a simulated network, from a seed: see [`sim`] |
 //!
 //! # The contract
@@ -99,6 +100,8 @@ mod clock;
 mod completion;
 mod error;
 mod ids;
+#[cfg(windows)]
+mod iocp;
 mod limits;
 #[cfg(test)]
 #[cfg(loom)]
@@ -108,6 +111,7 @@ mod loom_models;
 pub mod modelled;
 mod options;
 mod port;
+#[cfg(unix)]
 mod readiness;
 mod select;
 pub mod sim;
@@ -130,7 +134,10 @@ pub use error::{
 };
 pub use ids::{ListenerId, SocketId, TimerId};
 pub use limits::{raise_descriptor_limit, release_free_memory};
-pub use options::{Keepalive, ListenOptions, PortOptions, SocketOptions, UringFeatures};
+pub use options::{
+    AcceptRefill, FirstReceive, IocpOptions, Keepalive, ListenOptions, PortOptions, Recycling,
+    SocketOptions, UringFeatures,
+};
 pub use port::{CompletionPort, Stats};
 pub use select::Backend;
 pub use socket::FreshSocket;

@@ -1,6 +1,7 @@
 //! How a completion port, a listener and a socket are set up.
 
 use std::net::SocketAddr;
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use crate::select::Backend;
@@ -33,6 +34,8 @@ pub struct PortOptions {
     pub completion_queue: u32,
     /// What of `io_uring` may be used; see [`UringFeatures`].
     pub uring: UringFeatures,
+    /// What [`Backend::Iocp`] may do; see [`IocpOptions`].
+    pub iocp: IocpOptions,
     /// The network that [`Backend::Sim`] opens on; default none. With it, [`Backend::Auto`] is
     /// [`Backend::Sim`].
     pub simulated: Option<Network>,
@@ -46,6 +49,7 @@ impl Default for PortOptions {
             buffer_bytes: 16 << 10,
             completion_queue: 4096,
             uring: UringFeatures::default(),
+            iocp: IocpOptions::default(),
             simulated: None,
         }
     }
@@ -63,7 +67,7 @@ impl PortOptions {
         if !(8..=1 << 16).contains(&self.completion_queue) {
             return Some(format!("completion_queue is {}: 8 to 65,536", self.completion_queue));
         }
-        None
+        self.iocp.problem()
     }
 }
 
@@ -85,6 +89,81 @@ impl Default for UringFeatures {
     fn default() -> Self {
         Self { defer_taskrun: true, multishot_accept: true, multishot_receive: true }
     }
+}
+
+/// How the completion ports of Windows are used.
+#[derive(Clone, Debug)]
+pub struct IocpOptions {
+    /// Accepts that wait in the kernel for each listener, each with a socket made in advance: 1 to
+    /// 4,096; default 64. More only help where more clients than that connect within one turn of the
+    /// worker; those beyond wait in the backlog.
+    pub accept_depth: u16,
+    /// Who makes sockets and posts accepts; default [`AcceptRefill::Inline`].
+    pub refill: AcceptRefill,
+    /// Has an accept come with the client's first bytes, which saves a receive; default none. Only for
+    /// protocols in which the client speaks first: see [`FirstReceive`].
+    pub first_receive: Option<FirstReceive>,
+    /// Whether sockets are used again; default [`Recycling::Off`].
+    pub recycling: Recycling,
+}
+
+impl Default for IocpOptions {
+    fn default() -> Self {
+        Self {
+            accept_depth: 64,
+            refill: AcceptRefill::Inline,
+            first_receive: None,
+            recycling: Recycling::Off,
+        }
+    }
+}
+
+impl IocpOptions {
+    fn problem(&self) -> Option<String> {
+        let depth = self.accept_depth;
+        (!(1..=4096).contains(&depth)).then(|| format!("accept_depth is {depth}: 1 to 4,096"))
+    }
+}
+
+/// Who makes the sockets for accepts on Windows, and posts the accepts.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum AcceptRefill {
+    /// The worker, at the start of each wait.
+    Inline,
+    /// A thread of its own for each listener, woken through a completion port of its own.
+    Thread,
+    /// Nobody: a thread calls plain `accept`, and no socket is made in advance.
+    AcceptThread,
+}
+
+/// An accept that waits for the client's first bytes (`AcceptEx` with a receive).
+///
+/// A client that connects and stays silent keeps its place among the accepts, so one that has said
+/// nothing for `patience` is reset. Connections that are silent when the listener stops are lost.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FirstReceive {
+    /// How many bytes come with the accept at most.
+    pub bytes: NonZeroU16,
+    /// How long a client may be silent.
+    pub patience: Duration,
+}
+
+/// Whether sockets are used again on Windows after a connection has ended.
+///
+/// It saves the making of a socket for each connection. A socket that is used again stays with its
+/// port: a server with one worker gains, one with several can use them only for sessions of the worker
+/// that listens. Only sockets whose peer has ended first are used again: the others wait in TIME_WAIT.
+/// Off under Wine, where such sockets do not work.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum Recycling {
+    /// Every connection has a new socket.
+    Off,
+    /// By `DisconnectEx` with `TF_REUSE_SOCKET`.
+    DisconnectEx,
+    /// By `TransmitFile` with `TF_DISCONNECT | TF_REUSE_SOCKET`.
+    TransmitFile,
 }
 
 /// How a listener is set up.

@@ -11,12 +11,19 @@ use crate::clock::{Time, monotonic_now, system_seed};
 use crate::completion::{Completion, Direction};
 use crate::error::{CloseError, ConnectError, ListenError, OpenError, UnknownSocket};
 use crate::ids::{ListenerId, SocketId};
-use crate::options::{ListenOptions, PortOptions, SocketOptions, UringFeatures};
+#[cfg(windows)]
+use crate::iocp::{Iocp, Native};
+#[cfg(target_os = "linux")]
+use crate::options::UringFeatures;
+use crate::options::{ListenOptions, PortOptions, SocketOptions};
 use crate::port::Stats;
+#[cfg(unix)]
 use crate::readiness::Readiness;
 use crate::sim::Sim;
 use crate::socket::FreshSocket;
-use crate::sys::{self, Notifier};
+#[cfg(unix)]
+use crate::sys;
+use crate::sys::Notifier;
 #[cfg(target_os = "linux")]
 use crate::uring::{self, Uring};
 use crate::waker::{Signal, Waker};
@@ -25,7 +32,8 @@ use crate::waker::{Signal, Waker};
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 #[non_exhaustive]
 pub enum Backend {
-    /// The best that works here: `io_uring` on Linux, or readiness where it is denied.
+    /// The best that works here: `io_uring` on Linux, or readiness where it is denied; completion ports
+    /// on Windows.
     Auto,
     /// Linux `io_uring`.
     Uring,
@@ -72,17 +80,24 @@ impl FromStr for Backend {
 #[derive(Debug)]
 pub(crate) struct Selection {
     pub(crate) backend: Backend,
+    #[cfg(target_os = "linux")]
     pub(crate) features: UringFeatures,
     pub(crate) kept_from: Option<String>,
 }
 
 impl Selection {
+    #[cfg(unix)]
     fn readiness(kept_from: Option<String>) -> Self {
         Self { kept_from, ..Self::plain(Backend::Readiness) }
     }
 
     fn plain(backend: Backend) -> Self {
-        Self { backend, features: UringFeatures::default(), kept_from: None }
+        Self {
+            backend,
+            #[cfg(target_os = "linux")]
+            features: UringFeatures::default(),
+            kept_from: None,
+        }
     }
 }
 
@@ -96,13 +111,32 @@ pub(crate) fn choose(options: &PortOptions) -> Result<Selection, OpenError> {
         Backend::Sim => Err(OpenError::Options(
             "the backend sim needs a network: set PortOptions::simulated".to_owned(),
         )),
+        asked => choose_of_the_system(asked, options),
+    }
+}
+
+#[cfg(windows)]
+fn choose_of_the_system(asked: Backend, _: &PortOptions) -> Result<Selection, OpenError> {
+    match asked {
+        Backend::Auto | Backend::Iocp => Ok(Selection::plain(Backend::Iocp)),
+        _ => Err(unavailable(asked, "this is Windows; use auto or iocp")),
+    }
+}
+
+#[cfg(unix)]
+fn choose_of_the_system(asked: Backend, options: &PortOptions) -> Result<Selection, OpenError> {
+    match asked {
         Backend::Readiness => Ok(Selection::readiness(None)),
-        Backend::Iocp => Err(OpenError::Unavailable {
-            backend: Backend::Iocp,
-            reason: "completion ports of this kind exist on Windows only; use auto".to_owned(),
-        }),
+        Backend::Iocp => {
+            let reason = "completion ports of this kind exist on Windows only; use auto";
+            Err(unavailable(asked, reason))
+        }
         asked => choose_uring(asked, options),
     }
+}
+
+fn unavailable(backend: Backend, reason: &str) -> OpenError {
+    OpenError::Unavailable { backend, reason: reason.to_owned() }
 }
 
 #[cfg(target_os = "linux")]
@@ -123,15 +157,12 @@ fn choose_uring(asked: Backend, options: &PortOptions) -> Result<Selection, Open
     }
 }
 
-#[cfg(not(target_os = "linux"))]
+#[cfg(all(unix, not(target_os = "linux")))]
 fn choose_uring(asked: Backend, _: &PortOptions) -> Result<Selection, OpenError> {
     if asked == Backend::Auto {
         return Ok(Selection::readiness(None));
     }
-    Err(OpenError::Unavailable {
-        backend: asked,
-        reason: "io_uring exists on Linux only".to_owned(),
-    })
+    Err(unavailable(asked, "io_uring exists on Linux only"))
 }
 
 /// The backend of one port. A match and no trait object: the choice is made once, the branch is
@@ -141,7 +172,10 @@ fn choose_uring(asked: Backend, _: &PortOptions) -> Result<Selection, OpenError>
 pub(crate) enum Driver {
     #[cfg(target_os = "linux")]
     Uring(Uring),
+    #[cfg(unix)]
     Readiness(Readiness),
+    #[cfg(windows)]
+    Iocp(Iocp<Native>),
     Sim(Sim),
 }
 
@@ -150,20 +184,41 @@ macro_rules! each {
         match $self {
             #[cfg(target_os = "linux")]
             Driver::Uring($driver) => $call,
+            #[cfg(unix)]
             Driver::Readiness($driver) => $call,
+            #[cfg(windows)]
+            Driver::Iocp($driver) => $call,
             Driver::Sim($driver) => $call,
         }
     };
 }
 
-/// The same for what the backends on the system's sockets share, and the simulator has otherwise.
+/// The same for what the simulator has otherwise.
 macro_rules! each_or_sim {
     ($self:expr, $driver:ident => $call:expr, $sim:ident => $simulated:expr) => {
         match $self {
             #[cfg(target_os = "linux")]
             Driver::Uring($driver) => $call,
+            #[cfg(unix)]
             Driver::Readiness($driver) => $call,
+            #[cfg(windows)]
+            Driver::Iocp($driver) => $call,
             Driver::Sim($sim) => $simulated,
+        }
+    };
+}
+
+/// The same for what the backends on Unix sockets share, and others have a method for.
+macro_rules! each_on_unix {
+    ($self:expr, $driver:ident => $call:expr, $own:ident => $method:expr) => {
+        match $self {
+            #[cfg(target_os = "linux")]
+            Driver::Uring($driver) => $call,
+            #[cfg(unix)]
+            Driver::Readiness($driver) => $call,
+            #[cfg(windows)]
+            Driver::Iocp($own) => $method,
+            Driver::Sim($own) => $method,
         }
     };
 }
@@ -187,7 +242,10 @@ impl Driver {
         let driver = match selection.backend {
             #[cfg(target_os = "linux")]
             Backend::Uring => Self::Uring(Uring::open(options, selection.features, &notifier)?),
+            #[cfg(unix)]
             _ => Self::Readiness(Readiness::open(options, &notifier)?),
+            #[cfg(windows)]
+            _ => Self::Iocp(Iocp::open(Native, notifier.port(), options)),
         };
         Ok((driver, Waker::new(Signal::System(notifier))))
     }
@@ -196,7 +254,10 @@ impl Driver {
         match self {
             #[cfg(target_os = "linux")]
             Self::Uring(_) => Backend::Uring,
+            #[cfg(unix)]
             Self::Readiness(_) => Backend::Readiness,
+            #[cfg(windows)]
+            Self::Iocp(_) => Backend::Iocp,
             Self::Sim(_) => Backend::Sim,
         }
     }
@@ -225,19 +286,20 @@ impl Driver {
         address: SocketAddr,
         options: &ListenOptions,
     ) -> Result<ListenerId, ListenError> {
-        let listened = each_or_sim!(
+        each_on_unix!(
             self,
-            driver => sys::open_listener(address, options).and_then(|it| driver.listen(it)),
-            sim => return sim.listen(address, options)
-        );
-        listened.map_err(|errno| ListenError::new(address, errno))
+            driver => sys::open_listener(address, options)
+                .and_then(|listener| driver.listen(listener))
+                .map_err(|errno| ListenError::new(address, errno)),
+            own => own.listen(address, options)
+        )
     }
 
     pub(crate) fn listener_address(&self, id: ListenerId) -> Option<SocketAddr> {
-        each_or_sim!(
+        each_on_unix!(
             self,
             driver => driver.listener(id).and_then(sys::local_address),
-            sim => sim.listener_address(id)
+            own => own.listener_address(id)
         )
     }
 
@@ -254,34 +316,34 @@ impl Driver {
         address: SocketAddr,
         options: &SocketOptions,
     ) -> Result<SocketId, ConnectError> {
-        each_or_sim!(
+        each_on_unix!(
             self,
             driver => driver.connect(sys::open_stream(address, options)?, address),
-            sim => sim.connect(address, options)
+            own => own.connect(address, options)
         )
     }
 
     pub(crate) fn local_address(&self, id: SocketId) -> Option<SocketAddr> {
-        each_or_sim!(
+        each_on_unix!(
             self,
             driver => driver.socket(id).and_then(sys::local_address),
-            sim => sim.local_address(id)
+            own => own.local_address(id)
         )
     }
 
     pub(crate) fn peer_address(&self, id: SocketId) -> Option<SocketAddr> {
-        each_or_sim!(
+        each_on_unix!(
             self,
             driver => driver.socket(id).and_then(sys::peer_address),
-            sim => sim.peer_address(id)
+            own => own.peer_address(id)
         )
     }
 
     pub(crate) fn no_delay(&self, id: SocketId) -> Option<bool> {
-        each_or_sim!(
+        each_on_unix!(
             self,
             driver => driver.socket(id).and_then(|socket| sys::no_delay(socket).ok()),
-            sim => sim.no_delay(id)
+            own => own.no_delay(id)
         )
     }
 

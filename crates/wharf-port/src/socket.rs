@@ -13,6 +13,11 @@ use crate::sys;
 pub struct FreshSocket {
     from: Origin,
     peer: SocketAddr,
+    /// The port that it is with already, if it is a socket that was used before.
+    stays_with: Option<usize>,
+    /// Bytes that came with the accept.
+    #[cfg(windows)]
+    first: Vec<u8>,
 }
 
 /// Where a fresh socket comes from.
@@ -24,11 +29,26 @@ enum Origin {
 
 impl FreshSocket {
     pub(crate) const fn new(socket: sys::Socket, nonblocking: bool, peer: SocketAddr) -> Self {
-        Self { from: Origin::System { socket, nonblocking }, peer }
+        Self::of(Origin::System { socket, nonblocking }, peer)
     }
 
     pub(crate) const fn simulated(end: FreshEnd, peer: SocketAddr) -> Self {
-        Self { from: Origin::Simulated(end), peer }
+        Self::of(Origin::Simulated(end), peer)
+    }
+
+    const fn of(from: Origin, peer: SocketAddr) -> Self {
+        Self {
+            from,
+            peer,
+            stays_with: None,
+            #[cfg(windows)]
+            first: Vec::new(),
+        }
+    }
+
+    /// Whether only the port that has accepted it may adopt it: see [`Recycling`](crate::Recycling).
+    pub const fn must_stay(&self) -> bool {
+        self.stays_with.is_some()
     }
 
     /// The address of the other end.
@@ -60,10 +80,28 @@ impl FreshSocket {
         match self.from {
             Origin::Simulated(end) if end.is_on(network) => Ok(end),
             Origin::Simulated(_) => Err(wrong_network("a socket of another simulated network")),
-            Origin::System { .. } => {
-                Err(wrong_network("a socket of the system's on a simulated port"))
-            }
+            _ => Err(wrong_network("a socket of the system's on a simulated port")),
         }
+    }
+}
+
+#[cfg(windows)]
+impl FreshSocket {
+    pub(crate) fn with_first_bytes(mut self, first: Vec<u8>) -> Self {
+        self.first = first;
+        self
+    }
+
+    pub(crate) fn take_first_bytes(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.first)
+    }
+
+    pub(crate) const fn stays_with(&self) -> Option<usize> {
+        self.stays_with
+    }
+
+    pub(crate) const fn stay_with(&mut self, port: Option<usize>) {
+        self.stays_with = port;
     }
 }
 

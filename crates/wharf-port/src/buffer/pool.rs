@@ -92,6 +92,7 @@ impl BufferPool {
     }
 
     /// Buffers that the kernel has.
+    #[cfg(target_os = "linux")]
     pub(crate) fn in_kernel(&self) -> usize {
         self.kernel.get()
     }
@@ -176,6 +177,7 @@ impl BufferPool {
     }
 
     /// Takes back everything that the kernel has, which must have let go of it.
+    #[cfg(target_os = "linux")]
     pub(crate) fn take_back_all(&self) {
         for (id, owner) in (0u16..).zip(self.owners.iter()) {
             if owner.get() == Owner::Kernel {
