@@ -14,8 +14,6 @@ use super::run::{Checked, Simulation, violated};
 const PATIENCE: Duration = Duration::from_secs(60);
 /// What a drain may take beyond its deadline.
 const DRAIN_SLACK: Duration = Duration::from_secs(1);
-/// A listener rests no longer than this when it cannot accept, and a little.
-const LISTENER_RESTS: Duration = Duration::from_millis(1_100);
 /// Steps that one part of this phase may take: a full queue goes byte by byte through the smallest of
 /// windows, and each byte is some thirty steps.
 const STEPS_MAX: u64 = 4_000_000;
@@ -30,7 +28,7 @@ const HONEST_BYTES: usize = 32;
 /// takes 2 ms, and in 3,000 seeds none took 4.
 const VISIT: Duration = Duration::from_millis(20);
 /// What a worker's turn takes while that is measured.
-const TURN: Duration = Duration::from_micros(100);
+pub(super) const TURN: Duration = Duration::from_micros(100);
 
 impl Simulation {
     /// Lets everything end, and looks whether it does.
@@ -52,6 +50,7 @@ impl Simulation {
             self.check_that_workers_are_empty()?;
             // Connections of clients that are gone may still wait in the queue, and take few seats.
             if !self.plan.has_few_seats() {
+                self.hold_out(patience)?;
                 self.serve_among_others()?;
             }
             if self.plan.drains_among_others {
@@ -68,7 +67,7 @@ impl Simulation {
     }
 
     /// Turns everything in turn until it is done, and moves the clock when nobody does anything.
-    fn go_on(
+    pub(super) fn go_on(
         &mut self,
         what: &str,
         mood: Mood,
@@ -103,7 +102,7 @@ impl Simulation {
     }
 
     /// Turns every worker and every client once; whether the clients had nothing to do.
-    fn go_round(&mut self, mood: Mood) -> Checked<bool> {
+    pub(super) fn go_round(&mut self, mood: Mood) -> Checked<bool> {
         let now = self.network.now();
         self.record.with(|book| book.check_deadlines(now));
         for worker in 0..self.plan.workers {
@@ -120,12 +119,9 @@ impl Simulation {
     /// drip.
     fn serve_among_others(&mut self) -> Checked {
         let limits = &self.plan.limits;
-        let others = [Habits::deaf, Habits::flood, Habits::drip];
+        let others = [Habits::deaf, Habits::sulky, Habits::flood, Habits::drip];
         let others = others.map(|habits| habits(limits.frame_bytes_max));
         let honest = Habits::honest(limits.frame_bytes_max.min(HONEST_BYTES));
-        // A listener that rests for want of descriptors has to notice that there are some again.
-        self.network.advance_by(LISTENER_RESTS);
-        self.go_round(Mood::AsItLikes)?;
         // Each from a host of its own: the limit for one address is not meant here.
         for (host, habits) in (90..).zip(others) {
             self.connect(host, habits);

@@ -65,6 +65,8 @@ pub(super) enum Mood {
     AsItLikes,
     /// It does all that it can.
     Eager,
+    /// It writes all that it can, ends if it likes, and reads nothing.
+    Deaf,
     /// It begins no more frames, and goes.
     Finishing,
 }
@@ -141,6 +143,28 @@ impl Habits {
         Self { frames, reads: 0, kinds: b"b", farewell, ..Self::honest(frame_bytes_max) }
     }
 
+    /// One that has much sent to it, ends its stream, and reads nothing: its session closes for long.
+    pub(super) const fn sulky(frame_bytes_max: usize) -> Self {
+        Self { farewell: Farewell::HalfClose, ..Self::deaf(frame_bytes_max) }
+    }
+
+    /// One that sends, at once, more than a session may have of a turn or may queue: so many bytes at
+    /// most.
+    pub(super) fn hoarder(dice: &mut Rng, frame_bytes_max: usize, bytes: usize) -> Self {
+        let frame_bytes_max = frame_bytes_max.min([3, 60, 500, 2_048][dice.usize(..4)]);
+        // A frame is half as long as it may be, and has an envelope.
+        let frames = bytes / (frame_bytes_max / 2 + 4);
+        let frames = u32::try_from(frames).unwrap_or(u32::MAX).clamp(1, 3_000);
+        Self {
+            frames: dice.u32(frames / 3..=frames),
+            batch_max: 3_000,
+            write_max: 256 << 10,
+            kinds: [b"e", b"s"][dice.usize(..2)],
+            farewell: [Farewell::HalfClose, Farewell::Stay][dice.usize(..2)],
+            ..Self::honest(frame_bytes_max)
+        }
+    }
+
     /// One that sends small frames without end.
     pub(super) const fn flood(frame_bytes_max: usize) -> Self {
         let frame_bytes_max = if frame_bytes_max < 64 { frame_bytes_max } else { 64 };
@@ -193,10 +217,12 @@ impl Client {
                 self.habits.farewell = Farewell::HalfClose;
             }
         }
-        let reads = dice.u8(..16) < self.habits.reads || self.has_ended;
+        // Who never reads does not begin to when it has ended.
+        let waits_for_end = self.has_ended && self.habits.reads > 0;
+        let reads = dice.u8(..16) < self.habits.reads || waits_for_end;
         match (mood, reads) {
             (Mood::AsItLikes, true) => self.read(dice, record),
-            (Mood::AsItLikes, false) => self.write(dice, record),
+            (Mood::AsItLikes, false) | (Mood::Deaf, _) => self.write(dice, record),
             _ => match self.write(dice, record) {
                 Progress::Nothing => self.read(dice, record),
                 written => written,

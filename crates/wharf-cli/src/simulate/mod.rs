@@ -5,7 +5,7 @@
 //! | [`options`] | what is asked for |
 //! | [`campaign`] | many seeds on many threads |
 //! | [`run`] | one seed: first a phase with faults |
-//! | [`calm`] | then one without |
+//! | [`calm`], [`hoarders`] | then one without |
 //! | [`plan`] | what a seed draws first |
 //! | [`service`], [`client`], [`wire`] | the two sides |
 //! | [`record`], [`deadlines`], [`marks`] | what was seen, and what of it breaks an invariant |
@@ -16,6 +16,7 @@ mod calm;
 mod campaign;
 mod client;
 mod deadlines;
+mod hoarders;
 mod marks;
 mod options;
 mod panics;

@@ -50,7 +50,7 @@ impl Plan {
         let steps = dice.u32(200..3_000);
         let ends = dice.u8(..4) == 0;
         let end = EndOfServer { at_step: dice.u32(..steps), stops: dice.u8(..3) == 0 };
-        Self {
+        let mut plan = Self {
             personality: Personality::ALL[dice.usize(..Personality::ALL.len())],
             faults: draw_faults(dice, wanted),
             workers: dice.usize(1..=4),
@@ -65,7 +65,19 @@ impl Plan {
             steps,
             end: ends.then_some(end),
             drains_among_others: dice.bool(),
+        };
+        if dice.u8(..8) == 0 {
+            plan.make_room();
         }
+        plan
+    }
+
+    /// As much as there can be of everything, so that more may come for a session than it may hold.
+    fn make_room(&mut self) {
+        self.buffers = 16;
+        self.buffer_bytes = 16 << 10;
+        self.backlog_window = 256 << 10;
+        self.limits.frame_bytes_max = self.limits.frame_bytes_max.max(1 << 10);
     }
 }
 
