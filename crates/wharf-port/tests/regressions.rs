@@ -1,5 +1,6 @@
 //! Bugs that were, each shown by what a user of the port sees.
 
+#![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 use std::io::Write;

@@ -177,7 +177,7 @@ impl BufferPool {
     }
 
     /// Takes back everything that the kernel has, which must have let go of it.
-    #[cfg(target_os = "linux")]
+    #[cfg(any(target_os = "linux", test))]
     pub(crate) fn take_back_all(&self) {
         for (id, owner) in (0u16..).zip(self.owners.iter()) {
             if owner.get() == Owner::Kernel {

@@ -167,7 +167,8 @@ fn rule_05_a_cancel_that_races_a_send_says_what_went(subject: &Subject) {
     let count = bytes.len();
     let reader = thread::spawn(move || {
         let mut peer = peer;
-        peer.read(if CANCELLED_SENDS_ARE_EXACT { count } else { 1 })
+        let read = peer.read(if CANCELLED_SENDS_ARE_EXACT { count } else { 1 });
+        (peer, read)
     });
     let mut rest = vec![owned(&bytes)];
     let mut dice = Dice::new(6);
@@ -185,7 +186,7 @@ fn rule_05_a_cancel_that_races_a_send_says_what_went(subject: &Subject) {
             break;
         }
     }
-    let read = reader.join().unwrap();
+    let (_peer, read) = reader.join().unwrap();
     assert_bytes(&read, &bytes[..read.len()], "what the peer read");
     port.finish();
 }

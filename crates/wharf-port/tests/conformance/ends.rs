@@ -47,7 +47,7 @@ fn rule_08_a_reset_comes_after_the_bytes(subject: &Subject) {
         let (read, last) = port.read_to_final(socket);
         let expected = if subject.place().bytes_outlive_a_reset() { len } else { read.len() };
         assert_bytes(&read, &bytes[..expected], "before the reset");
-        assert_eq!(last, Final::Failed(ReceiveError::Reset));
+        last.assert_reset();
     }
     port.finish();
 }

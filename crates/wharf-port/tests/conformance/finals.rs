@@ -40,12 +40,21 @@ fn rule_02_a_receive_ends_once_when_the_peer_ends(subject: &Subject) {
 
 fn rule_02_a_receive_ends_once_when_the_peer_resets(subject: &Subject) {
     let mut port = subject.open();
-    let (socket, peer) = port.pair();
-    port.receive(socket);
-    peer.reset();
-    let expected = Final::Failed(ReceiveError::Reset);
-    assert_eq!(port.read_to_final(socket), (Vec::new(), expected));
-    port.nothing_comes();
+    for armed in [false, true] {
+        let (socket, peer) = port.pair();
+        port.receive(socket);
+        if armed {
+            port.fence();
+        }
+        peer.reset();
+        let (read, last) = port.read_to_final(socket);
+        assert!(read.is_empty());
+        match armed {
+            false => last.assert_reset(),
+            true => assert_eq!(last, Final::Failed(ReceiveError::Reset)),
+        }
+        port.nothing_comes();
+    }
     port.finish();
 }
 

@@ -57,8 +57,17 @@ macro_rules! on_the_system {
         mod uring_stepdown {
             $(on_one_backend!(uring_stepdown, $test);)*
         }
+        #[cfg(unix)]
         mod readiness {
             $(on_one_backend!(readiness, $test);)*
+        }
+        #[cfg(windows)]
+        mod iocp {
+            $(on_one_backend!(iocp, $test);)*
+        }
+        #[cfg(windows)]
+        mod iocp_refiller {
+            $(on_one_backend!(iocp_refiller, $test);)*
         }
         mod auto {
             $(on_one_backend!(auto, $test);)*

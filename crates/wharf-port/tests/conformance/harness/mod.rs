@@ -9,6 +9,7 @@ mod pattern;
 mod peer;
 mod place;
 pub(crate) mod subject;
+mod wine;
 
 use std::time::Duration;
 
@@ -17,7 +18,9 @@ pub(crate) use echo::{Echo, echo_at_once};
 pub(crate) use model::Final;
 pub(crate) use pattern::{Dice, assert_bytes, owned, pattern, shared};
 pub(crate) use peer::{Ending, Peer};
-pub(crate) use place::{Outside, Place};
+pub(crate) use place::Outside;
+#[cfg(target_os = "linux")]
+pub(crate) use place::Place;
 pub(crate) use subject::{Subject, run};
 
 /// How long anything may take before the test fails. Nothing here takes a tenth of it on an idle

@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use rustix::net::sockopt;
+use socket2::SockRef;
 use wharf_port::sim;
 
 use super::LIMIT;
@@ -153,7 +153,7 @@ impl Peer {
     pub(crate) fn reset(self) {
         match self.stream {
             Stream::System(stream) => {
-                sockopt::set_socket_linger(stream, Some(Duration::ZERO)).unwrap();
+                SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
             }
             Stream::Simulated(peer) => peer.reset(),
         }
@@ -162,7 +162,7 @@ impl Peer {
     pub(crate) fn shrink_receive_buffer(&self) {
         const BYTES: usize = 64 << 10;
         match &self.stream {
-            Stream::System(stream) => sockopt::set_socket_recv_buffer_size(stream, BYTES).unwrap(),
+            Stream::System(stream) => SockRef::from(stream).set_recv_buffer_size(BYTES).unwrap(),
             Stream::Simulated(peer) => peer.set_window(BYTES),
         }
     }

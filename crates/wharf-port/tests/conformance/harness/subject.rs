@@ -66,8 +66,22 @@ pub(crate) fn uring_stepdown() -> [Setup; 1] {
     [setup]
 }
 
+#[cfg(unix)]
 pub(crate) fn readiness() -> [Setup; 1] {
     [Setup::system(Backend::Readiness)]
+}
+
+#[cfg(windows)]
+pub(crate) fn iocp() -> [Setup; 1] {
+    [Setup::system(Backend::Iocp)]
+}
+
+/// With a thread that makes sockets and posts accepts.
+#[cfg(windows)]
+pub(crate) fn iocp_refiller() -> [Setup; 1] {
+    let mut setup = Setup::system(Backend::Iocp);
+    setup.options.iocp.refill = wharf_port::AcceptRefill::Thread;
+    [setup]
 }
 
 pub(crate) fn auto() -> [Setup; 1] {
@@ -163,7 +177,7 @@ impl Subject {
         if self.place.is_simulated() {
             return self.open();
         }
-        let backend = Backend::Readiness;
+        let backend = if cfg!(windows) { Backend::Iocp } else { Backend::Readiness };
         CheckedPort::open(&PortOptions { backend, ..PortOptions::default() }, Place::LOOPBACK)
     }
 
