@@ -77,6 +77,13 @@ impl Client {
         self.expect_end()
     }
 
+    /// Writes until the server takes no more, or so many bytes; gives how many were written.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn write_until_stuck(&mut self, bytes: usize) -> Result<usize> {
+        self.stream.set_write_timeout(Some(STUCK))?;
+        write_until_stuck(&mut self.stream, bytes)
+    }
+
     /// Echoes a long stream and compares every byte; gives how many bytes had been written when the
     /// first was read.
     pub(crate) fn echo_stream(self, bytes: usize, manner: Manner) -> Result<usize> {

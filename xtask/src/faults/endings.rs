@@ -1,11 +1,13 @@
-//! Servers under load that are ended by a signal, each at another moment of its life.
+//! Servers under load that are ended by a signal, each at another moment of its life; and with clients that
+//! do not read, whose sessions only the deadline of the drain ends.
 
 use std::time::Duration;
 
 use super::Terms;
 use crate::checks::ensure;
+use crate::client::Client;
 use crate::process::Ended;
-use crate::server::{STOP_MAX, Signal};
+use crate::server::{STOP_MAX, Server, Signal, serve_echo};
 use crate::wait::{self, Stopwatch};
 use crate::{Result, chance, load};
 
@@ -16,7 +18,43 @@ const MOMENT_MS_MAX: u64 = 200;
 /// How long a drain may take: the peers see the end of their streams and go.
 const DRAIN: &str = "--drain 5";
 
+/// Readers that write until the server takes no more, and never read: 64 MiB fit nowhere.
+const STUCK: usize = 4;
+const STUCK_BYTES: usize = 64 << 20;
+/// Their sessions are open when the drain begins; or closing, since they were idle for three seconds.
+const STUCK_TERMS: [(&str, u64); 2] = [("--idle 60", 0), ("--idle 3", 4_000)];
+/// The deadline of that drain, and a loaded machine.
+const STUCK_MAX: Duration = Duration::from_secs(1 + 2);
+
 pub(super) fn run(terms: &Terms<'_>) -> Result<String> {
+    let ended = at_random_moments(terms)?;
+    for (idle, stuck_ms) in STUCK_TERMS {
+        before_stuck_readers(terms, idle, stuck_ms)
+            .map_err(|error| format!("stuck readers, {idle}: {error}"))?;
+    }
+    Ok(ended)
+}
+
+/// Ends a server none of whose clients reads: at the deadline, and it says what is lost.
+fn before_stuck_readers(terms: &Terms<'_>, idle: &str, stuck_ms: u64) -> Result<()> {
+    let flags = format!("--backend {} --workers 2 --framing raw --drain 1 {idle}", terms.backend);
+    let server = Server::start(&mut serve_echo(terms.wharf, &flags))?;
+    let mut clients = Client::connect_all(server.address, STUCK)?;
+    for client in &mut clients {
+        let written = client.write_until_stuck(STUCK_BYTES)?;
+        ensure(written < STUCK_BYTES, || format!("all of {written} bytes were taken"))?;
+    }
+    wait::pause(Duration::from_millis(stuck_ms));
+    let stopwatch = Stopwatch::start();
+    let ended = server.stop(Signal::Terminate)?;
+    let took = stopwatch.elapsed();
+    let forced = format!("0 sessions drained, {STUCK} forced, ");
+    let said = ended.stderr.contains(&forced) && !ended.stderr.contains(" 0 bytes lost");
+    ensure(ended.code == Some(3) && said, || format!("not all were cut off: {ended:?}"))?;
+    ensure(took <= STUCK_MAX, || format!("the drain took {took:?}"))
+}
+
+fn at_random_moments(terms: &Terms<'_>) -> Result<String> {
     let times = if terms.many { 500 } else { 20 };
     let (mut slowest, mut lost) = (Duration::ZERO, 0);
     for _ in 0..times {
