@@ -105,6 +105,7 @@ mod cancel;
 mod choice;
 mod close;
 mod connect;
+mod crowd;
 mod ends;
 mod finals;
 mod handover;
