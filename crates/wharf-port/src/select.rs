@@ -119,7 +119,7 @@ pub(crate) fn choose(options: &PortOptions) -> Result<Selection, OpenError> {
 fn choose_of_the_system(asked: Backend, _: &PortOptions) -> Result<Selection, OpenError> {
     match asked {
         Backend::Auto | Backend::Iocp => Ok(Selection::plain(Backend::Iocp)),
-        _ => Err(unavailable(asked, "this is Windows; use auto or iocp")),
+        _ => Err(unavailable(asked, "this is Windows")),
     }
 }
 
@@ -128,7 +128,7 @@ fn choose_of_the_system(asked: Backend, options: &PortOptions) -> Result<Selecti
     match asked {
         Backend::Readiness => Ok(Selection::readiness(None)),
         Backend::Iocp => {
-            let reason = "completion ports of this kind exist on Windows only; use auto";
+            let reason = "completion ports of this kind exist on Windows only";
             Err(unavailable(asked, reason))
         }
         asked => choose_uring(asked, options),

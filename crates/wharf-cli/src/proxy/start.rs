@@ -80,9 +80,7 @@ pub(super) fn open_port(backend: Backend) -> Result<CompletionPort, Failure> {
     let options = PortOptions { backend, ..PortOptions::default() };
     CompletionPort::open(&options).map_err(|error| {
         let advice = match error {
-            OpenError::Unavailable { backend: Backend::Uring, .. } => {
-                "; --backend auto takes the best that works here"
-            }
+            OpenError::Unavailable { .. } => "; --backend auto takes the best that works here",
             _ => "",
         };
         Failure::new(Exit::Failed, format_args!("{error}{advice}"))

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use indicatif::HumanCount;
-use wharf::{Backend, ListenError, OpenError, ServerError, ServerHandle};
+use wharf::{ListenError, OpenError, ServerError, ServerHandle};
 
 use crate::counted::Counted;
 use crate::failure::{Exit, Failure};
@@ -38,7 +38,7 @@ pub(super) fn failure(error: &ServerError) -> Failure {
             );
         }
         ServerError::Resolve { .. } => "; check the name, or give an IP address",
-        ServerError::Port(OpenError::Unavailable { backend: Backend::Uring, .. }) => {
+        ServerError::Port(OpenError::Unavailable { .. }) => {
             "; --backend auto takes the best that works here"
         }
         ServerError::Listen(ListenError::Shortage { .. }) => {

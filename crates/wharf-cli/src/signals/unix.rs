@@ -1,22 +1,15 @@
-//! What the process is told from outside.
+//! Signals: `SIGINT` (Ctrl-C) and `SIGTERM` end the program, `SIGHUP` says that its terminal is gone.
 
 use std::io;
 
-/// What a signal wants.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Signal {
-    /// The program is to end: `SIGINT` (Ctrl-C) or `SIGTERM`.
-    End,
-    /// The terminal is gone: `SIGHUP`. The shell and the kernel may both say so.
-    HangUp,
-}
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use super::Signal;
 
 /// Calls `tell` for every signal from here on, in a thread of its own.
-#[cfg(unix)]
 pub(crate) fn forward(tell: impl Fn(Signal) + Send + 'static) -> io::Result<()> {
-    use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
-
-    let mut signals = signal_hook::iterator::Signals::new([SIGINT, SIGTERM])?;
+    let mut signals = Signals::new([SIGINT, SIGTERM])?;
     if !is_hang_up_ignored() {
         signals.add_signal(SIGHUP)?;
     }
@@ -30,20 +23,18 @@ pub(crate) fn forward(tell: impl Fn(Signal) + Send + 'static) -> io::Result<()> 
 }
 
 /// Whether the process was started to outlive its terminal (`nohup`). Only Linux tells without `unsafe`.
-#[cfg(unix)]
 fn is_hang_up_ignored() -> bool {
     std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hang_up(&status))
 }
 
 /// Reads the mask of ignored signals, in hexadecimal; `SIGHUP` is the first.
-#[cfg(unix)]
 fn ignores_hang_up(status: &str) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
     let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
     mask.is_some_and(|mask| mask & 1 == 1)
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
