@@ -48,6 +48,15 @@ impl Admission {
     /// Gives a connection a seat on the worker that has the fewest sessions; of those that have equally
     /// few, the first from `start` on.
     pub(crate) fn admit(&self, peer: IpAddr, start: usize) -> Result<Seat, Refusal> {
+        self.seat(peer, |counts| counts.least_loaded(start))
+    }
+
+    /// Gives a connection a seat on this worker, which alone can have it.
+    pub(crate) fn admit_to(&self, peer: IpAddr, worker: usize) -> Result<Seat, Refusal> {
+        self.seat(peer, |_| worker)
+    }
+
+    fn seat(&self, peer: IpAddr, choose: impl Fn(&Counts) -> usize) -> Result<Seat, Refusal> {
         let counts = &self.counts;
         // The address first: who is refused for it must not stand in another's way meanwhile.
         let address = counts.per_address_max.and_then(|_| counted_address(peer));
@@ -62,7 +71,7 @@ impl Admission {
             }
             return Err(Refusal::SessionsMax);
         }
-        let worker = counts.least_loaded(start);
+        let worker = choose(counts);
         counts.workers[worker].fetch_add(1, Ordering::Relaxed);
         let worker = u16::try_from(worker).unwrap_or(u16::MAX);
         Ok(Seat { counts: Arc::clone(counts), address: address.map(Box::new), worker })
@@ -182,6 +191,16 @@ mod tests {
         assert_eq!(admission.admit(ip("10.0.0.1"), 0).unwrap().worker(), 1);
         drop(seats);
         assert_eq!(admission.sessions(), 0);
+    }
+
+    #[test]
+    fn one_that_has_to_stay_gets_its_seat_there() {
+        let admission = Admission::new(3, 9, None);
+        let seats: Vec<Seat> =
+            (0..5).map(|_| admission.admit_to(ip("10.0.0.1"), 2).unwrap()).collect();
+        assert_eq!(admission.counted(), (5, vec![0, 0, 5], 0));
+        drop(seats);
+        assert_eq!(admission.counted(), (0, vec![0, 0, 0], 0));
     }
 
     #[test]

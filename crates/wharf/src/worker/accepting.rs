@@ -22,9 +22,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// is turned away.
     pub(super) fn accepted(&mut self, socket: FreshSocket) {
         let core = &mut self.core;
-        let start = core.next_worker;
-        core.next_worker = (start + 1) % core.shared().inboxes.len();
-        match core.shared().admission.admit(socket.peer().ip(), start) {
+        match core.seat(&socket) {
             Err(refusal) => core.refuse(socket, refusal),
             Ok(seat) if seat.worker() == usize::from(core.index) => self.adopt(socket, seat),
             Ok(seat) => {
@@ -60,6 +58,17 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
 }
 
 impl Core {
+    /// Finds a connection's worker: the one with the fewest sessions, unless the socket has to stay here.
+    fn seat(&mut self, socket: &FreshSocket) -> Result<Seat, Refusal> {
+        let peer = socket.peer().ip();
+        if socket.must_stay() {
+            return self.shared().admission.admit_to(peer, usize::from(self.index));
+        }
+        let start = self.next_worker;
+        self.next_worker = (start + 1) % self.shared().inboxes.len();
+        self.shared().admission.admit(peer, start)
+    }
+
     /// Listens on this worker's share of the addresses; gives the real ones.
     pub(crate) fn listen(
         &mut self,
