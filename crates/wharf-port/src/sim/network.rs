@@ -272,6 +272,12 @@ impl Network {
         self.with(|world| world.open_ends())
     }
 
+    /// Ends that the network keeps: those that are open, and those that were closed and have something
+    /// left to deliver, or are not given up yet.
+    pub fn kept_ends(&self) -> usize {
+        self.with(|world| world.kept_ends())
+    }
+
     /// How the clock runs.
     pub fn pace(&self) -> Pace {
         self.shared.pace

@@ -6,13 +6,9 @@ use std::thread;
 use std::time::Duration;
 
 use wharf_port::sim::{Network, NetworkOptions, Pace};
-use wharf_port::{Backend, Completion, CompletionPort, ListenOptions, PortOptions, Segment};
+use wharf_port::{Completion, ListenOptions, Segment};
 
-fn port_on(network: &Network) -> CompletionPort {
-    let simulated = Some(network.clone());
-    let options = PortOptions { backend: Backend::Sim, simulated, ..PortOptions::default() };
-    CompletionPort::open(&options).unwrap()
-}
+use crate::place::port_on;
 
 #[test]
 fn an_hour_of_waiting_takes_no_time() {

@@ -7,5 +7,8 @@
 
 mod clock;
 mod echo;
+mod ends;
 mod faults;
+mod links;
+mod place;
 mod replay;

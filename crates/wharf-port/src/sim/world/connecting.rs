@@ -13,6 +13,8 @@ use crate::sim::faults::FaultKind;
 /// Who finds a full queue knocks again after this long, doubled each time, as TCP does.
 const KNOCK_AGAIN: Duration = Duration::from_secs(1);
 const KNOCKS_MAX: u8 = 6;
+/// Who is answered by nobody gives up after this long.
+const UNANSWERED: Duration = Duration::from_secs(3);
 
 /// A listener: who waits in its queue, and who is told.
 #[derive(Debug)]
@@ -140,9 +142,9 @@ impl World {
         let Some(end) = self.end(id).filter(|end| end.connecting == Connecting::Started) else {
             return;
         };
-        let from = end.local;
-        if self.chance(FaultKind::ConnectTimeout) || tries >= KNOCKS_MAX {
-            return self.plan(KNOCK_AGAIN * 3, Event::ConnectEnds(id, Connecting::TimedOut));
+        let (from, vanished) = (end.local, end.vanished);
+        if vanished || self.chance(FaultKind::ConnectTimeout) || tries >= KNOCKS_MAX {
+            return self.plan(UNANSWERED, Event::ConnectEnds(id, Connecting::TimedOut));
         }
         let parted = self.parted_until(from.ip(), to.ip()).is_some();
         let listener = self.listener_for(to);
@@ -204,6 +206,10 @@ impl World {
         let Some(end) = self.end_mut(id).filter(|end| end.connecting == Connecting::Started) else {
             return;
         };
+        if end.vanished && how != Connecting::TimedOut {
+            // The answer does not arrive.
+            return self.plan(UNANSWERED, Event::ConnectEnds(id, Connecting::TimedOut));
+        }
         end.connecting = how;
         let holder = end.holder;
         self.step(Step::ConnectEnded(id, how));

@@ -187,6 +187,7 @@ impl World {
         let unread = !end.received.is_empty();
         let counted = end.holder.counts();
         let connected = end.connecting == Connecting::Connected;
+        let has_said_all = end.failure.is_some() || end.ending == StreamEnd::Delivered;
         if end.ending == StreamEnd::No {
             end.ending = StreamEnd::Queued;
         }
@@ -194,6 +195,8 @@ impl World {
         self.step(Step::Closed(id, reset));
         if !connected || reset || unread {
             self.reset_other(id);
+            self.forget(id);
+        } else if has_said_all {
             self.forget(id);
         } else {
             self.deliver_soon(id);

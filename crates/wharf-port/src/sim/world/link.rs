@@ -12,14 +12,13 @@ impl World {
     /// is planned.
     pub(super) fn deliver_soon(&mut self, from: EndId) {
         let Some(end) = self.end(from).filter(|end| !end.delivers) else { return };
-        let time = if end.vanished && end.has_something_to_deliver() {
-            self.patience()
-        } else if self.can_deliver(end) {
-            self.link_time()
-        } else {
-            return;
-        };
-        self.deliver_after(from, time);
+        if end.vanished && end.has_something_to_deliver() {
+            return self.give_up_later(from);
+        }
+        if self.can_deliver(end) {
+            let time = self.link_time();
+            self.deliver_after(from, time);
+        }
     }
 
     /// Whether a delivery would do something: into a window that is full it would not.
@@ -43,7 +42,8 @@ impl World {
         let Some(end) = self.end_mut(from) else { return };
         end.delivers = false;
         if end.vanished {
-            return self.fail(from, Failure::TimedOut);
+            // It had set out before: what is lost now is missed only when no answer comes.
+            return self.deliver_soon(from);
         }
         let Some(to) = end.other else {
             return self.deliver_to_nobody(from);

@@ -51,6 +51,8 @@ const LATE: Duration = Duration::from_millis(20);
 enum Event {
     /// What an end has sent goes over the link.
     Deliver(EndId),
+    /// An end gets no answer and waits no longer.
+    GiveUp(EndId),
     /// A reset arrives at an end.
     ResetArrives(EndId),
     /// An armed operation finishes.
@@ -203,6 +205,7 @@ impl World {
     fn happen(&mut self, event: Event) {
         match event {
             Event::Deliver(from) => self.deliver(from),
+            Event::GiveUp(from) => self.fail(from, Failure::TimedOut),
             Event::ResetArrives(at) => self.reset_arrives(at),
             Event::Finish(end, direction, number) => self.finish(end, direction, number),
             Event::CancelArrives(end, direction, number) => {
@@ -301,6 +304,10 @@ impl World {
             .iter()
             .filter(|&&(slot, generation)| self.is_open(slot, generation))
             .count()
+    }
+
+    pub(super) const fn kept_ends(&self) -> usize {
+        self.ends.len()
     }
 
     fn is_open(&self, slot: u32, generation: u32) -> bool {

@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use super::World;
 use super::end::{EndId, Failure};
+use super::{Event, World};
 use crate::clock::Time;
 use crate::sim::faults::FaultKind;
 
@@ -62,14 +62,18 @@ impl World {
         }
     }
 
-    /// How long who sends something waits for an answer.
-    pub(super) fn patience(&mut self) -> Duration {
-        PATIENCE + self.within(PATIENCE)
+    /// Who has something to send and gets no answer gives up at some time.
+    pub(super) fn give_up_later(&mut self, from: EndId) {
+        let time = PATIENCE + self.within(PATIENCE);
+        if let Some(end) = self.end_mut(from) {
+            end.delivers = true;
+            self.plan(time, Event::GiveUp(from));
+        }
     }
 
     /// Keeps two hosts from reaching each other.
     pub(in crate::sim) fn part(&mut self, a: IpAddr, b: IpAddr, until: Time) {
-        self.partitions.push((a, b, until));
+        self.partitions.push((a.to_canonical(), b.to_canonical(), until));
     }
 
     /// Lets all hosts reach each other again.
@@ -79,6 +83,8 @@ impl World {
 
     pub(super) fn parted_until(&mut self, a: IpAddr, b: IpAddr) -> Option<Time> {
         let now = self.now;
+        // A host is one host, also where a listener on IPv6 sees its address mapped.
+        let (a, b) = (a.to_canonical(), b.to_canonical());
         self.partitions.retain(|(_, _, until)| *until > now);
         let between =
             |(x, y, _): &&(IpAddr, IpAddr, Time)| (*x, *y) == (a, b) || (*x, *y) == (b, a);
