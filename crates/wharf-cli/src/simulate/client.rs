@@ -22,6 +22,8 @@ pub(super) struct Client {
     received: Vec<u8>,
     frames_written: u32,
     has_ended: bool,
+    /// A write of its own has failed.
+    has_broken: bool,
 }
 
 /// How a client behaves.
@@ -197,7 +199,17 @@ impl Habits {
 impl Client {
     pub(super) fn new(number: ClientNumber, peer: Peer, framing: Framing, habits: Habits) -> Self {
         let (out, received) = (VecDeque::new(), Vec::new());
-        Self { number, peer, framing, habits, out, received, frames_written: 0, has_ended: false }
+        Self {
+            number,
+            peer,
+            framing,
+            habits,
+            out,
+            received,
+            frames_written: 0,
+            has_ended: false,
+            has_broken: false,
+        }
     }
 
     /// Does one thing.
@@ -254,6 +266,7 @@ impl Client {
             // What came before it broke is still there to be read.
             Err(_) => {
                 self.has_ended = true;
+                self.has_broken = true;
                 Progress::Something
             }
         }
@@ -303,6 +316,8 @@ impl Client {
     fn read(&mut self, dice: &mut Rng, record: &Record) -> Progress {
         let mut bytes = vec![0; dice.usize(1..=self.habits.read_max)];
         match self.peer.try_read(&mut bytes) {
+            // A failure that was told to the write is told once: behind it, this is no end.
+            Ok(0) if self.has_broken => Progress::Over(End::Lost),
             Ok(0) => {
                 record.with(|book| book.got_end(self.number, self.received.len()));
                 Progress::Over(if self.has_ended { End::InOrder } else { End::Lost })

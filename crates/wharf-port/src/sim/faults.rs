@@ -123,7 +123,7 @@ impl Faults {
             .fold(Self::none(), |faults, &kind| faults.with(kind, kind.usual_ppm()))
     }
 
-    /// The same, but one kind comes in `ppm` of a million chances.
+    /// The same, but one kind comes in `ppm` of a million chances; a million and more is always.
     #[must_use]
     pub const fn with(mut self, kind: FaultKind, ppm: u32) -> Self {
         self.ppm[kind.index()] = ppm;
@@ -135,7 +135,8 @@ impl Faults {
         self.ppm[kind.index()]
     }
 
-    /// Faults by name: `all`, `none`, or names with commas between them, each as often as is usual.
+    /// Faults by name: `all`, `none`, or names with commas between them, each as often as is usual. `none`
+    /// adds nothing to others, and `all` has every other.
     ///
     /// # Errors
     /// [`UnknownFault`] with the names that there are.

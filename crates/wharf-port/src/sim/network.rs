@@ -31,10 +31,11 @@ pub struct NetworkOptions {
     pub personality: Personality,
     /// What goes wrong; default nothing.
     pub faults: Faults,
-    /// How long it takes from host to host, at least and at most; default 10 to 500 µs.
+    /// How long it takes from host to host, at least and at most; default 10 to 500 µs. With a most below
+    /// the least it always takes the least.
     pub latency: (Duration, Duration),
     /// Bytes that an end holds that have been received and not read, and as many that have been sent
-    /// and not delivered; default 256 KiB.
+    /// and not delivered; default 256 KiB. 0 is taken for 1.
     pub window_bytes: usize,
     /// Descriptors that the server's process may have open: its listeners and connections. Default no
     /// limit.
@@ -128,7 +129,8 @@ impl Network {
 
     /// Lets happen what is due, or else moves the clock to what comes next, timers of ports included.
     /// False if nothing will ever happen. For several ports on one thread; a single one does this in
-    /// its wait.
+    /// its wait. At a real pace the clock then runs ahead and stands still until the system's has caught
+    /// up; [`settle`](Self::settle) waits instead.
     pub fn advance(&self) -> bool {
         self.with(|world| {
             let Some(next) = world.next_of_all() else { return false };
@@ -138,7 +140,8 @@ impl Network {
         })
     }
 
-    /// Moves the clock on, and lets happen what is due by then.
+    /// Moves the clock on, and lets happen what is due by then. At a real pace as for
+    /// [`advance`](Self::advance).
     pub fn advance_by(&self, time: Duration) {
         self.with(|world| {
             let until = world.now + time;
@@ -163,17 +166,19 @@ impl Network {
     pub fn settle(&self, horizon: Duration, timeout: Duration) -> bool {
         let mut world = self.lock();
         let until = world.now + timeout;
-        loop {
+        let settled = loop {
             let Some(next) = world.next_event().filter(|next| *next <= world.now + horizon) else {
-                self.unlock(world);
-                return true;
+                break true;
             };
             if world.now >= until {
-                return false;
+                break false;
             }
+            // There is a time to sleep until, so that this returns.
             let Some(woken) = self.sleep(world, Some(next.min(until))) else { return true };
             world = woken;
-        }
+        };
+        self.unlock(world);
+        settled
     }
 
     /// From now on these faults come.
@@ -214,7 +219,8 @@ impl Network {
         self.with(World::seed)
     }
 
-    /// Starts to connect a [`Peer`] from the host that it connects to.
+    /// Starts to connect a [`Peer`] from the host that it connects to. If the network has no local
+    /// address or no room left for it, all that it does fails with `OutOfMemory`.
     pub fn connect(&self, to: SocketAddr) -> Peer {
         self.connect_with(to, &SocketOptions::default())
     }

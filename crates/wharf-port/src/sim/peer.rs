@@ -39,7 +39,7 @@ pub struct Peer {
 impl Peer {
     pub(super) fn connect(network: Network, to: SocketAddr, options: &SocketOptions) -> Self {
         let end = network.with(|world| {
-            let end = world.open_end(to, options, Holder::Peer)?;
+            let end = world.open_end(to, options, Holder::Peer).ok()?;
             world.start_connect(end);
             Some(end)
         });
@@ -73,16 +73,19 @@ impl Peer {
     ///
     /// # Errors
     /// `WouldBlock` if there is no room, or the connect is under way; `ConnectionRefused`,
-    /// `ConnectionReset`, `TimedOut`, and `BrokenPipe` after [`end`](Self::end).
+    /// `ConnectionReset`, `TimedOut`; `BrokenPipe` after [`end`](Self::end), and once a failure has been
+    /// told; `OutOfMemory` if the network had no local address or no room left for this peer.
     pub fn try_write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let id = self.end.ok_or(ErrorKind::OutOfMemory)?;
         self.network.with(|world| write(world, id, bytes))
     }
 
-    /// Receives what is there; 0 is the end of the stream.
+    /// Receives what is there; 0 is the end of the stream, or that `into` is empty.
     ///
     /// # Errors
-    /// `WouldBlock` if nothing is there; `ConnectionRefused`, `ConnectionReset` and `TimedOut`.
+    /// `WouldBlock` if nothing is there; `ConnectionRefused`; `ConnectionReset` and `TimedOut`, which all
+    /// kernels but Windows' tell once, whoever asks first, and then call the end of the stream;
+    /// `OutOfMemory` as for [`try_write`](Self::try_write).
     pub fn try_read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         let id = self.end.ok_or(ErrorKind::OutOfMemory)?;
         self.network.with(|world| read(world, id, into))
@@ -134,7 +137,7 @@ impl Peer {
         self.look(|world, id| Some(world.end(id)?.remote))
     }
 
-    /// How much this end holds that was received and not read.
+    /// How much this end holds that was received and not read; 0 is taken for 1.
     pub fn set_window(&self, bytes: usize) {
         if let Some(id) = self.end {
             self.network.with(|world| world.set_window(id, bytes));
@@ -187,6 +190,9 @@ fn write(world: &mut World, id: EndId, bytes: &[u8]) -> io::Result<usize> {
 
 fn read(world: &mut World, id: EndId, into: &mut [u8]) -> io::Result<usize> {
     connected(world, id)?;
+    if into.is_empty() {
+        return Ok(0);
+    }
     Ok(world.read(id, into).ok_or(ErrorKind::WouldBlock)??)
 }
 
@@ -270,9 +276,15 @@ impl PeerListener {
     }
 
     fn take(&self, world: &mut World) -> Option<Peer> {
-        match world.accept(self.address, Holder::Peer) {
-            Accepted::Connection(id, _) => Some(Peer::new(self.network.clone(), Some(id))),
-            Accepted::Gone | Accepted::Nobody | Accepted::Failed(_) => None,
+        loop {
+            match world.accept(self.address, Holder::Peer) {
+                Accepted::Connection(id, _) => {
+                    return Some(Peer::new(self.network.clone(), Some(id)));
+                }
+                // Only that one is gone: the next may be there. Nothing else fails for a peer.
+                Accepted::Gone | Accepted::Failed(_) => {}
+                Accepted::Nobody => return None,
+            }
         }
     }
 }
@@ -301,6 +313,7 @@ impl From<Failure> for io::Error {
         match failure {
             Failure::Reset => ErrorKind::ConnectionReset.into(),
             Failure::TimedOut => ErrorKind::TimedOut.into(),
+            Failure::Broken => ErrorKind::BrokenPipe.into(),
         }
     }
 }

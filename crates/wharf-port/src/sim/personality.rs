@@ -54,6 +54,11 @@ impl Personality {
         matches!(self, Self::Readiness)
     }
 
+    /// Whether a connection that has failed says why once, and is from then on one that has ended.
+    pub(super) const fn tells_failures_once(self) -> bool {
+        !matches!(self, Self::Iocp)
+    }
+
     /// Whether a reset throws away what has been received and not been read.
     pub(super) const fn reset_discards(self) -> bool {
         matches!(self, Self::Iocp)

@@ -1,5 +1,7 @@
 //! No end of a connection is kept longer than it has something to say.
 
+use std::io::Read;
+
 use wharf_port::sim::{Network, NetworkOptions};
 
 use crate::place::{LATER, SOON, pair};
@@ -36,4 +38,12 @@ fn an_end_that_was_reset_is_freed_when_it_is_closed() {
     drop(server);
     network.advance_by(SOON);
     assert_eq!(network.kept_ends(), 0);
+}
+
+#[test]
+fn a_read_into_nothing_gives_nothing_at_once() {
+    let network = Network::new(NetworkOptions::default());
+    let (mut client, _server) = pair(&network);
+    assert_eq!(client.try_read(&mut []).unwrap(), 0);
+    assert_eq!(client.read(&mut []).unwrap(), 0);
 }

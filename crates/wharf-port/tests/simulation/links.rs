@@ -52,3 +52,31 @@ fn hosts_are_parted_in_both_directions_on_a_listener_for_both_families() {
     network.advance_by(LATER);
     assert_eq!((client.readable_bytes(), server.readable_bytes()), (5, 8));
 }
+
+#[test]
+fn a_reset_is_told_once_or_as_windows_does_each_time() {
+    for personality in Personality::ALL {
+        let network = network_of(personality, 0);
+        let (client, mut server) = pair(&network);
+        client.reset();
+        network.advance_by(SOON);
+        let mut told = [(); 2].map(|()| server.try_read(&mut [0]).map_err(|it| it.kind()));
+        let sent = server.try_write(b"still there?").map_err(|it| it.kind());
+        if personality == Personality::Iocp {
+            assert_eq!(
+                (told, sent),
+                ([Err(ErrorKind::ConnectionReset); 2], Err(ErrorKind::ConnectionReset))
+            );
+            continue;
+        }
+        assert_eq!(told, [Err(ErrorKind::ConnectionReset), Ok(0)]);
+        assert_eq!(sent, Err(ErrorKind::BrokenPipe));
+        // The other way round.
+        let (client, mut server) = pair(&network);
+        client.reset();
+        network.advance_by(SOON);
+        assert_eq!(server.try_write(b"there?").unwrap_err().kind(), ErrorKind::ConnectionReset);
+        told[0] = server.try_read(&mut [0]).map_err(|it| it.kind());
+        assert_eq!(told[0], Ok(0));
+    }
+}

@@ -6,9 +6,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that fails panics")]
 
 mod clock;
+mod driver;
 mod echo;
 mod ends;
 mod faults;
 mod links;
+mod listeners;
 mod place;
 mod replay;

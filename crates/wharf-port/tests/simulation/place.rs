@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use wharf_port::sim::{Network, NetworkOptions, Peer, Personality};
-use wharf_port::{Backend, CompletionPort, PortOptions};
+use wharf_port::{Backend, Completion, CompletionPort, ListenOptions, PortOptions, SocketId};
 
 /// Long enough for whatever is under way, but for who waits for an answer that does not come.
 pub(crate) const SOON: Duration = Duration::from_secs(1);
@@ -20,9 +20,12 @@ pub(crate) fn network_of(personality: Personality, seed: u64) -> Network {
 }
 
 pub(crate) fn port_on(network: &Network) -> CompletionPort {
+    port_with(network, PortOptions::default())
+}
+
+pub(crate) fn port_with(network: &Network, options: PortOptions) -> CompletionPort {
     let simulated = Some(network.clone());
-    let options = PortOptions { backend: Backend::Sim, simulated, ..PortOptions::default() };
-    CompletionPort::open(&options).unwrap()
+    CompletionPort::open(&PortOptions { backend: Backend::Sim, simulated, ..options }).unwrap()
 }
 
 /// The two ends of a connection of which none is a port's: who has connected, and who has accepted.
@@ -31,4 +34,25 @@ pub(crate) fn pair(network: &Network) -> (Peer, Peer) {
     let mut client = network.connect(listener.address());
     client.wait_connected().unwrap();
     (client, listener.try_accept().unwrap())
+}
+
+/// A connection of a port's, and its peer.
+pub(crate) fn accepted(network: &Network, port: &mut CompletionPort) -> (SocketId, Peer) {
+    let listener = port.listen(address("10.0.0.1:0"), &ListenOptions::default()).unwrap();
+    let peer = network.connect(port.listener_address(listener).unwrap());
+    loop {
+        port.wait(None).unwrap();
+        if let Some(Completion::Accepted { socket, .. }) = port.take() {
+            port.stop_listening(listener);
+            turn(port);
+            network.advance_by(SOON);
+            return (port.adopt(socket).unwrap(), peer);
+        }
+    }
+}
+
+/// Starts what is staged and lets nothing happen that is not due.
+pub(crate) fn turn(port: &mut CompletionPort) -> Vec<Completion> {
+    port.wait(Some(port.now())).unwrap();
+    std::iter::from_fn(|| port.take()).collect()
 }

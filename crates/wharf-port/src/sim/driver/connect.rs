@@ -8,10 +8,24 @@ use crate::completion::Completion;
 use crate::error::ConnectError;
 use crate::ids::SocketId;
 use crate::options::SocketOptions;
-use crate::sim::world::{Connecting, Holder};
+use crate::sim::world::{Connecting, Holder, Unopenable};
 
 /// What a system says when it has no descriptor left (Linux: `EMFILE`).
 const NO_DESCRIPTOR: i32 = 24;
+/// What it says when all local addresses are taken (Linux: `EADDRNOTAVAIL`).
+const NO_LOCAL_ADDRESS: i32 = 99;
+/// What it says when it has no memory (Linux: `ENOMEM`).
+const NO_MEMORY: i32 = 12;
+
+impl From<Unopenable> for ConnectError {
+    fn from(problem: Unopenable) -> Self {
+        Self::Shortage(match problem {
+            Unopenable::Descriptors => NO_DESCRIPTOR,
+            Unopenable::LocalAddresses => NO_LOCAL_ADDRESS,
+            Unopenable::Memory => NO_MEMORY,
+        })
+    }
+}
 
 impl Sim {
     pub(crate) fn connect(
@@ -19,8 +33,7 @@ impl Sim {
         address: SocketAddr,
         options: &SocketOptions,
     ) -> Result<SocketId, ConnectError> {
-        let opened = self.network.with(|world| world.open_end(address, options, Holder::Fresh));
-        let end = opened.ok_or(ConnectError::Shortage(NO_DESCRIPTOR))?;
+        let end = self.network.with(|world| world.open_end(address, options, Holder::Fresh))?;
         let connection = Connection::new(end, Outgoing::Connect);
         let Ok((slot, generation)) = self.connections.insert(connection) else {
             self.network.with(|world| world.close_end(end, true));

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use crate::buffer::{Lease, Segment};
 use crate::completion::Received;
+use crate::error::ReceiveError;
 use crate::sim::world::EndId;
 
 /// A socket and its two operations.
@@ -21,6 +22,9 @@ pub(super) struct Connection {
     /// What came during a pause, and how it ended if it did.
     pub(super) late: VecDeque<Lease>,
     pub(super) late_end: Option<Received>,
+    /// A failure that a send or a receive has met: the kernel may tell it once, and then call it the end
+    /// of the stream.
+    pub(super) failure: Option<ReceiveError>,
     pub(super) outgoing: Outgoing,
     /// The send as the kernel has it, or the cancel of a connect.
     pub(super) send: InKernel,
@@ -104,6 +108,7 @@ impl Connection {
             parked: false,
             late: VecDeque::new(),
             late_end: None,
+            failure: None,
             outgoing,
             send: InKernel::NONE,
             cancel_outgoing: false,

@@ -146,7 +146,9 @@ impl Sim {
             world.run_due();
             self.reap(&mut world);
             let over = until.is_some_and(|until| world.now >= until);
-            if self.has_ready() || in_vain || over || self.has_to_go_on() || rung {
+            // What did not fit comes with a later wait: this one must not sleep on it.
+            let left = world.packets(self.number) > 0;
+            if self.has_ready() || in_vain || over || left || self.has_to_go_on() || rung {
                 break;
             }
             let wake = [until, self.next_deadline()].into_iter().flatten().min();

@@ -11,6 +11,15 @@ use crate::ids::SocketId;
 use crate::sim::faults::FaultKind;
 use crate::sim::world::{EndId, Failure, World};
 
+impl From<Failure> for ReceiveError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Reset | Failure::Broken => Self::Reset,
+            Failure::TimedOut => Self::TimedOut,
+        }
+    }
+}
+
 impl Received {
     const fn is_cancelled(&self) -> bool {
         matches!(self, Self::Cancelled)
@@ -20,7 +29,8 @@ impl Received {
 /// What was read.
 enum Read {
     Bytes(usize),
-    Over(Received),
+    End,
+    Failed(ReceiveError),
     Nothing,
 }
 
@@ -50,8 +60,14 @@ impl Sim {
                     late.push_back(lease.copied_out());
                 }
                 Completion::Received { socket, what } if socket == id && !what.is_cancelled() => {
-                    connection.late_end = Some(what);
-                    connection.incoming = Incoming::Started;
+                    if connection.is_closing() {
+                        // Its last completion may lie behind this one, which is final as it is.
+                        let what = Received::Cancelled;
+                        self.done.push_back(Completion::Received { socket, what });
+                    } else {
+                        connection.late_end = Some(what);
+                        connection.incoming = Incoming::Started;
+                    }
                 }
                 other => self.done.push_back(other),
             }
@@ -82,7 +98,9 @@ impl Sim {
         self.take_receive_back(world, id, wanted);
         let Ok(connection) = lookup(&mut self.connections, id) else { return };
         if !wanted && connection.receive.armed.is_none() {
-            connection.parked = false;
+            if std::mem::take(&mut connection.parked) {
+                self.parked.retain(|other| *other != id);
+            }
             connection.incoming = Incoming::Ended;
             self.done.push_back(Completion::Received { socket: id, what: Received::Cancelled });
         }
@@ -166,16 +184,22 @@ impl Sim {
                     self.done.push_back(Completion::Received { socket: id, what });
                 }
             }
-            Read::Over(what) => {
+            Read::End => {
                 self.pool.take_back(buffer);
-                self.receive_is_over(world, id, what);
+                self.receive_is_over(world, id);
+            }
+            Read::Failed(failure) => {
+                self.pool.take_back(buffer);
+                connection.failure = Some(failure);
+                self.receive_is_over(world, id);
             }
             Read::Nothing => self.pool.take_back(buffer),
         }
     }
 
-    fn receive_is_over(&mut self, world: &mut World, id: SocketId, what: Received) {
+    fn receive_is_over(&mut self, world: &mut World, id: SocketId) {
         let Ok(connection) = lookup(&mut self.connections, id) else { return };
+        let what = connection.failure.map_or(Received::End, Received::Failed);
         world.disarm(connection.end, Direction::Receive);
         connection.receive = InKernel::default();
         if !connection.has_to_wait() {
@@ -214,10 +238,9 @@ fn read(world: &mut World, end: EndId, pool: &BufferPool, buffer: u16) -> Read {
     // slice lives: the buffer is lent, so no lease of it exists, and the pool stays borrowed.
     let bytes = unsafe { std::slice::from_raw_parts_mut(start, pool.buffer_bytes()) };
     match world.read(end, bytes) {
-        Some(Ok(0)) => Read::Over(Received::End),
+        Some(Ok(0)) => Read::End,
         Some(Ok(count)) => Read::Bytes(count),
-        Some(Err(Failure::Reset)) => Read::Over(Received::Failed(ReceiveError::Reset)),
-        Some(Err(Failure::TimedOut)) => Read::Over(Received::Failed(ReceiveError::TimedOut)),
+        Some(Err(failure)) => Read::Failed(failure.into()),
         None => Read::Nothing,
     }
 }

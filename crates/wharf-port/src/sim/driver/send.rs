@@ -4,7 +4,7 @@ use super::connection::{Closing, InKernel, Outgoing, Sending};
 use super::{Sim, lookup};
 use crate::buffer::{Segment, advance_all};
 use crate::completion::{Completion, Direction};
-use crate::error::{ConnectError, SendError, UnknownSocket};
+use crate::error::{ConnectError, ReceiveError, SendError, UnknownSocket};
 use crate::ids::SocketId;
 use crate::sim::world::{EndId, Failure, World};
 
@@ -68,9 +68,12 @@ impl Sim {
             return;
         }
         connection.send = InKernel::default();
+        let Outgoing::Sending(sending) = &connection.outgoing else { return };
         // What was closed before this was heard of takes no more; that is no failure of the peer's.
         if connection.closing != Closing::DescriptorClosed {
             self.send_some(world, id);
+        } else if sending.is_taken() {
+            self.finish_send(id, Ok(()));
         }
     }
 
@@ -79,7 +82,13 @@ impl Sim {
         let Ok(connection) = lookup(&mut self.connections, id) else { return };
         let Outgoing::Sending(sending) = &mut connection.outgoing else { return };
         match write_all(world, connection.end, sending) {
-            Some(result) => self.finish_send(id, result),
+            Some(Ok(())) => self.finish_send(id, Ok(())),
+            Some(Err(failure)) => {
+                // That a direction has been ended is nothing that the receive has to report.
+                let told = Some(failure).filter(|failure| *failure != Failure::Broken);
+                connection.failure = connection.failure.or_else(|| told.map(ReceiveError::from));
+                self.finish_send(id, Err(failure.into()));
+            }
             None => {
                 sending.detach();
                 self.stats.short_sends += 1;
@@ -135,7 +144,21 @@ impl Sim {
     }
 }
 
+impl From<Failure> for SendError {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Reset | Failure::Broken => Self::Reset,
+            Failure::TimedOut => Self::TimedOut,
+        }
+    }
+}
+
 impl Sending {
+    /// Whether the kernel has all of it.
+    fn is_taken(&self) -> bool {
+        self.segments.iter().skip(self.first).all(Segment::is_empty)
+    }
+
     /// Copies what was received and has to wait: once, since a send may wait a hundred thousand times.
     fn detach(&mut self) {
         if !std::mem::replace(&mut self.detached, true) {
@@ -148,21 +171,23 @@ fn assert_no_send(id: SocketId, outgoing: &Outgoing) {
     assert!(matches!(outgoing, Outgoing::Idle), "{id:?} has a send or a connect in flight");
 }
 
-/// Gives the kernel all that it takes; `None` if something is left.
-fn write_all(
-    world: &mut World,
-    end: EndId,
-    sending: &mut Sending,
-) -> Option<Result<(), SendError>> {
+/// Gives the kernel all that it takes at one time; `None` if something is left.
+fn write_all(world: &mut World, end: EndId, sending: &mut Sending) -> Option<Result<(), Failure>> {
     while let Some(segment) = sending.segments.get(sending.first) {
         if segment.is_empty() {
             sending.first += 1;
             continue;
         }
+        let offered = segment.len();
         match world.write(end, segment.as_slice())? {
-            Ok(count) => sending.first = advance_all(&mut sending.segments, sending.first, count),
-            Err(Failure::Reset) => return Some(Err(SendError::Reset)),
-            Err(Failure::TimedOut) => return Some(Err(SendError::TimedOut)),
+            Ok(count) => {
+                sending.first = advance_all(&mut sending.segments, sending.first, count);
+                if count < offered {
+                    // It has taken what it takes at one time: more would be another call.
+                    return None;
+                }
+            }
+            Err(failure) => return Some(Err(failure)),
         }
     }
     Some(Ok(()))

@@ -16,6 +16,10 @@ const KNOCKS_MAX: u8 = 6;
 /// Who is answered by nobody gives up after this long.
 const UNANSWERED: Duration = Duration::from_secs(3);
 
+/// Ports that are given to who asks for any.
+pub(super) const EPHEMERAL_FIRST: u16 = 49_152;
+const EPHEMERAL_COUNT: u16 = u16::MAX - EPHEMERAL_FIRST + 1;
+
 /// A listener: who waits in its queue, and who is told.
 #[derive(Debug)]
 pub(in crate::sim) struct Backlog {
@@ -49,6 +53,16 @@ pub(in crate::sim) enum Unlistenable {
     NoDescriptor,
 }
 
+/// What has run out for who wants to connect.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::sim) enum Unopenable {
+    Descriptors,
+    /// All that there are have a connection to the same address.
+    LocalAddresses,
+    /// The network has no room for another end.
+    Memory,
+}
+
 impl World {
     /// Listens; port 0 takes any.
     pub(in crate::sim) fn listen(
@@ -64,9 +78,10 @@ impl World {
             return Err(Unlistenable::NoDescriptor);
         }
         if address.port() == 0 {
-            address.set_port(self.ephemeral(address.ip()));
+            let any = self.ephemeral(address.ip(), options.dual_stack, None);
+            address.set_port(any.ok_or(Unlistenable::InUse)?);
         }
-        if self.backlogs.keys().any(|other| excludes(*other, address)) {
+        if self.is_listened_on(address, options.dual_stack) {
             return Err(Unlistenable::InUse);
         }
         let backlog = Backlog {
@@ -92,15 +107,30 @@ impl World {
         }
     }
 
-    /// A port that nobody listens on.
-    fn ephemeral(&mut self, host: IpAddr) -> u16 {
-        loop {
+    /// A port that nobody listens on, and from which nobody is connected to `to`.
+    fn ephemeral(&mut self, host: IpAddr, dual_stack: bool, to: Option<SocketAddr>) -> Option<u16> {
+        (0..EPHEMERAL_COUNT).find_map(|_| {
             let port = self.next_ephemeral;
-            self.next_ephemeral = port.checked_add(1).unwrap_or(49_152);
-            if !self.backlogs.contains_key(&SocketAddr::new(host, port)) {
-                return port;
-            }
+            self.next_ephemeral = port.checked_add(1).unwrap_or(EPHEMERAL_FIRST);
+            let local = SocketAddr::new(host, port);
+            let connected = to.is_some_and(|to| self.names_in_use.contains(&(local, to)));
+            let free = !connected && !self.is_listened_on(local, dual_stack);
+            free.then_some(port)
+        })
+    }
+
+    /// Whether a listener keeps another from the same address.
+    fn is_listened_on(&self, address: SocketAddr, dual_stack: bool) -> bool {
+        let excluded_by = |(&other, backlog): (&SocketAddr, &Backlog)| {
+            excludes((other, backlog.dual_stack), (address, dual_stack))
+        };
+        if address.ip().is_unspecified() {
+            return self.backlogs.iter().any(excluded_by);
         }
+        let all = [IpAddr::from([0, 0, 0, 0]), IpAddr::from(Ipv6Addr::UNSPECIFIED)];
+        let all = all.map(|host| SocketAddr::new(host, address.port()));
+        let others = [address, all[0], all[1]];
+        others.iter().filter_map(|other| self.backlogs.get_key_value(other)).any(excluded_by)
     }
 
     /// A new end that is about to connect.
@@ -109,25 +139,30 @@ impl World {
         to: SocketAddr,
         options: &SocketOptions,
         holder: Holder,
-    ) -> Option<EndId> {
+    ) -> Result<EndId, Unopenable> {
         let mut local = options.bind.unwrap_or_else(|| SocketAddr::new(to.ip(), 0));
         if local.ip().is_unspecified() {
             local.set_ip(to.ip());
         }
-        if local.port() == 0 {
-            local.set_port(self.ephemeral(local.ip()));
-        }
         if holder.counts() && !self.has_descriptor() {
-            return None;
+            return Err(Unopenable::Descriptors);
         }
-        self.insert_end(NewEnd {
+        if local.port() == 0 {
+            let any = self.ephemeral(local.ip(), false, Some(to));
+            local.set_port(any.ok_or(Unopenable::LocalAddresses)?);
+        }
+        if self.names_in_use.contains(&(local, to)) {
+            return Err(Unopenable::LocalAddresses);
+        }
+        let end = self.insert_end(NewEnd {
             local,
             remote: to,
             holder,
             no_delay: options.no_delay,
             room: options.send_buffer_bytes,
             window: options.receive_buffer_bytes,
-        })
+        });
+        end.ok_or(Unopenable::Memory)
     }
 
     pub(in crate::sim) fn start_connect(&mut self, id: EndId) {
@@ -290,11 +325,15 @@ impl World {
     }
 }
 
-/// Whether two listeners cannot be there at once.
-fn excludes(a: SocketAddr, b: SocketAddr) -> bool {
-    let same_family = a.is_ipv4() == b.is_ipv4();
-    let same_host = a.ip() == b.ip() || a.ip().is_unspecified() || b.ip().is_unspecified();
-    a.port() == b.port() && same_family && same_host
+/// Whether two listeners, each for both families or not, cannot be there at once.
+fn excludes((a, a_is_dual): (SocketAddr, bool), (b, b_is_dual): (SocketAddr, bool)) -> bool {
+    let is_all = |address: SocketAddr| address.ip().is_unspecified();
+    let clashes = match (a.is_ipv4(), b.is_ipv4()) {
+        (true, false) => b_is_dual && is_all(b),
+        (false, true) => a_is_dual && is_all(a),
+        _ => a.ip() == b.ip() || is_all(a) || is_all(b),
+    };
+    a.port() == b.port() && clashes
 }
 
 /// Addresses that are for documentation (RFC 5737, RFC 3849) and nobody's: no simulated host has one.

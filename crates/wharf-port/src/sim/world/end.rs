@@ -38,6 +38,8 @@ impl Holder {
 pub(in crate::sim) enum Failure {
     Reset,
     TimedOut,
+    /// Nothing can be sent: the direction has been ended, or the failure has been told.
+    Broken,
 }
 
 /// How far a connection has come.
@@ -68,6 +70,8 @@ pub(in crate::sim) struct End {
     pub(in crate::sim) holder: Holder,
     pub(in crate::sim) connecting: Connecting,
     pub(in crate::sim) no_delay: bool,
+    /// It has connected itself: no other may from its address to the same.
+    has_its_name: bool,
     /// The other end, for as long as it exists.
     pub(super) other: Option<EndId>,
     /// Nobody has closed its descriptor.
@@ -77,6 +81,8 @@ pub(in crate::sim) struct End {
     pub(super) window: usize,
     pub(super) stream_ended: bool,
     pub(super) failure: Option<Failure>,
+    /// Whoever holds the end has been told of the failure, and is not told again.
+    told: bool,
     /// Sent and not delivered, and how much of that there may be.
     pub(super) unsent: VecDeque<u8>,
     pub(super) room: usize,
@@ -151,12 +157,14 @@ impl World {
             holder: new.holder,
             connecting: Connecting::No,
             no_delay: new.no_delay,
+            has_its_name: new.holder != Holder::Queue,
             other: None,
             open: true,
             received: VecDeque::new(),
             window: window.max(1),
             stream_ended: false,
             failure: None,
+            told: false,
             unsent: VecDeque::new(),
             room: room.max(1),
             ending: StreamEnd::No,
@@ -165,8 +173,12 @@ impl World {
             receive: Operation::default(),
             send: Operation::default(),
         };
+        let id = self.ends.insert(end).ok()?;
         self.descriptors += usize::from(new.holder.counts());
-        self.ends.insert(end).ok()
+        if new.holder != Holder::Queue {
+            self.names_in_use.insert((new.local, new.remote));
+        }
+        Some(id)
     }
 
     /// Gives an end to somebody else.
@@ -206,6 +218,9 @@ impl World {
     /// Removes an end that is closed and has nothing left to deliver.
     pub(super) fn forget(&mut self, id: EndId) {
         let Some(end) = self.ends.remove(id.0, id.1) else { return };
+        if end.has_its_name {
+            self.names_in_use.remove(&(end.local, end.remote));
+        }
         if let Some(other) = end.other.and_then(|other| self.end_mut(other)) {
             other.other = None;
         }
@@ -219,7 +234,7 @@ impl World {
     ) -> Option<Result<usize, Failure>> {
         let there = self.end(id)?.received.len().min(into.len());
         if there == 0 {
-            return self.end(id)?.how_it_ended();
+            return self.tell_how_it_ended(id);
         }
         let count = if self.chance(FaultKind::PartialReceive) { self.up_to(there) } else { there };
         let end = self.end_mut(id)?;
@@ -238,12 +253,12 @@ impl World {
         id: EndId,
         bytes: &[u8],
     ) -> Option<Result<usize, Failure>> {
-        let end = self.end_mut(id)?;
-        if let Some(failure) = end.trouble() {
+        if let Some(failure) = self.tell_trouble(id) {
             return Some(Err(failure));
         }
+        let end = self.end_mut(id)?;
         if end.ending != StreamEnd::No {
-            return Some(Err(Failure::Reset));
+            return Some(Err(Failure::Broken));
         }
         let takes = end.room.saturating_sub(end.unsent.len()).min(bytes.len());
         if takes == 0 {
@@ -255,6 +270,24 @@ impl World {
         self.step(Step::Written(id, count));
         self.deliver_soon(id);
         Some(Ok(count))
+    }
+
+    fn tell_how_it_ended(&mut self, id: EndId) -> Option<Result<usize, Failure>> {
+        match self.tell_trouble(id) {
+            Some(Failure::Broken) => Some(Ok(0)),
+            Some(failure) => Some(Err(failure)),
+            None => self.end(id)?.stream_ended.then_some(Ok(0)),
+        }
+    }
+
+    /// Why nothing can be sent or received, if so; only that it cannot, where that has been told.
+    fn tell_trouble(&mut self, id: EndId) -> Option<Failure> {
+        let once = self.personality.tells_failures_once();
+        let end = self.end_mut(id)?;
+        let trouble = end.trouble()?;
+        let tells_now = once && end.failure.is_some();
+        let told = std::mem::replace(&mut end.told, tells_now);
+        Some(if told { Failure::Broken } else { trouble })
     }
 
     /// How much an end may hold that was received and not read.
@@ -316,13 +349,6 @@ impl End {
             Connecting::Connected => self.failure,
             Connecting::Started => None,
             Connecting::No | Connecting::Refused | Connecting::TimedOut => Some(Failure::Reset),
-        }
-    }
-
-    fn how_it_ended(&self) -> Option<Result<usize, Failure>> {
-        match self.trouble() {
-            Some(failure) => Some(Err(failure)),
-            None => self.stream_ended.then_some(Ok(0)),
         }
     }
 

@@ -6,6 +6,7 @@
 //! | `link` | bytes on their way: windows, deliveries, ends of streams, resets |
 //! | `connecting` | listeners and the queue of those that wait to be accepted |
 //! | `operations` | receives, sends and cancels: when they finish, and what they post |
+//! | `ports` | completion ports, and what has been posted to them |
 //! | `weather` | clogs, partitions, and connections that die |
 //! | `trace` | what has happened, as a hash or as text |
 //!
@@ -16,24 +17,25 @@ mod connecting;
 mod end;
 mod link;
 mod operations;
+mod ports;
 mod trace;
 mod weather;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::time::Duration;
 
 use self::connecting::Backlog;
-pub(super) use self::connecting::{Accepted, Unlistenable};
+pub(super) use self::connecting::{Accepted, Unlistenable, Unopenable};
 use self::end::End;
 pub(crate) use self::end::FreshEnd;
 pub(super) use self::end::{Connecting, EndId, Failure, Holder, PortNumber};
 pub(super) use self::operations::Packet;
+use self::ports::Ports;
 pub(super) use self::trace::{Step, Trace};
 
 use super::faults::{FaultKind, Faults};
-use super::network::{Bell, NetworkOptions};
+use super::network::NetworkOptions;
 use super::personality::Personality;
 use crate::clock::{Random, Time};
 use crate::completion::Direction;
@@ -67,17 +69,6 @@ enum Event {
     AcceptReady(SocketAddr),
 }
 
-/// A port on this network.
-#[derive(Debug)]
-struct Port {
-    /// What has finished and was not taken.
-    packets: VecDeque<Packet>,
-    /// When its next timer is due, as of its last wait.
-    timer: Option<Time>,
-    /// Rung by who wakes it and by what it has to start, not by packets.
-    bell: Arc<Bell>,
-}
-
 /// The whole of a network.
 #[derive(Debug)]
 pub(super) struct World {
@@ -94,7 +85,9 @@ pub(super) struct World {
     news: bool,
     ends: Slots<End>,
     backlogs: BTreeMap<SocketAddr, Backlog>,
-    ports: Vec<Option<Port>>,
+    ports: Ports,
+    /// Which local addresses are connected to which others, or about to be.
+    names_in_use: BTreeSet<(SocketAddr, SocketAddr)>,
     next_ephemeral: u16,
     /// Descriptors that the server's process has open, and may have.
     descriptors: usize,
@@ -118,8 +111,9 @@ impl World {
             news: false,
             ends: Slots::new(ENDS_MAX),
             backlogs: BTreeMap::new(),
-            ports: Vec::new(),
-            next_ephemeral: 49_152,
+            ports: Ports::default(),
+            names_in_use: BTreeSet::new(),
+            next_ephemeral: connecting::EPHEMERAL_FIRST,
             descriptors: 0,
             descriptors_max: options.descriptors_max,
             partitions: Vec::new(),
@@ -224,11 +218,7 @@ impl World {
 
     /// When something will happen next, to ports as well: now, if one has something to take.
     pub(super) fn next_of_all(&self) -> Option<Time> {
-        let ports = self.ports.iter().flatten();
-        let ports = ports.filter_map(|port| {
-            let has_something = !port.packets.is_empty() || port.bell.is_rung();
-            if has_something { Some(self.now) } else { port.timer }
-        });
+        let ports = self.ports.next(self.now);
         self.next_event().into_iter().chain(ports).min()
     }
 
@@ -240,46 +230,6 @@ impl World {
     /// Moves the clock, never back.
     pub(super) fn move_clock(&mut self, to: Time) {
         self.now = self.now.max(to);
-    }
-}
-
-/// Ports.
-impl World {
-    pub(super) fn open_port(&mut self) -> (PortNumber, Arc<Bell>) {
-        let bell = Arc::new(Bell::default());
-        let port = Port { packets: VecDeque::new(), timer: None, bell: Arc::clone(&bell) };
-        self.ports.push(Some(port));
-        (self.ports.len() - 1, bell)
-    }
-
-    pub(super) fn close_port(&mut self, number: PortNumber) {
-        self.ports[number] = None;
-    }
-
-    pub(super) fn set_timer(&mut self, number: PortNumber, timer: Option<Time>) {
-        if let Some(port) = &mut self.ports[number] {
-            port.timer = timer;
-        }
-    }
-
-    pub(super) fn packets(&self, number: PortNumber) -> usize {
-        self.ports[number].as_ref().map_or(0, |port| port.packets.len())
-    }
-
-    fn post(&mut self, number: PortNumber, packet: Packet) {
-        if let Some(port) = self.ports.get_mut(number).and_then(Option::as_mut) {
-            port.packets.push_back(packet);
-        }
-    }
-
-    /// The next packet of a port.
-    pub(super) fn next_packet(&mut self, number: PortNumber) -> Option<Packet> {
-        let waiting = self.packets(number);
-        if waiting > 1 && self.chance(FaultKind::Reordered) {
-            let other = self.up_to(waiting - 1);
-            self.ports[number].as_mut()?.packets.swap(0, other);
-        }
-        self.ports[number].as_mut()?.packets.pop_front()
     }
 }
 

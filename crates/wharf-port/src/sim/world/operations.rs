@@ -142,12 +142,16 @@ impl World {
             return self.post_to_holder(id, missed);
         }
         if ready && self.chance(FaultKind::LateSuccess) {
-            self.disarm(id, direction);
-            let stays_armed = false;
-            let success = |socket| Packet::Ready { socket, direction, number, stays_armed };
-            return self.post_to_holder(id, success);
+            return self.succeed(id, direction, number);
         }
         self.abort(id, direction, number);
+    }
+
+    fn succeed(&mut self, id: EndId, direction: Direction, number: u32) {
+        self.disarm(id, direction);
+        let stays_armed = false;
+        let success = |socket| Packet::Ready { socket, direction, number, stays_armed };
+        self.post_to_holder(id, success);
     }
 
     /// Ends a connect without a word: for who keeps the books himself.
@@ -182,13 +186,17 @@ impl World {
         if self.below(2) == 0 { Abort::Reset } else { Abort::Ended }
     }
 
-    /// Aborts what is under way on an end, because its descriptor is closed.
+    /// Aborts what is under way on an end, because its descriptor is closed. A send that was about to
+    /// finish may have succeeded before.
     pub(in crate::sim) fn abort_all(&mut self, id: EndId) {
         for direction in [Direction::Receive, Direction::Send] {
             let Some(end) = self.end_mut(id) else { return };
-            let operation = *end.operation(direction);
-            if operation.stage != Stage::Idle {
-                self.abort(id, direction, operation.number);
+            let Operation { stage, number } = *end.operation(direction);
+            let finishes = direction == Direction::Send && stage == Stage::Finishing;
+            if finishes && self.chance(FaultKind::LateSuccess) {
+                self.succeed(id, direction, number);
+            } else if stage != Stage::Idle {
+                self.abort(id, direction, number);
             }
         }
     }
