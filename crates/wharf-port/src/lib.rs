@@ -100,7 +100,7 @@ mod clock;
 mod completion;
 mod error;
 mod ids;
-#[cfg(windows)]
+#[cfg(any(windows, test))]
 mod iocp;
 mod limits;
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use std::net::{SocketAddr, TcpStream};
 
+#[cfg(test)]
+use crate::iocp::MockedSocket;
 use crate::sim::{FreshEnd, Network};
 use crate::sys;
 
@@ -16,15 +18,20 @@ pub struct FreshSocket {
     /// The port that it is with already, if it is a socket that was used before.
     stays_with: Option<usize>,
     /// Bytes that came with the accept.
-    #[cfg(windows)]
+    #[cfg(any(windows, test))]
     first: Vec<u8>,
 }
 
 /// Where a fresh socket comes from.
 #[derive(Debug)]
 enum Origin {
-    System { socket: sys::Socket, nonblocking: bool },
+    System {
+        socket: sys::Socket,
+        nonblocking: bool,
+    },
     Simulated(FreshEnd),
+    #[cfg(test)]
+    Mocked(MockedSocket),
 }
 
 impl FreshSocket {
@@ -41,7 +48,7 @@ impl FreshSocket {
             from,
             peer,
             stays_with: None,
-            #[cfg(windows)]
+            #[cfg(any(windows, test))]
             first: Vec::new(),
         }
     }
@@ -61,6 +68,8 @@ impl FreshSocket {
         match self.from {
             Origin::System { socket, .. } => sys::reset(socket),
             Origin::Simulated(end) => end.reset(),
+            #[cfg(test)]
+            Origin::Mocked(socket) => socket.reset(),
         }
     }
 
@@ -85,7 +94,7 @@ impl FreshSocket {
     }
 }
 
-#[cfg(windows)]
+#[cfg(any(windows, test))]
 impl FreshSocket {
     pub(crate) fn with_first_bytes(mut self, first: Vec<u8>) -> Self {
         self.first = first;
@@ -102,6 +111,21 @@ impl FreshSocket {
 
     pub(crate) const fn stay_with(&mut self, port: Option<usize>) {
         self.stays_with = port;
+    }
+}
+
+#[cfg(test)]
+impl FreshSocket {
+    pub(crate) const fn mocked(socket: MockedSocket, peer: SocketAddr) -> Self {
+        Self::of(Origin::Mocked(socket), peer)
+    }
+
+    /// The socket of a Windows that is made up.
+    pub(crate) fn into_mocked(self) -> std::io::Result<MockedSocket> {
+        match self.from {
+            Origin::Mocked(socket) => Ok(socket),
+            _ => Err(wrong_network("a socket of the system's on a port that is made up")),
+        }
     }
 }
 

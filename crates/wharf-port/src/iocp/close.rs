@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use super::connection::{Closing, Incoming, Outgoing};
+use super::connection::{Closing, Ended, Incoming, Outgoing};
 use super::{Api, Code, Iocp, lookup};
 use crate::clock::monotonic_now;
 use crate::completion::{Completion, Direction, Received};
@@ -93,7 +93,7 @@ impl<A: Api> Iocp<A> {
             // What is done already has its packet on its way.
             let _ = self.api.cancel(&socket, None);
         }
-        if idle && connection.ended && connection.skips {
+        if idle && connection.ended == Some(Ended::Peer) && connection.skips {
             self.recycle(socket);
         }
     }

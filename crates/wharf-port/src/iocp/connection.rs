@@ -41,8 +41,8 @@ pub(super) struct Connection<S> {
     pub(super) sending: Option<Armed>,
     /// What a send or a connect has met.
     pub(super) failure: Option<Code>,
-    /// The peer has ended its stream: it waits in TIME_WAIT and not we.
-    pub(super) ended: bool,
+    /// Who has ended its stream first, and waits in TIME_WAIT.
+    pub(super) ended: Option<Ended>,
 }
 
 /// An operation that the kernel has.
@@ -59,6 +59,13 @@ pub(super) enum Closing {
     Asked,
     /// `Closed` is made and not taken.
     Joined,
+}
+
+/// One of the two ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Ended {
+    We,
+    Peer,
 }
 
 /// The receive.
@@ -113,7 +120,7 @@ impl<S> Connection<S> {
             cancel_outgoing: false,
             sending: None,
             failure: None,
-            ended: false,
+            ended: None,
         }
     }
 

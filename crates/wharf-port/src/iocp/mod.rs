@@ -25,6 +25,8 @@ mod close;
 mod code;
 mod connect;
 mod connection;
+#[cfg(test)]
+mod mock;
 mod operation;
 mod receive;
 mod recycle;
@@ -41,6 +43,8 @@ pub(crate) use self::api::Api;
 #[cfg(windows)]
 pub(crate) use self::api::{Native, Port};
 pub(crate) use self::code::Code;
+#[cfg(test)]
+pub(crate) use self::mock::Socket as MockedSocket;
 
 use self::accept::Listener;
 use self::connection::{Connection, Late, Outgoing};

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use super::api::Started;
-use super::connection::{Armed, Incoming, Late};
+use super::connection::{Armed, Ended, Incoming, Late};
 use super::operation::{Outcome, Purpose};
 use super::{Api, Code, Iocp, lookup};
 use crate::clock::Time;
@@ -293,7 +293,7 @@ impl<A: Api> Iocp<A> {
 
     fn stream_ended(&mut self, id: SocketId) {
         let Ok(connection) = lookup(&mut self.connections, id) else { return };
-        connection.ended = true;
+        connection.ended = connection.ended.or(Some(Ended::Peer));
         let what = match connection.failure {
             Some(code) => Received::Failed(ReceiveError::from(code)),
             None => Received::End,
@@ -361,10 +361,11 @@ impl<A: Api> Iocp<A> {
         match self.held.look_at {
             None if self.held.count > 0 => self.held.look_at = Some(now + IDLE_AFTER),
             Some(at) if at <= now => {
-                self.held.look_at = None;
                 let looks = self.held.looks;
                 self.cancel_held(|waiting| waiting.since != looks);
                 self.held.looks = looks.wrapping_add(1);
+                // Nothing else may happen that would have them looked at again.
+                self.held.look_at = (self.held.count > 0).then(|| now + IDLE_AFTER);
             }
             _ => {}
         }

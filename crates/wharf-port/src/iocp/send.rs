@@ -5,7 +5,7 @@
 //! copied before that, so that no slow reader keeps a buffer of the pool.
 
 use super::api::{Slice, Started};
-use super::connection::{Armed, Connection, Outgoing};
+use super::connection::{Armed, Connection, Ended, Outgoing};
 use super::operation::{Outcome, Purpose};
 use super::{Api, Code, GATHER_MAX, Iocp, lookup};
 use crate::buffer::{Segment, advance_all};
@@ -55,6 +55,7 @@ impl<A: Api> Iocp<A> {
         if let Some(socket) = connection.socket.as_ref().filter(|_| !connection.is_closing()) {
             connection.assert_no_send(id);
             self.api.end_sending(socket);
+            connection.ended = connection.ended.or(Some(Ended::We));
         }
         Ok(())
     }

@@ -78,6 +78,11 @@ impl<A: Api> Listener<A> {
         [self.backoff.resume_at(), self.police_at].into_iter().flatten().min()
     }
 
+    /// Whether it accepts, and does not rest.
+    fn may_post(&self) -> bool {
+        self.stopping == Stopping::No && self.backoff.resume_at().is_none()
+    }
+
     /// Whether it is stopped and has something to do that no packet will tell of.
     fn needs_a_look(&self) -> bool {
         match self.stopping {
@@ -185,31 +190,33 @@ impl<A: Api> Iocp<A> {
         self.listeners.iter().any(Listener::needs_a_look)
     }
 
-    /// Fills the places that are empty.
+    /// Fills the places that are empty. What fails through a client's fault is posted again at once: no
+    /// packet would tell that there is an empty place.
     pub(super) fn refill_accepts(&mut self, now: Time) {
         for at in 0..self.listeners.len() {
-            let listener = &mut self.listeners[at];
-            if listener.stopping != Stopping::No || listener.backoff.resume_at().is_some() {
-                continue;
-            }
-            let failed = match &listener.source {
-                Source::Inline => {
-                    let with = pool::With {
-                        api: &self.api,
-                        listener: &listener.socket,
-                        address: listener.address,
-                    };
-                    listener.pool.post_all(&with, &mut self.operations, &mut self.recycled).err()
-                }
-                Source::Refiller(refiller) => {
-                    refiller.order(listener.pool.give_all(&mut self.operations));
-                    None
-                }
-                Source::Acceptor(_) => None,
-            };
-            if let Some(code) = failed {
+            while self.listeners[at].may_post() {
+                let Err(code) = self.post_accepts(at) else { break };
                 self.accept_failed(at, code, now);
             }
+        }
+    }
+
+    fn post_accepts(&mut self, at: usize) -> Result<(), Code> {
+        let listener = &mut self.listeners[at];
+        match &listener.source {
+            Source::Inline => {
+                let with = pool::With {
+                    api: &self.api,
+                    listener: &listener.socket,
+                    address: listener.address,
+                };
+                listener.pool.post_all(&with, &mut self.operations, &mut self.recycled)
+            }
+            Source::Refiller(refiller) => {
+                refiller.order(listener.pool.give_all(&mut self.operations));
+                Ok(())
+            }
+            Source::Acceptor(_) => Ok(()),
         }
     }
 

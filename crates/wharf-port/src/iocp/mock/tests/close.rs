@@ -1,0 +1,127 @@
+//! Closing joins: whatever the packets of a closed socket say.
+
+use std::time::Duration;
+
+use super::super::rig::{Rig, assert_clean, received};
+use super::super::switches::{Cancel, Switches};
+use crate::completion::{Completion, Received};
+use crate::error::SendError;
+
+/// Closes a socket that has a receive and a send with the kernel.
+fn close_busy(switches: Switches, resets: bool) {
+    let what = format!("{switches:?}");
+    let mut rig = Rig::new(Switches { window: 100, ..switches });
+    rig.listen();
+    let (client, socket) = rig.receiving();
+    rig.send(socket, &[1; 500]);
+    assert!(rig.settle().is_empty());
+    rig.iocp.close(socket, resets).unwrap();
+    let came = rig.run(Duration::from_millis(50));
+    let [
+        Completion::Received { what: Received::Cancelled, .. } | Completion::Sent { .. },
+        Completion::Received { what: Received::Cancelled, .. } | Completion::Sent { .. },
+        Completion::Closed { .. },
+    ] = &*came
+    else {
+        panic!("{came:?} on {what}")
+    };
+    let sent = came.iter().find(|it| matches!(it, Completion::Sent { .. }));
+    assert!(
+        matches!(sent, Some(Completion::Sent { result: Err(SendError::Cancelled), .. })),
+        "{came:?} on {what}"
+    );
+    assert!(received(&came, socket).1.is_some());
+    assert_eq!((client.sees_reset(), client.sees_end()), (resets, !resets));
+    assert_eq!(rig.iocp.sockets(), 0);
+    assert_clean(&rig.finish());
+}
+
+#[test]
+fn every_code_of_a_closed_socket_means_that_it_was_cancelled() {
+    for code in Switches::default().closed {
+        let closed = vec![code];
+        close_busy(Switches { closed: closed.clone(), ..Switches::default() }, false);
+        close_busy(Switches { closed, ..Switches::default() }, true);
+    }
+}
+
+#[test]
+fn a_close_waits_for_packets_that_come_late() {
+    for resets in [false, true] {
+        close_busy(Switches { delays: Some(3), ..Switches::default() }, resets);
+        close_busy(
+            Switches { cancel: Cancel::After(Duration::from_millis(3)), ..Switches::default() },
+            resets,
+        );
+    }
+}
+
+#[test]
+fn a_late_packet_does_not_reach_the_next_socket_with_that_number() {
+    let mut rig = Rig::new(Switches { delays: Some(4), ..Switches::default() });
+    rig.listen();
+    for _ in 0..200 {
+        let (client, socket) = rig.connection();
+        rig.iocp.receive(socket).unwrap();
+        rig.turn();
+        rig.iocp.close(socket, false).unwrap();
+        // The numbers of sockets are given out again at once, and the accepts of this turn take them.
+        let other = rig.client();
+        let mut came = rig.until(|it| matches!(it, Completion::Closed { .. }));
+        came.extend(rig.run(Duration::from_millis(2)));
+        let ends = came.iter().filter(|it| matches!(it, Completion::Received { .. })).count();
+        assert_eq!(ends, 1, "{came:?}");
+        drop((client, other));
+    }
+    assert_clean(&rig.finish());
+}
+
+#[test]
+fn what_the_kernel_does_not_give_back_is_leaked_and_said() {
+    let mut rig = Rig::new(Switches { window: 100, ..Switches::default() });
+    rig.listen();
+    let (client, socket) = rig.receiving();
+    client.send(b"busy, so that it gets a buffer");
+    rig.settle();
+    rig.send(socket, &[1; 500]);
+    rig.settle();
+    let kept = rig.mock.operations();
+    assert_eq!(kept, 6, "four accepts, a receive and a send");
+    rig.mock.switch(|switches| switches.keeps = true);
+    let error = rig.iocp.shut_down(Duration::from_millis(10)).unwrap_err();
+    assert_eq!(error.operations, kept);
+    let Rig { mock, iocp, port, .. } = rig;
+    drop(iocp);
+    drop(port);
+    // It may write there for ever: a sanitizer says whether that is still ours.
+    mock.write_everywhere();
+    assert_eq!(mock.operations(), kept);
+}
+
+#[test]
+fn a_port_that_is_broken_says_so_and_frees_nothing() {
+    let mut rig = Rig::new(Switches::default());
+    rig.listen();
+    let (_client, _socket) = rig.receiving();
+    rig.mock.abandon_ports();
+    let error = rig.iocp.wait(Some(Duration::ZERO), rig.now).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(735));
+    assert!(rig.iocp.shut_down(Duration::from_secs(1)).is_err());
+    let Rig { mock, iocp, .. } = rig;
+    drop(iocp);
+    mock.write_everywhere();
+}
+
+#[test]
+#[cfg_attr(debug_assertions, should_panic = "a second packet")]
+fn a_packet_that_comes_twice_is_nobodys() {
+    let mut rig = Rig::new(Switches::default());
+    rig.listen();
+    let (client, socket) = rig.receiving();
+    rig.mock.switch(|switches| switches.doubles = 1);
+    client.send(b"once");
+    let came = rig.settle();
+    assert_eq!(received(&came, socket).0, b"once");
+    drop(came);
+    assert_clean(&rig.finish());
+}

@@ -1,0 +1,49 @@
+//! A connection from its accept to its close, on every kind of Windows.
+
+use super::super::rig::{Rig, assert_clean, received};
+use super::super::switches::Switches;
+use crate::completion::{Completion, Received};
+
+fn echo_on(switches: Switches) {
+    let mut rig = Rig::new(switches);
+    rig.listen();
+    let (client, socket) = rig.receiving();
+    for message in [&b"hello"[..], b"again", &[7; 200]] {
+        client.send(message);
+        let mut bytes = Vec::new();
+        while bytes.len() < message.len() {
+            let came = rig.until(|it| matches!(it, Completion::Received { .. }));
+            bytes.extend(received(&came, socket).0);
+        }
+        assert_eq!(bytes, message);
+        rig.send(socket, &bytes);
+        rig.until(|it| matches!(it, Completion::Sent { result: Ok(()), .. }));
+        assert_eq!(client.take_all(), message);
+    }
+    client.finish();
+    let came = rig.until(|it| matches!(it, Completion::Received { .. }));
+    assert!(matches!(received(&came, socket), (none, Some(Received::End)) if none.is_empty()));
+    rig.close(socket);
+    assert!(client.sees_end() && !client.sees_reset());
+    assert_clean(&rig.finish());
+}
+
+#[test]
+fn an_echo_on_a_plain_windows() {
+    echo_on(Switches::default());
+}
+
+#[test]
+fn an_echo_without_real_handles_gets_a_packet_for_all_that_is_done_at_once() {
+    echo_on(Switches { skips: false, ..Switches::default() });
+}
+
+#[test]
+fn an_echo_whose_receives_pend_though_there_are_bytes() {
+    echo_on(Switches { receives_pend: true, ..Switches::default() });
+}
+
+#[test]
+fn an_echo_whose_packets_come_late() {
+    echo_on(Switches { delays: Some(1), ..Switches::default() });
+}
