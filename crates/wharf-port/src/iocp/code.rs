@@ -121,13 +121,13 @@ impl From<Code> for io::Error {
 }
 
 impl From<Code> for AcceptError {
-    /// What is no shortage is a matter of the connection that was to be accepted: a client that was
-    /// gone, in many numbers (59, 64, 1236, 10054).
+    /// A client that was gone has many numbers (59, 64, 1236, 10054).
     fn from(code: Code) -> Self {
         match code.cause() {
             Cause::Handles => Self::ProcessDescriptors,
             Cause::Memory => Self::Memory,
-            _ => Self::Aborted,
+            Cause::Reset | Cause::TimedOut | Cause::Unreachable | Cause::Cancelled => Self::Aborted,
+            _ => Self::Os(code.signed()),
         }
     }
 }
@@ -200,6 +200,8 @@ mod tests {
     fn a_shortage_of_handles_is_told_from_a_client_that_is_gone() {
         let handles = Code(WSAEMFILE.cast_unsigned());
         assert_eq!(AcceptError::from(handles), AcceptError::ProcessDescriptors);
-        assert_eq!(AcceptError::from(Code(ERROR_NETNAME_DELETED)), AcceptError::Aborted);
+        for gone in [ERROR_NETNAME_DELETED, ERROR_UNEXP_NET_ERR, ERROR_CONNECTION_ABORTED] {
+            assert_eq!(AcceptError::from(Code(gone)), AcceptError::Aborted);
+        }
     }
 }

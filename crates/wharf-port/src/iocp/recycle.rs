@@ -128,7 +128,7 @@ impl<A: Api> Disconnecting<A> {
 impl<A: Api> Iocp<A> {
     /// Makes a socket ready for use again, or closes it. Its peer has ended, and nothing is pending.
     pub(super) fn recycle(&mut self, socket: A::Socket) {
-        let (Some(how), true) = (self.recycled.how, self.has_inline_listener()) else { return };
+        let (Some(how), true) = (self.recycled.how, self.uses_sockets_again()) else { return };
         let Some(place) = self.recycled.place() else { return };
         let begun = self.operations.begin(Purpose::Recycle { place });
         // SAFETY: the operation is the kernel's until its outcome is taken, and the caller says that the

@@ -66,8 +66,8 @@ macro_rules! on_the_system {
             $(on_one_backend!(iocp, $test);)*
         }
         #[cfg(windows)]
-        mod iocp_refiller {
-            $(on_one_backend!(iocp_refiller, $test);)*
+        mod iocp_inline {
+            $(on_one_backend!(iocp_inline, $test);)*
         }
         mod auto {
             $(on_one_backend!(auto, $test);)*

@@ -180,9 +180,9 @@ impl<A: Api> Iocp<A> {
     }
 
     /// Whether an accept of this port's would use a socket again.
-    pub(super) fn has_inline_listener(&self) -> bool {
+    pub(super) fn uses_sockets_again(&self) -> bool {
         self.listeners.iter().any(|listener| {
-            matches!(listener.source, Source::Inline) && listener.stopping == Stopping::No
+            !matches!(listener.source, Source::Acceptor(_)) && listener.stopping == Stopping::No
         })
     }
 
@@ -213,18 +213,23 @@ impl<A: Api> Iocp<A> {
                 listener.pool.post_all(&with, &mut self.operations, &mut self.recycled)
             }
             Source::Refiller(refiller) => {
-                refiller.order(listener.pool.give_all(&mut self.operations));
+                let (operations, recycled) = (&mut self.operations, &mut self.recycled);
+                refiller.order(listener.pool.give_all(operations, recycled));
                 Ok(())
             }
             Source::Acceptor(_) => Ok(()),
         }
     }
 
-    /// An accept did not come to a connection. The listener rests, unless it was the client's fault.
+    /// No accept could be posted. The listener rests, unless it was a client's fault, and not again for
+    /// those that fail while it does.
     fn accept_failed(&mut self, at: usize, code: Code, now: Time) {
         let listener = &mut self.listeners[at];
         let cause = AcceptError::from(code);
         self.stats.accepts_gone += u64::from(cause == AcceptError::Aborted);
+        if listener.backoff.resume_at().is_some() {
+            return;
+        }
         let Some(retry_after) = listener.backoff.failure(cause, now) else { return };
         self.stats.accept_delays += 1;
         let listener = listener.id;
@@ -244,8 +249,11 @@ impl<A: Api> Iocp<A> {
         let listener = &mut self.listeners[at];
         let socket = listener.pool.come_back(place);
         if let Some(code) = outcome.failure {
-            if listener.stopping == Stopping::No {
-                self.accept_failed(at, code, now);
+            match AcceptError::from(code) {
+                _ if listener.stopping != Stopping::No => {}
+                // That comes no faster than clients do, and needs no rest.
+                AcceptError::Aborted => self.stats.accepts_gone += 1,
+                _ => self.accept_failed(at, code, now),
             }
             return None;
         }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::output::Output;
 use super::refiller::Order;
 use crate::ids::ListenerId;
-use crate::iocp::operation::{Operations, Purpose};
+use crate::iocp::operation::{Begun, Operations, Purpose};
 use crate::iocp::recycle::Recycled;
 use crate::iocp::{Api, Code};
 
@@ -86,13 +86,7 @@ impl<A: Api> Pool<A> {
             let socket = used.map_or_else(|| with.api.open_socket(with.address), Ok)?;
             let begun = operations.begin(Purpose::Accept { listener: self.listener, place });
             let entry = &mut self.places[place as usize];
-            let order = Order {
-                place,
-                index: begun.index,
-                overlapped: begun.overlapped,
-                output: entry.output.start(),
-                socket: Arc::clone(&entry.socket),
-            };
+            let order = entry.order(place, begun, None);
             if let Err(code) = order.post(with.api, with.listener, socket, self.first) {
                 operations.take_back(begun.index);
                 return Err(code);
@@ -105,19 +99,19 @@ impl<A: Api> Pool<A> {
     }
 
     /// Gives every empty place to a thread that posts.
-    pub(super) fn give_all(&mut self, operations: &mut Operations) -> Vec<Order<A>> {
+    pub(super) fn give_all(
+        &mut self,
+        operations: &mut Operations,
+        recycled: &mut Recycled<A>,
+    ) -> Vec<Order<A>> {
         let mut orders = Vec::new();
         while let Some(place) = self.empty.pop() {
             let begun = operations.begin(Purpose::Accept { listener: self.listener, place });
+            let used = recycled.take();
             let entry = &mut self.places[place as usize];
             entry.posted = Some(begun.index);
-            orders.push(Order {
-                place,
-                index: begun.index,
-                overlapped: begun.overlapped,
-                output: entry.output.start(),
-                socket: Arc::clone(&entry.socket),
-            });
+            entry.stays = used.is_some().then(|| recycled.port());
+            orders.push(entry.order(place, begun, used));
         }
         orders
     }
@@ -160,6 +154,20 @@ impl<A: Api> Pool<A> {
             {
                 api.reset(socket);
             }
+        }
+    }
+}
+
+impl<A: Api> Place<A> {
+    /// What posting an accept here takes.
+    fn order(&self, place: u32, begun: Begun, used: Option<A::Socket>) -> Order<A> {
+        Order {
+            place,
+            index: begun.index,
+            overlapped: begun.overlapped,
+            output: self.output.start(),
+            socket: Arc::clone(&self.socket),
+            used,
         }
     }
 }

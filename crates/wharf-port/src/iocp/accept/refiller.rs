@@ -21,6 +21,8 @@ pub(super) struct Order<A: Api> {
     /// Where the accept writes to.
     pub(super) output: *mut u8,
     pub(super) socket: Reserved<A>,
+    /// A socket that is used again.
+    pub(super) used: Option<A::Socket>,
 }
 
 // SAFETY: operation and output are nobody's between the giving of the order and the packet but its
@@ -139,8 +141,8 @@ impl<A: Api> Shared<A> {
         let mut entries = [OVERLAPPED_ENTRY::default(); 8];
         loop {
             let Some(orders) = self.take_orders() else { return };
-            for order in orders {
-                if let Err(code) = self.carry_out(&order) {
+            for mut order in orders {
+                if let Err(code) = self.carry_out(&mut order) {
                     lock(&self.book).failed.push((order.place, order.index, code));
                     notify(&self.api, &self.port);
                 }
@@ -162,8 +164,11 @@ impl<A: Api> Shared<A> {
         Some(std::mem::take(&mut book.orders))
     }
 
-    fn carry_out(&self, order: &Order<A>) -> Result<(), Code> {
-        let socket = self.api.open_socket(self.address)?;
+    fn carry_out(&self, order: &mut Order<A>) -> Result<(), Code> {
+        let socket = match order.used.take() {
+            Some(used) => used,
+            None => self.api.open_socket(self.address)?,
+        };
         order.post(&self.api, &self.listener, socket, self.first)
     }
 }

@@ -13,7 +13,7 @@ use crate::clock::Time;
 use crate::completion::{Completion, Received};
 use crate::ids::{ListenerId, SocketId};
 use crate::iocp::{Api, Iocp};
-use crate::options::{IocpOptions, ListenOptions, PortOptions};
+use crate::options::{AcceptRefill, IocpOptions, ListenOptions, PortOptions};
 use crate::socket::FreshSocket;
 
 /// A driver, the machine that it runs on, and the time of its last turn.
@@ -32,14 +32,15 @@ pub(super) const ADDRESS: SocketAddr =
 pub(super) const BUFFER: usize = 64;
 pub(super) const BUFFERS: u16 = 8;
 
-/// Few and small buffers, and a few accepts.
+/// Few and small buffers.
 pub(super) fn options(iocp: IocpOptions) -> PortOptions {
     let buffer_bytes = u32::try_from(BUFFER).unwrap();
     PortOptions { buffers: BUFFERS, buffer_bytes, iocp, ..PortOptions::default() }
 }
 
+/// A few accepts, which the port posts itself: a test has no other threads unless it asks for them.
 pub(super) fn four_accepts() -> IocpOptions {
-    IocpOptions { accept_depth: 4, ..IocpOptions::default() }
+    IocpOptions { accept_depth: 4, refill: AcceptRefill::Inline, ..IocpOptions::default() }
 }
 
 impl Rig {

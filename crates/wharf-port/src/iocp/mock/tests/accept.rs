@@ -128,7 +128,7 @@ fn a_listener_without_memory_rests_and_goes_on() {
 
 #[test]
 fn stopping_with_64_accepts_outstanding_leaves_nothing() {
-    let iocp = IocpOptions { accept_depth: 64, ..IocpOptions::default() };
+    let iocp = IocpOptions { accept_depth: 64, ..four_accepts() };
     let mut rig = Rig::with(Switches { delays: Some(2), ..Switches::default() }, iocp);
     let listener = rig.listen();
     assert_eq!((rig.mock.sockets(), rig.mock.operations()), (65, 64));
