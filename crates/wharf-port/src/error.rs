@@ -53,7 +53,19 @@ pub enum ListenError {
     #[error("{0} is not an address of this machine: use one that it has, or 0.0.0.0 for all")]
     AddressNotLocal(SocketAddr),
     /// The process may not listen there.
-    #[error("not allowed to listen on {0}: ports below 1024 need a privilege, choose a higher one")]
+    #[cfg_attr(
+        not(windows),
+        error(
+            "not allowed to listen on {0}: ports below 1024 need a privilege, choose a higher one"
+        )
+    )]
+    #[cfg_attr(
+        windows,
+        error(
+            "not allowed to listen on {0}: another server has it, or Windows has reserved it (netsh int \
+             ipv4 show excludedportrange tcp); choose another port"
+        )
+    )]
     Forbidden(SocketAddr),
     /// Descriptors or memory have run out.
     #[error("cannot listen on {address}: {source}")]

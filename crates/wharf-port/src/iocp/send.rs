@@ -1,6 +1,6 @@
 //! Sending: tried first, and left with the kernel when there is no room.
 //!
-//! A try copies what there is room for and is done when it returns. What is left is sent by an
+//! A try copies what there is room for and is done when it returns. What is left, or is large, is sent by an
 //! overlapped operation, gathered, one at a time, so that nothing is reordered; received bytes are
 //! copied before that, so that no slow reader keeps a buffer of the pool.
 
@@ -16,6 +16,11 @@ use crate::ids::SocketId;
 /// Calls that one send makes in a wait: a peer that reads as fast as we send must not keep the others
 /// waiting.
 const CALLS_MAX: u32 = 16;
+
+/// Bytes that are worth a try. A try copies all that it takes, and Windows takes all as soon as there is
+/// any room: a slow reader would hide megabytes in the kernel. More than this is sent from where it
+/// lies.
+const TRY_MAX: usize = 64 << 10;
 
 /// A send in flight.
 #[derive(Debug)]
@@ -97,6 +102,11 @@ impl<A: Api> Iocp<A> {
         let (slices, count) = sending.slices();
         if count == 0 {
             return Progress::Over(Ok(()));
+        }
+        let bytes: usize = slices[..count].iter().map(|slice| slice.len as usize).sum();
+        if bytes > TRY_MAX {
+            self.detach(id);
+            return self.send_overlapped(id);
         }
         // SAFETY: the slices lie in `segments`, which nobody changes during the call.
         match unsafe { self.api.send_now(socket, &slices[..count]) } {
