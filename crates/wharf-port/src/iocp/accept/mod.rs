@@ -227,6 +227,7 @@ impl<A: Api> Iocp<A> {
         let listener = &mut self.listeners[at];
         let cause = AcceptError::from(code);
         self.stats.accepts_gone += u64::from(cause == AcceptError::Aborted);
+        // One shortage meets all the accepts that are under way: it is told once, and rested for once.
         if listener.backoff.resume_at().is_some() {
             return;
         }

@@ -46,6 +46,7 @@ pub(crate) struct Counts {
     pub(crate) overlapped_sends: usize,
     pub(crate) failed_accepts: usize,
     pub(crate) dequeues: usize,
+    pub(crate) timers_set: usize,
 }
 
 /// A completion port.

@@ -8,6 +8,7 @@ use windows_sys::Win32::System::IO::OVERLAPPED_ENTRY;
 use super::World;
 use super::kernel::{Event, Kernel, Packet, Queue};
 use super::memory::Operation;
+use crate::clock::monotonic_now;
 use crate::iocp::Code;
 
 /// How long a test's own thread waits for other threads, of the time that there is.
@@ -42,13 +43,15 @@ impl World {
                     return Err(Code::TIMED_OUT);
                 }
             } else if kernel.switches.threads && !has_waited && timeout != Some(Duration::ZERO) {
+                let begun = monotonic_now();
                 let (after, passed) = self.pause(kernel, GRACE);
                 kernel = after;
+                kernel.clock += monotonic_now() - begun;
                 has_waited = passed;
             } else {
                 let Some(until) = until else { kernel.offence("a wait without an end".to_owned()) };
                 let next = kernel.next_event().filter(|at| *at <= until);
-                kernel.clock = next.unwrap_or(until);
+                kernel.clock = kernel.clock.max(next.unwrap_or(until));
                 if next.is_none() {
                     return Err(Code::TIMED_OUT);
                 }
@@ -104,6 +107,7 @@ impl Kernel {
 
     /// A packet of a timer's takes the place of the one before.
     pub(super) fn set_timer(&mut self, port: usize, after: Duration, key: usize) {
+        self.counts.timers_set += 1;
         self.forget_packets(port, key);
         let operation = Operation(std::ptr::null_mut());
         let packet = Packet { key, operation, bytes: 0, status: 0 };

@@ -1,0 +1,134 @@
+//! The three ways to accept: the worker's own, and those of other threads.
+
+use std::time::Duration;
+
+use super::super::client::Client;
+use super::super::rig::{Rig, assert_clean, four_accepts, received};
+use super::super::switches::Switches;
+use crate::completion::Completion;
+use crate::error::AcceptError;
+use crate::options::{AcceptRefill, IocpOptions};
+
+const ALL: [AcceptRefill; 3] =
+    [AcceptRefill::Inline, AcceptRefill::Thread, AcceptRefill::AcceptThread];
+
+fn accepting(refill: AcceptRefill, switches: Switches) -> Rig {
+    let iocp = IocpOptions { refill, ..four_accepts() };
+    let mut rig = Rig::with(Switches { threads: true, ..switches }, iocp);
+    rig.listen();
+    rig
+}
+
+/// Turns until so many have been accepted.
+fn accept(rig: &mut Rig, count: usize) -> Vec<Completion> {
+    let mut all = Vec::new();
+    for _ in 0..500 {
+        let came = rig.turn_for(Duration::from_millis(10));
+        all.extend(came.into_iter().filter(|it| matches!(it, Completion::Accepted { .. })));
+        if all.len() >= count {
+            return all;
+        }
+    }
+    panic!("{} of {count} were accepted", all.len());
+}
+
+#[test]
+fn every_way_accepts_everybody_and_leaves_nothing() {
+    for refill in ALL {
+        for accepts_at_once in [false, true] {
+            let mut rig = accepting(refill, Switches { accepts_at_once, ..Switches::default() });
+            let clients: Vec<Client> = (0..30).map(|_| rig.client()).collect();
+            let came = accept(&mut rig, clients.len());
+            for (client, completion) in clients.iter().zip(came) {
+                let Completion::Accepted { socket, .. } = completion else { unreachable!() };
+                // Those who come first are accepted first.
+                assert_eq!(socket.peer(), client.address(), "{refill:?}");
+                let socket = rig.iocp.adopt(socket).unwrap();
+                rig.iocp.receive(socket).unwrap();
+                client.send(b"hello");
+                let came = rig.until(|it| matches!(it, Completion::Received { .. }));
+                assert_eq!(received(&came, socket).0, b"hello");
+            }
+            assert_clean(&rig.finish());
+        }
+    }
+}
+
+#[test]
+fn a_packet_may_be_faster_than_the_call_that_asked_for_it() {
+    // The call of the refilling thread returns only when the worker has dequeued its packet.
+    let switches = Switches { accepts_late: true, ..Switches::default() };
+    let mut rig = accepting(AcceptRefill::Thread, switches);
+    let clients: Vec<Client> = (0..100).map(|_| rig.client()).collect();
+    drop(accept(&mut rig, clients.len()));
+    assert_clean(&rig.finish());
+}
+
+#[test]
+fn every_way_rests_without_sockets_and_goes_on() {
+    for refill in ALL {
+        let mut rig = accepting(refill, Switches::default());
+        // Places that are filled take connections without another socket.
+        rig.run(Duration::from_millis(50));
+        let open = rig.mock.sockets();
+        rig.mock.switch(|switches| switches.sockets_max = open);
+        let clients: Vec<Client> = (0..10).map(|_| rig.client()).collect();
+        let came = rig.run(Duration::from_millis(500));
+        let delays = came.iter().filter(|it| {
+            let cause = AcceptError::ProcessDescriptors;
+            matches!(it, Completion::AcceptDelayed { cause: its, .. } if *its == cause)
+        });
+        let (delays, accepted) = (delays.count(), came.len());
+        // They double from 10 ms.
+        assert!((2..=7).contains(&delays), "{refill:?}: {delays} delays");
+        let left = clients.len() - (accepted - delays);
+        rig.mock.switch(|switches| switches.sockets_max = usize::MAX);
+        drop(accept(&mut rig, left));
+        drop(came);
+        assert_clean(&rig.finish());
+    }
+}
+
+#[test]
+fn every_way_outlives_clients_that_are_gone() {
+    for refill in ALL {
+        let mut rig = accepting(refill, Switches::default());
+        for _ in 0..5 {
+            let there: Vec<Client> = (0..4).map(|_| rig.client()).collect();
+            (0..3).for_each(|_| rig.client().reset());
+            // One that has been accepted by the kernel before it was gone is handed out as well.
+            let mut peers = Vec::new();
+            while there.iter().any(|client| !peers.contains(&client.address())) {
+                peers.extend(accept(&mut rig, 1).iter().map(|it| match it {
+                    Completion::Accepted { socket, .. } => socket.peer(),
+                    _ => unreachable!(),
+                }));
+            }
+        }
+        assert_clean(&rig.finish());
+    }
+}
+
+#[test]
+fn every_way_stops_with_clients_on_their_way_and_delivers_them() {
+    for refill in ALL {
+        for _ in 0..20 {
+            let mut rig = accepting(refill, Switches::default());
+            let clients: Vec<Client> = (0..10).map(|_| rig.client()).collect();
+            rig.iocp.stop_all_listeners();
+            let came = rig.until(|it| matches!(it, Completion::ListenerClosed { .. }));
+            assert_eq!(came.len(), clients.len() + 1, "{refill:?}: {came:?}");
+            drop(came);
+            assert_clean(&rig.finish());
+        }
+    }
+}
+
+#[test]
+fn shutting_down_right_after_listening_leaves_nothing() {
+    for refill in ALL {
+        for _ in 0..20 {
+            assert_clean(&accepting(refill, Switches::default()).finish());
+        }
+    }
+}
