@@ -41,6 +41,9 @@ pub struct Stats {
     pub accepts_gone: u64,
     /// Times that a listener had to rest.
     pub accept_delays: u64,
+    /// Connections that had ended without a word of the kernel's, found by looking at those that had
+    /// gone quiet (`io_uring`).
+    pub ends_found: u64,
 }
 
 /// The queue of finished I/O of one worker thread; see the [crate's contract](crate).

@@ -121,7 +121,8 @@ impl Uring {
         self.ready.push_back(Completion::AcceptDelayed { listener, cause, retry_after });
     }
 
-    pub(crate) fn tick(&mut self, now: Time) {
+    /// Arms the accepts of listeners whose rest is over.
+    pub(super) fn end_rests(&mut self, now: Time) {
         for index in 0..self.listeners.len() {
             let due = self.listeners[index].as_mut().is_some_and(|it| it.backoff.take_due(now));
             if let (true, Ok(number)) = (due, u32::try_from(index)) {
@@ -130,7 +131,8 @@ impl Uring {
         }
     }
 
-    pub(crate) fn next_deadline(&self) -> Option<Time> {
+    /// When the first rest of a listener is over.
+    pub(super) fn rests_until(&self) -> Option<Time> {
         self.listeners.iter().flatten().filter_map(|listener| listener.backoff.resume_at()).min()
     }
 

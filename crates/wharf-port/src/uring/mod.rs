@@ -14,12 +14,14 @@
 //! | `provided` | the ring of receive buffers |
 //! | `token` | how a completion finds its socket |
 //! | `accept`, `connect`, `receive`, `send`, `close` | one operation each |
+//! | `quiet` | resets that the kernel has not told |
 
 mod accept;
 mod close;
 mod connect;
 mod probe;
 mod provided;
+mod quiet;
 mod receive;
 mod ring;
 mod send;
@@ -39,6 +41,7 @@ pub(crate) use probe::probe;
 use self::accept::Listener;
 use self::connect::PeerAddress;
 use self::provided::Provided;
+use self::quiet::Watched;
 use self::ring::{Outcome, Ring};
 use self::send::Headers;
 use self::socket::Socket;
@@ -81,6 +84,8 @@ pub(crate) struct Uring {
     parked: VecDeque<SocketId>,
     /// Sockets that were resumed and have late bytes, or a late end, to deliver.
     resumed: VecDeque<SocketId>,
+    /// Sockets that have received and may have been reset without a word.
+    watched: Watched,
     /// Started operations that have had no final completion.
     operations: usize,
     /// The notifier's descriptor; the port's `Waker` keeps it open for as long as this lives.
@@ -120,6 +125,7 @@ impl Uring {
             succeeded: VecDeque::new(),
             parked: VecDeque::new(),
             resumed: VecDeque::new(),
+            watched: Watched::default(),
             operations: 0,
             notifier: Fd(notifier.as_fd().as_raw_fd()),
             wake_armed: false,
@@ -233,7 +239,7 @@ impl Uring {
     fn complete(&mut self, outcome: Outcome, now: Time) -> Option<Completion> {
         let id = outcome.token.socket();
         match outcome.token.kind() {
-            Kind::Receive => self.received(id, outcome),
+            Kind::Receive => self.received(id, outcome, now),
             Kind::Send => self.sent(id, outcome),
             Kind::Accept => self.accepted(outcome, now),
             Kind::Connect => self.connected(id, outcome),
@@ -248,6 +254,16 @@ impl Uring {
                 None
             }
         }
+    }
+
+    /// Looks at what is due: listeners that rest, and sockets that have gone quiet.
+    pub(crate) fn tick(&mut self, now: Time) {
+        self.end_rests(now);
+        self.look_at_quiet(now);
+    }
+
+    pub(crate) fn next_deadline(&self) -> Option<Time> {
+        self.rests_until().into_iter().chain(self.watched.next()).min()
     }
 
     pub(crate) fn has_ready(&self) -> bool {

@@ -7,10 +7,12 @@ use rustix::io::Errno;
 
 use super::Uring;
 use super::probe::receive_entry;
+use super::quiet::Watch;
 use super::ring::Outcome;
 use super::socket::{Late, Send, Socket};
 use super::token::{Kind, Token};
 use crate::buffer::Lease;
+use crate::clock::Time;
 use crate::completion::{Completion, Received};
 use crate::error::{ReceiveError, UnknownSocket};
 use crate::ids::SocketId;
@@ -116,7 +118,12 @@ impl Uring {
 
     /// What the kernel says of a receive.
     #[inline]
-    pub(super) fn received(&mut self, id: SocketId, outcome: Outcome) -> Option<Completion> {
+    pub(super) fn received(
+        &mut self,
+        id: SocketId,
+        outcome: Outcome,
+        now: Time,
+    ) -> Option<Completion> {
         let lease = match outcome.checked() {
             Ok(len) if len > 0 => outcome.buffer().map(|buffer| self.provided.lease(buffer, len)),
             _ => None,
@@ -126,12 +133,15 @@ impl Uring {
         socket.receive.armed = outcome.more();
         let closes = socket.closing.is_some();
         let waits = socket.receive.paused || socket.late.is_some();
+        let unheard = socket.receive.watch != Watch::Heard;
         let Some(lease) = lease else { return self.receive_stopped(id, outcome) };
         if waits && !closes {
             self.keep_late(id, &lease);
         }
         if !outcome.more() {
             self.receive_disarmed(id);
+        } else if unheard {
+            self.watch(id, now);
         }
         // Bytes that come after a cancel count; those that come after a close are nobody's.
         let delivers = !waits && !closes;

@@ -6,6 +6,7 @@ use std::collections::VecDeque;
 use rustix::io::Errno;
 
 use super::Uring;
+use super::quiet::Watch;
 use crate::buffer::{Lease, Segment};
 use crate::completion::Received;
 use crate::error::UnknownSocket;
@@ -51,6 +52,7 @@ pub(super) struct Receive {
     pub(super) cancelled: bool,
     /// It stands in the line of those with late bytes to deliver.
     pub(super) resumed: bool,
+    pub(super) watch: Watch,
 }
 
 /// The send, or the connect, of a socket.
@@ -90,6 +92,7 @@ impl Socket {
                 paused: false,
                 cancelled: false,
                 resumed: false,
+                watch: Watch::Off,
             },
             send: Send::Idle,
             send_cancelled: false,

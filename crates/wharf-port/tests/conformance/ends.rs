@@ -7,6 +7,7 @@ use crate::harness::{Ending, Final, Subject, assert_bytes, owned, pattern};
 on_every_backend![
     rule_08_the_end_comes_after_the_bytes,
     rule_08_a_reset_comes_after_the_bytes,
+    rule_08_a_reset_that_comes_with_the_bytes_is_told,
     rule_08_the_end_is_told_again_to_the_next_receive,
     rule_08_a_peer_that_is_gone_is_told_to_both_directions,
     rule_08_a_reset_that_a_send_has_met_is_told_to_the_receive,
@@ -46,6 +47,25 @@ fn rule_08_a_reset_comes_after_the_bytes(subject: &Subject) {
         port.receive(socket);
         let (read, last) = port.read_to_final(socket);
         let expected = if subject.place().bytes_outlive_a_reset() { len } else { read.len() };
+        assert_bytes(&read, &bytes[..expected], "before the reset");
+        last.assert_reset();
+    }
+    port.finish();
+}
+
+/// Both wake a receive that waits already, before it can run.
+fn rule_08_a_reset_that_comes_with_the_bytes_is_told(subject: &Subject) {
+    let mut port = subject.open();
+    let mut pairs: Vec<_> = (0..20).map(|_| port.pair()).collect();
+    pairs.iter().for_each(|&(socket, _)| port.receive(socket));
+    port.fence();
+    let bytes = pattern(2, 100);
+    for (socket, mut peer) in pairs.drain(..) {
+        peer.write(&bytes);
+        peer.has_arrived();
+        peer.reset();
+        let (read, last) = port.read_to_final(socket);
+        let expected = if subject.place().bytes_outlive_a_reset() { 100 } else { read.len() };
         assert_bytes(&read, &bytes[..expected], "before the reset");
         last.assert_reset();
     }
