@@ -1,5 +1,6 @@
 //! What the system tells of a process from outside: its memory, its descriptors, its connections.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::time::Duration;
 
@@ -37,6 +38,14 @@ pub(crate) fn descriptors(process: u32) -> Result<usize> {
         format!("cannot list {path}: {error}; descriptors are counted on Linux only")
     })?;
     Ok(listed.count())
+}
+
+/// The number that the next descriptor of a process will have.
+pub(crate) fn next_descriptor(process: u32) -> Result<u64> {
+    let listed = fs::read_dir(format!("/proc/{process}/fd"))?;
+    let open: BTreeSet<u64> =
+        listed.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    (0..).find(|number| !open.contains(number)).ok_or_else(|| "there is no number left".into())
 }
 
 /// The CPU time that a process has used, all of its threads that are there.

@@ -7,10 +7,12 @@
 //! | [`kills`] | kills client processes in the middle of a frame |
 //! | [`stops`] | stops client processes: they are there, and do not read |
 //! | [`starvation`] | leaves the server without descriptors, and gives them back |
+//! | [`lowered`] | lowers the descriptor limit of the running server, and raises it again |
 //! | [`endings`] | ends the server by a signal, at random moments |
 
 mod endings;
 mod kills;
+mod lowered;
 mod resets;
 mod starvation;
 mod stops;
@@ -37,6 +39,8 @@ pub(crate) enum Fault {
     Stops,
     /// The server has no descriptor left.
     Starvation,
+    /// The server's descriptor limit is lowered while it runs.
+    Lowered,
     /// The server is ended by a signal, at random moments.
     Endings,
 }
@@ -75,6 +79,7 @@ impl Fault {
             Self::Kills => "clients killed in mid-frame",
             Self::Stops => "a tenth of the clients stopped",
             Self::Starvation => "no descriptors",
+            Self::Lowered => "a descriptor limit lowered meanwhile",
             Self::Endings => "ended at random moments",
         }
     }
@@ -85,6 +90,7 @@ impl Fault {
             Self::Kills => kills::run(terms),
             Self::Stops => stops::run(terms),
             Self::Starvation => starvation::run(terms),
+            Self::Lowered => lowered::run(terms),
             Self::Endings => endings::run(terms),
         }
     }

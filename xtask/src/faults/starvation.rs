@@ -2,7 +2,8 @@
 //!
 //! It gets there without any privilege, and on `io_uring` too, whose kernel side notes the limit when
 //! an accept is armed and not later: the server is started with descriptors of ours, which it does not
-//! count in, and so takes itself for a server of more sessions than it can have.
+//! count in, and so takes itself for a server of more sessions than it can have. A limit
+//! that sinks meanwhile is [`lowered`](super::lowered).
 
 use std::fs::File;
 use std::process::Command;
@@ -34,15 +35,36 @@ pub(super) fn run(terms: &Terms<'_>) -> Result<String> {
     let server = start(terms)?;
     let mut clients = Client::connect_all(server.address, CLIENTS)?;
     has_opened(&server, LIMIT)?;
-    let cpu = starved(terms, &server, &mut clients[0])?;
-
+    let cpu = starved(terms, &server, LIMIT, &mut clients[0])?;
     let mut last = clients.split_off(CLIENTS - 1);
-    last[0].write(b"\x04\0\0\0last")?;
-    let stopwatch = Stopwatch::start();
-    drop(clients.drain(..LEAVE));
-    last[0].expect(b"\x04\0\0\0last")?;
-    let recovery = stopwatch.elapsed();
+    let give_back = || {
+        drop(clients.drain(..LEAVE));
+        Ok(())
+    };
+    let recovery = recovery(&mut last[0], give_back)?;
     drop((clients, last));
+    passed(terms, server, cpu, recovery)
+}
+
+/// How long it takes until the last who waited is served, from when there are descriptors again.
+pub(super) fn recovery(
+    last: &mut Client,
+    give_back: impl FnOnce() -> Result<()>,
+) -> Result<Duration> {
+    last.write(b"\x04\0\0\0last")?;
+    let stopwatch = Stopwatch::start();
+    give_back()?;
+    last.expect(b"\x04\0\0\0last")?;
+    Ok(stopwatch.elapsed())
+}
+
+/// Ends a server that has been starved and has recovered, and judges it.
+pub(super) fn passed(
+    terms: &Terms<'_>,
+    server: Server,
+    cpu: f64,
+    recovery: Duration,
+) -> Result<String> {
     let ended = server.stop(Signal::Terminate)?;
     smoke::drained(&ended)?;
     let figure = format!(
@@ -73,8 +95,14 @@ fn start(terms: &Terms<'_>) -> Result<Server> {
     Server::start(&mut limited)
 }
 
-/// What part of a core the server uses while it is starved. Who is there already is served.
-fn starved(terms: &Terms<'_>, server: &Server, early: &mut Client) -> Result<f64> {
+/// What part of a core the server uses while it is starved, with so many descriptors open. Who is there
+/// already is served.
+pub(super) fn starved(
+    terms: &Terms<'_>,
+    server: &Server,
+    descriptors: usize,
+    early: &mut Client,
+) -> Result<f64> {
     let time = Duration::from_secs(if terms.many { 10 } else { 2 });
     let (stopwatch, before) = (Stopwatch::start(), procfs::cpu(server.id())?);
     wait::pause(time);
@@ -82,6 +110,8 @@ fn starved(terms: &Terms<'_>, server: &Server, early: &mut Client) -> Result<f64
     early.expect(b"\x05\0\0\0early")?;
     let used = procfs::cpu(server.id())? - before;
     let (open, elapsed) = (procfs::descriptors(server.id())?, stopwatch.elapsed());
-    ensure(open == LIMIT, || format!("{open} descriptors are open, and it should be starved"))?;
+    ensure(open == descriptors, || {
+        format!("{open} descriptors are open, and it should be starved at {descriptors}")
+    })?;
     Ok(used.as_secs_f64() / elapsed.as_secs_f64())
 }
