@@ -64,6 +64,12 @@ impl PortOptions {
         if !(64..=1 << 20).contains(&self.buffer_bytes) {
             return Some(format!("buffer_bytes is {}: 64 to 1,048,576", self.buffer_bytes));
         }
+        let bytes = usize::from(self.buffers).checked_mul(self.buffer_bytes as usize);
+        if bytes.is_none_or(|bytes| bytes > isize::MAX as usize / 2) {
+            return Some(
+                "buffers times buffer_bytes is more than this system can address".to_owned(),
+            );
+        }
         if !(8..=1 << 16).contains(&self.completion_queue) {
             return Some(format!("completion_queue is {}: 8 to 65,536", self.completion_queue));
         }
@@ -122,7 +128,16 @@ impl Default for IocpOptions {
 impl IocpOptions {
     fn problem(&self) -> Option<String> {
         let depth = self.accept_depth;
-        (!(1..=4096).contains(&depth)).then(|| format!("accept_depth is {depth}: 1 to 4,096"))
+        if !(1..=4096).contains(&depth) {
+            return Some(format!("accept_depth is {depth}: 1 to 4,096"));
+        }
+        let patience = self.first_receive.map(|first| first.patience);
+        if patience.is_some_and(|patience| patience < Duration::from_secs(1)) {
+            return Some(
+                "patience is below a second, which Windows counts connections by".to_owned(),
+            );
+        }
+        None
     }
 }
 
@@ -146,7 +161,7 @@ pub enum AcceptRefill {
 pub struct FirstReceive {
     /// How many bytes come with the accept at most.
     pub bytes: NonZeroU16,
-    /// How long a client may be silent.
+    /// How long a client may be silent; at least a second, which is what Windows counts by.
     pub patience: Duration,
 }
 

@@ -17,6 +17,9 @@ pub struct FreshSocket {
     peer: SocketAddr,
     /// The port that it is with already, if it is a socket that was used before.
     stays_with: Option<usize>,
+    /// A pooled accept has made it.
+    #[cfg(any(windows, test))]
+    was_accepted: bool,
     /// Bytes that came with the accept.
     #[cfg(any(windows, test))]
     first: Vec<u8>,
@@ -48,6 +51,8 @@ impl FreshSocket {
             from,
             peer,
             stays_with: None,
+            #[cfg(any(windows, test))]
+            was_accepted: false,
             #[cfg(any(windows, test))]
             first: Vec::new(),
         }
@@ -109,8 +114,14 @@ impl FreshSocket {
         self.stays_with
     }
 
-    pub(crate) const fn stay_with(&mut self, port: Option<usize>) {
-        self.stays_with = port;
+    /// Notes that a pooled accept has made it, and the port that its socket stays with.
+    pub(crate) const fn note_accept(&mut self, stays_with: Option<usize>) {
+        self.was_accepted = true;
+        self.stays_with = stays_with;
+    }
+
+    pub(crate) const fn was_accepted(&self) -> bool {
+        self.was_accepted
     }
 }
 

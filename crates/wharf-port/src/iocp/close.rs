@@ -42,7 +42,7 @@ impl<A: Api> Iocp<A> {
         if !connection.cancel_outgoing || connection.is_closing() {
             return;
         }
-        match (&connection.socket, &mut connection.sending) {
+        match (&connection.socket, &mut connection.armed_outgoing) {
             (Some(socket), Some(armed)) => {
                 if !std::mem::replace(&mut armed.cancelled, true) {
                     // If it is done already, its packet is on its way.
@@ -84,7 +84,7 @@ impl<A: Api> Iocp<A> {
             return;
         }
         let Some(socket) = connection.socket.take() else { return };
-        let idle = connection.armed.is_none() && connection.sending.is_none();
+        let idle = connection.armed.is_none() && connection.armed_outgoing.is_none();
         if connection.reset {
             self.api.reset(socket);
             return;
@@ -93,7 +93,8 @@ impl<A: Api> Iocp<A> {
             // What is done already has its packet on its way.
             let _ = self.api.cancel(&socket, None);
         }
-        if idle && connection.ended == Some(Ended::Peer) && connection.skips {
+        let may_serve_again = connection.was_accepted && connection.skips;
+        if idle && may_serve_again && connection.ended == Some(Ended::Peer) {
             self.recycle(socket);
         }
     }
@@ -101,7 +102,7 @@ impl<A: Api> Iocp<A> {
     /// Ends the close of a socket whose operations have all come back.
     pub(super) fn finish_close(&mut self, id: SocketId) {
         let Ok(connection) = lookup(&mut self.connections, id) else { return };
-        let is_back = connection.armed.is_none() && connection.sending.is_none();
+        let is_back = connection.armed.is_none() && connection.armed_outgoing.is_none();
         let closes = connection.closing == Closing::Asked && connection.socket.is_none();
         if !closes || !is_back {
             return;
@@ -132,11 +133,7 @@ impl<A: Api> Iocp<A> {
         if self.join(timeout) {
             return Ok(());
         }
-        // The kernel may still read from, and write to, what these hold.
-        let operations = self.started.max(self.operations.pending());
-        std::mem::forget(std::mem::replace(&mut self.connections, Slots::new(0)));
-        std::mem::forget(std::mem::take(&mut self.listeners));
-        Err(CloseError { operations })
+        Err(CloseError { operations: self.started.max(self.operations.pending()) })
     }
 
     /// Waits until nothing is in flight; false if that took too long or the port is broken.
@@ -155,6 +152,17 @@ impl<A: Api> Iocp<A> {
             if self.wait(Some(left), now).is_err() || (left.is_zero() && !self.has_ready()) {
                 return false;
             }
+        }
+    }
+}
+
+impl<A: Api> Drop for Iocp<A> {
+    /// What the kernel still has is leaked, with all that it may read from or write to: it was not joined
+    /// in time, or a panic has ended that.
+    fn drop(&mut self) {
+        if self.operations.pending() > 0 {
+            std::mem::forget(std::mem::replace(&mut self.connections, Slots::new(0)));
+            std::mem::forget(std::mem::take(&mut self.listeners));
         }
     }
 }

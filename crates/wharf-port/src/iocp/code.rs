@@ -4,11 +4,12 @@ use std::io;
 use std::net::SocketAddr;
 
 use windows_sys::Win32::Foundation::{
-    ERROR_CONNECTION_ABORTED, ERROR_CONNECTION_REFUSED, ERROR_GRACEFUL_DISCONNECT,
-    ERROR_HOST_UNREACHABLE, ERROR_INVALID_HANDLE, ERROR_NETNAME_DELETED, ERROR_NETWORK_UNREACHABLE,
-    ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY, ERROR_OPERATION_ABORTED, ERROR_OUTOFMEMORY,
-    ERROR_PORT_UNREACHABLE, ERROR_SEM_TIMEOUT, ERROR_TOO_MANY_OPEN_FILES, ERROR_UNEXP_NET_ERR,
-    ERROR_WORKING_SET_QUOTA, WAIT_TIMEOUT,
+    ERROR_COMMITMENT_LIMIT, ERROR_CONNECTION_ABORTED, ERROR_CONNECTION_REFUSED,
+    ERROR_GRACEFUL_DISCONNECT, ERROR_HOST_UNREACHABLE, ERROR_INVALID_HANDLE, ERROR_NETNAME_DELETED,
+    ERROR_NETWORK_UNREACHABLE, ERROR_NO_SYSTEM_RESOURCES, ERROR_NOT_ENOUGH_MEMORY,
+    ERROR_NOT_ENOUGH_QUOTA, ERROR_OPERATION_ABORTED, ERROR_OUTOFMEMORY, ERROR_PORT_UNREACHABLE,
+    ERROR_SEM_TIMEOUT, ERROR_TOO_MANY_OPEN_FILES, ERROR_UNEXP_NET_ERR, ERROR_WORKING_SET_QUOTA,
+    WAIT_TIMEOUT,
 };
 use windows_sys::Win32::Networking::WinSock::{
     WSAEACCES, WSAEADDRINUSE, WSAEADDRNOTAVAIL, WSAECONNABORTED, WSAECONNREFUSED, WSAECONNRESET,
@@ -71,17 +72,21 @@ impl Code {
             ERROR_NOT_ENOUGH_MEMORY
             | ERROR_OUTOFMEMORY
             | ERROR_NO_SYSTEM_RESOURCES
-            | ERROR_WORKING_SET_QUOTA => Cause::Memory,
+            | ERROR_WORKING_SET_QUOTA
+            | ERROR_NOT_ENOUGH_QUOTA
+            | ERROR_COMMITMENT_LIMIT => Cause::Memory,
             _ => self.winsock_cause(),
         }
     }
 
     const fn winsock_cause(self) -> Cause {
         match self.signed() {
-            WSAECONNRESET | WSAECONNABORTED | WSAENETRESET | WSAESHUTDOWN | WSAEDISCON
-            | WSAENOTCONN => Cause::Reset,
+            WSAECONNRESET | WSAECONNABORTED | WSAESHUTDOWN | WSAEDISCON | WSAENOTCONN => {
+                Cause::Reset
+            }
             WSAECONNREFUSED => Cause::Refused,
-            WSAETIMEDOUT => Cause::TimedOut,
+            // The second is what a keep-alive without an answer leaves.
+            WSAETIMEDOUT | WSAENETRESET => Cause::TimedOut,
             WSAENETUNREACH | WSAEHOSTUNREACH | WSAENETDOWN => Cause::Unreachable,
             WSAEMFILE => Cause::Handles,
             WSAENOBUFS => Cause::Memory,
@@ -90,6 +95,11 @@ impl Code {
             WSAEACCES => Cause::Forbidden,
             _ => Cause::Other,
         }
+    }
+
+    /// Whether it says that a connection is over.
+    pub(crate) const fn ends_a_connection(self) -> bool {
+        matches!(self.cause(), Cause::Reset | Cause::TimedOut | Cause::Unreachable)
     }
 
     /// Whether this is how a cancelled operation ends. Other codes may mean that too, once its socket

@@ -30,10 +30,13 @@ impl<A: Api> Iocp<A> {
 
     pub(super) fn start_connect(&mut self, id: SocketId, address: SocketAddr) {
         let Ok(connection) = lookup(&mut self.connections, id) else { return };
+        if connection.is_closing() {
+            return;
+        }
         let Some(socket) = &connection.socket else { return };
         let begun = self.operations.begin(Purpose::Connect { socket: id });
         connection.outgoing = Outgoing::Connecting;
-        connection.sending = Some(Armed::new(begun.index));
+        connection.armed_outgoing = Some(Armed::new(begun.index));
         // SAFETY: the operation is the kernel's until `connected` gets the outcome.
         let started = unsafe { self.api.connect_ex(socket, address, begun.overlapped) };
         let outcome = match started {
@@ -41,7 +44,7 @@ impl<A: Api> Iocp<A> {
             Ok(_) => return,
             Err(code) => Err(code),
         };
-        connection.sending = None;
+        connection.armed_outgoing = None;
         self.operations.take_back(begun.index);
         self.connect_ended(id, outcome);
     }
@@ -49,7 +52,7 @@ impl<A: Api> Iocp<A> {
     /// A connect has come back from the kernel.
     pub(super) fn connected(&mut self, id: SocketId, outcome: Outcome) -> Option<Completion> {
         let connection = lookup(&mut self.connections, id).ok()?;
-        connection.sending = None;
+        connection.armed_outgoing = None;
         self.connect_ended(id, outcome.failure.map_or(Ok(()), Err));
         self.finish_close(id);
         None

@@ -38,9 +38,11 @@ pub(super) struct Connection<S> {
     /// The end of the send, or of the connect, was asked for.
     pub(super) cancel_outgoing: bool,
     /// The send, or the connect, that the kernel has.
-    pub(super) sending: Option<Armed>,
+    pub(super) armed_outgoing: Option<Armed>,
     /// What a send or a connect has met.
     pub(super) failure: Option<Code>,
+    /// An `AcceptEx` has made the connection: the socket can serve another one.
+    pub(super) was_accepted: bool,
     /// Who has ended its stream first, and waits in TIME_WAIT.
     pub(super) ended: Option<Ended>,
 }
@@ -118,8 +120,9 @@ impl<S> Connection<S> {
             late: None,
             outgoing,
             cancel_outgoing: false,
-            sending: None,
+            armed_outgoing: None,
             failure: None,
+            was_accepted: false,
             ended: None,
         }
     }

@@ -38,6 +38,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 pub(crate) use self::api::Api;
 #[cfg(windows)]
@@ -74,10 +75,18 @@ mod key {
     pub(super) const TIMER: usize = 2;
 }
 
-/// Wakes a port that waits.
+/// How often a wake is tried that the kernel has no memory for.
+const WAKE_TRIES: u32 = 1_000;
+
+/// Wakes a port that waits. For those who wait it is the only sign, so it is tried again when the kernel
+/// has no memory for a packet.
 pub(crate) fn notify<A: Api>(api: &A, port: &A::Port) {
-    // It fails only for lack of memory in the kernel, and there is nothing better to do then.
-    let _ = api.post(port, key::WAKE, 0, std::ptr::null_mut());
+    for _ in 0..WAKE_TRIES {
+        if api.post(port, key::WAKE, 0, std::ptr::null_mut()).is_ok() {
+            return;
+        }
+        std::thread::yield_now();
+    }
 }
 
 /// One port's worth of I/O completion port; see the [module](self).
@@ -85,6 +94,8 @@ pub(crate) fn notify<A: Api>(api: &A, port: &A::Port) {
 pub(crate) struct Iocp<A: Api> {
     api: A,
     port: Arc<A::Port>,
+    /// Tells this port from all others of the process.
+    number: usize,
     options: IocpOptions,
     timer: waiting::FineTimer<A>,
     /// Where the kernel puts packets; empty between two waits.
@@ -121,10 +132,13 @@ pub(crate) struct Iocp<A: Api> {
 
 impl<A: Api> Iocp<A> {
     pub(crate) fn open(api: A, port: Arc<A::Port>, options: &PortOptions) -> Self {
+        static NUMBERS: AtomicUsize = AtomicUsize::new(0);
+        let number = NUMBERS.fetch_add(1, Ordering::Relaxed);
         Self {
             timer: waiting::FineTimer::open(&api, &port),
             entries: waiting::Entries::default(),
-            recycled: Recycled::new(&api, options.iocp.recycling, number_of(&port)),
+            recycled: Recycled::new(&api, options.iocp.recycling, number),
+            number,
             api,
             port,
             options: options.iocp.clone(),
@@ -150,19 +164,21 @@ impl<A: Api> Iocp<A> {
 
     pub(crate) fn adopt(&mut self, fresh: FreshSocket) -> io::Result<SocketId> {
         let stays = fresh.stays_with();
-        if stays.is_some_and(|port| port != number_of(&self.port)) {
+        if stays.is_some_and(|port| port != self.number) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a socket of another port"));
         }
+        let was_accepted = fresh.was_accepted();
         let (socket, first) = self.api.take_over(fresh)?;
         if stays.is_none() {
             self.api.associate(&self.port, &socket)?;
         }
         let id = self.register(socket, Outgoing::Idle)?;
-        if !first.is_empty()
-            && let Ok(connection) = lookup(&mut self.connections, id)
-        {
-            let bytes = VecDeque::from([Lease::from(&*first)]);
-            connection.late = Some(Box::new(Late { bytes, end: None }));
+        if let Ok(connection) = lookup(&mut self.connections, id) {
+            connection.was_accepted = was_accepted;
+            if !first.is_empty() {
+                let bytes = VecDeque::from([Lease::from(&*first)]);
+                connection.late = Some(Box::new(Late { bytes, end: None }));
+            }
         }
         Ok(id)
     }
@@ -250,6 +266,7 @@ impl<A: Api> Iocp<A> {
     }
 
     fn complete(&mut self, outcome: Outcome, now: Time) -> Option<Completion> {
+        self.operations.release(outcome.index);
         match outcome.purpose {
             Purpose::Receive { socket, buffer } => self.received(socket, buffer, outcome),
             Purpose::Send { socket } => self.sent(socket, outcome),
@@ -298,11 +315,6 @@ impl<A: Api> Iocp<A> {
     pub(crate) const fn stats(&self) -> Stats {
         self.stats
     }
-}
-
-/// Tells a port from the others that there are.
-fn number_of<P>(port: &Arc<P>) -> usize {
-    Arc::as_ptr(port).addr()
 }
 
 /// A function and no method, so that the other parts of the port may be borrowed beside it.

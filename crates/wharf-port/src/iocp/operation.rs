@@ -44,6 +44,8 @@ pub(super) enum Purpose {
 /// How an operation has ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Outcome {
+    /// The operation: nobody else's before this is looked at.
+    pub(super) index: u32,
     pub(super) purpose: Purpose,
     pub(super) bytes: u32,
     pub(super) failure: Option<Code>,
@@ -60,8 +62,17 @@ struct Shared {
 #[derive(Debug)]
 struct Entry {
     shared: NonNull<Shared>,
-    /// `None` when it is not under way.
-    purpose: Option<Purpose>,
+    stage: Stage,
+}
+
+/// How far an operation is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    Free,
+    /// The kernel has it.
+    Pending(Purpose),
+    /// It is done, and its outcome has not been looked at: somebody may still mean it by its index.
+    Done,
 }
 
 /// The operations of one port.
@@ -85,8 +96,8 @@ impl Operations {
     pub(super) fn begin(&mut self, purpose: Purpose) -> Begun {
         let index = self.free.pop().unwrap_or_else(|| self.add());
         let entry = &mut self.all[index as usize];
-        debug_assert!(entry.purpose.is_none(), "operation {index} is under way");
-        entry.purpose = Some(purpose);
+        debug_assert!(entry.stage == Stage::Free, "operation {index} is under way");
+        entry.stage = Stage::Pending(purpose);
         self.pending += 1;
         let overlapped = overlapped_of(entry.shared);
         // SAFETY: the operation is not under way, so its memory is ours alone.
@@ -98,7 +109,7 @@ impl Operations {
         let index = u32::try_from(self.all.len()).unwrap_or_else(|_| std::process::abort());
         let overlapped = UnsafeCell::new(OVERLAPPED::default());
         let shared = NonNull::from(Box::leak(Box::new(Shared { overlapped, index })));
-        self.all.push(Entry { shared, purpose: None });
+        self.all.push(Entry { shared, stage: Stage::Free });
         index
     }
 
@@ -107,23 +118,47 @@ impl Operations {
         overlapped_of(self.all[index as usize].shared)
     }
 
-    /// The kernel has not taken it, or was done with it at once and sends no packet.
-    pub(super) fn take_back(&mut self, index: u32) -> Option<Purpose> {
-        let purpose = self.all.get_mut(index as usize)?.purpose.take()?;
+    /// The kernel has not taken it, or was done with it at once, sends no packet, and nobody means it
+    /// any more.
+    pub(super) fn take_back(&mut self, index: u32) {
+        if self.done(index).is_some() {
+            self.release(index);
+        }
+    }
+
+    /// The kernel is done with it. `None` if it was not under way.
+    pub(super) fn done(&mut self, index: u32) -> Option<Purpose> {
+        let entry = self.all.get_mut(index as usize)?;
+        let Stage::Pending(purpose) = entry.stage else { return None };
+        entry.stage = Stage::Done;
         self.pending -= 1;
-        self.free.push(index);
         Some(purpose)
     }
 
+    /// Its outcome is looked at: from here on it may be used for something else.
+    pub(super) fn release(&mut self, index: u32) {
+        let entry = &mut self.all[index as usize];
+        if entry.stage == Stage::Done {
+            entry.stage = Stage::Free;
+            self.free.push(index);
+        }
+    }
+
+    /// Whether the kernel has it.
+    pub(super) fn is_pending(&self, index: u32) -> bool {
+        let entry = self.all.get(index as usize);
+        entry.is_some_and(|entry| matches!(entry.stage, Stage::Pending(_)))
+    }
+
     /// A packet has come: the kernel is done with the operation. `None` if it was not under way.
-    pub(super) fn finish(&mut self, overlapped: *mut OVERLAPPED) -> Option<Purpose> {
+    pub(super) fn finish(&mut self, overlapped: *mut OVERLAPPED) -> Option<(u32, Purpose)> {
         let shared = NonNull::new(overlapped.cast::<Shared>())?;
         // SAFETY: packets with the key of operations bring only addresses that `begin` has given out,
         // and their memory lives until this is dropped, which the port does last.
         let index = unsafe { shared.as_ref() }.index;
-        let purpose = self.take_back(index);
+        let purpose = self.done(index);
         debug_assert!(purpose.is_some(), "a second packet for operation {index}");
-        purpose
+        Some((index, purpose?))
     }
 
     /// Operations that the kernel has.
@@ -140,7 +175,8 @@ const fn overlapped_of(shared: NonNull<Shared>) -> *mut OVERLAPPED {
 impl Drop for Operations {
     /// What the kernel still has is leaked: it may write there.
     fn drop(&mut self) {
-        for entry in self.all.iter().filter(|entry| entry.purpose.is_none()) {
+        let theirs = |entry: &&Entry| matches!(entry.stage, Stage::Pending(_));
+        for entry in self.all.iter().filter(|entry| !theirs(entry)) {
             // SAFETY: `add` has leaked it, nobody else frees it, and the kernel does not have it.
             drop(unsafe { Box::from_raw(entry.shared.as_ptr()) });
         }
@@ -154,16 +190,28 @@ mod tests {
     const SEND: Purpose = Purpose::Send { socket: SocketId::from_parts(3, 7) };
 
     #[test]
-    fn a_packet_finds_what_its_operation_was_for_and_the_memory_is_used_again() {
+    fn a_packet_finds_what_its_operation_was_for() {
         let mut operations = Operations::default();
         let first = operations.begin(SEND);
         let second = operations.begin(Purpose::Recycle { place: 1 });
         assert_eq!(operations.pending(), 2);
-        assert_eq!(operations.finish(first.overlapped), Some(SEND));
-        assert_eq!(operations.begin(SEND).overlapped, first.overlapped);
-        assert_eq!(operations.finish(second.overlapped), Some(Purpose::Recycle { place: 1 }));
-        assert_eq!(operations.take_back(first.index), Some(SEND));
+        assert_eq!(operations.finish(first.overlapped), Some((first.index, SEND)));
+        let recycled = Some((second.index, Purpose::Recycle { place: 1 }));
+        assert_eq!(operations.finish(second.overlapped), recycled);
         assert_eq!(operations.pending(), 0);
+    }
+
+    #[test]
+    fn an_operation_is_used_again_when_its_outcome_has_been_looked_at_and_not_before() {
+        let mut operations = Operations::default();
+        let first = operations.begin(SEND);
+        operations.finish(first.overlapped).unwrap();
+        let second = operations.begin(SEND);
+        assert_ne!(second.overlapped, first.overlapped);
+        operations.release(first.index);
+        assert_eq!(operations.begin(SEND).overlapped, first.overlapped);
+        operations.take_back(second.index);
+        assert_eq!(operations.begin(SEND).overlapped, second.overlapped);
     }
 
     #[test]
@@ -171,7 +219,7 @@ mod tests {
     fn a_second_packet_is_nobodys() {
         let mut operations = Operations::default();
         let begun = operations.begin(SEND);
-        assert_eq!(operations.finish(begun.overlapped), Some(SEND));
+        assert!(operations.finish(begun.overlapped).is_some());
         assert_eq!(operations.finish(begun.overlapped), None);
     }
 }

@@ -152,9 +152,9 @@ impl<A: Api> Iocp<A> {
         // or until the call has failed; both outlive the socket (`shut_down`).
         match unsafe { self.api.receive(socket, room, begun.overlapped) } {
             Ok(Started::Done(bytes)) if connection.skips => {
-                let purpose = Purpose::Receive { socket: id, buffer };
-                self.operations.take_back(begun.index);
-                self.outcomes.push_back(Outcome { purpose, bytes, failure: None });
+                let (index, purpose) = (begun.index, Purpose::Receive { socket: id, buffer });
+                self.operations.done(index);
+                self.outcomes.push_back(Outcome { index, purpose, bytes, failure: None });
             }
             Ok(_) => {}
             Err(code) => {
@@ -362,7 +362,7 @@ impl<A: Api> Iocp<A> {
             None if self.held.count > 0 => self.held.look_at = Some(now + IDLE_AFTER),
             Some(at) if at <= now => {
                 let looks = self.held.looks;
-                self.cancel_held(|waiting| waiting.since != looks);
+                self.cancel_held(usize::MAX, |waiting| waiting.since != looks);
                 self.held.looks = looks.wrapping_add(1);
                 // Nothing else may happen that would have them looked at again.
                 self.held.look_at = (self.held.count > 0).then(|| now + IDLE_AFTER);
@@ -371,16 +371,19 @@ impl<A: Api> Iocp<A> {
         }
     }
 
-    /// Takes buffers back if connections wait for one and there is none left.
+    /// Takes as many buffers back as connections wait for one, if there is none left.
     pub(super) fn free_held_buffers(&mut self) {
         if !self.line.is_empty() && self.pool.free() == 0 && self.held.count > 0 {
-            self.cancel_held(|_| true);
+            self.cancel_held(self.line.len(), |_| true);
         }
     }
 
-    fn cancel_held(&mut self, which: impl Fn(&Waiting) -> bool) {
+    fn cancel_held(&mut self, mut at_most: usize, which: impl Fn(&Waiting) -> bool) {
         for buffer in 0..self.held.waiting.len() {
-            if let Some(waiting) = self.held.waiting[buffer].filter(&which) {
+            if let Some(waiting) = self.held.waiting[buffer].filter(&which)
+                && at_most > 0
+            {
+                at_most -= 1;
                 self.cancel_armed(waiting.socket);
             }
         }

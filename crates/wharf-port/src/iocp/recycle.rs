@@ -7,6 +7,7 @@
 //! ready within a second; all others are closed. Under Wine the call succeeds and the socket is useless
 //! (8.0), so it is off there whatever the options say.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::api::{Disconnect, Started};
@@ -27,8 +28,8 @@ pub(super) struct Recycled<A: Api> {
     how: Option<Disconnect>,
     /// The number of the port that they are with.
     port: usize,
-    /// Ready for an accept.
-    ready: Vec<A::Socket>,
+    /// Ready for an accept, by family: IPv4, IPv6.
+    ready: [Vec<A::Socket>; 2],
     disconnecting: Vec<Option<Disconnecting<A>>>,
     /// As of the last look.
     now: Time,
@@ -37,6 +38,7 @@ pub(super) struct Recycled<A: Api> {
 #[derive(Debug)]
 struct Disconnecting<A: Api> {
     socket: Option<A::Socket>,
+    is_ipv6: bool,
     index: u32,
     give_up_at: Time,
 }
@@ -49,12 +51,18 @@ impl<A: Api> Recycled<A> {
             Recycling::DisconnectEx => Some(Disconnect::DisconnectEx),
             Recycling::TransmitFile => Some(Disconnect::TransmitFile),
         };
-        Self { how, port, ready: Vec::new(), disconnecting: Vec::new(), now: Time::ZERO }
+        Self {
+            how,
+            port,
+            ready: [Vec::new(), Vec::new()],
+            disconnecting: Vec::new(),
+            now: Time::ZERO,
+        }
     }
 
     /// A socket for the next accept, if there is one; it is with the port already.
-    pub(super) fn take(&mut self) -> Option<A::Socket> {
-        self.ready.pop()
+    pub(super) fn take(&mut self, listener: SocketAddr) -> Option<A::Socket> {
+        self.ready[usize::from(listener.is_ipv6())].pop()
     }
 
     /// The port that the sockets are with.
@@ -68,13 +76,14 @@ impl<A: Api> Recycled<A> {
             return;
         };
         if let (None, Some(socket)) = (failure, entry.socket) {
-            self.keep(socket);
+            self.keep(socket, entry.is_ipv6);
         }
     }
 
-    fn keep(&mut self, socket: A::Socket) {
-        if self.how.is_some() && self.ready.len() < MAX {
-            self.ready.push(socket);
+    fn keep(&mut self, socket: A::Socket, is_ipv6: bool) {
+        let ready = &mut self.ready[usize::from(is_ipv6)];
+        if self.how.is_some() && ready.len() < MAX {
+            ready.push(socket);
         }
     }
 
@@ -96,7 +105,7 @@ impl<A: Api> Recycled<A> {
     /// Closes all of them, and takes no more.
     pub(super) fn close(&mut self, api: &A, operations: &Operations) {
         self.how = None;
-        self.ready.clear();
+        self.ready.iter_mut().for_each(Vec::clear);
         for entry in self.disconnecting.iter_mut().flatten() {
             entry.close(api, operations);
         }
@@ -130,6 +139,9 @@ impl<A: Api> Iocp<A> {
     pub(super) fn recycle(&mut self, socket: A::Socket) {
         let (Some(how), true) = (self.recycled.how, self.uses_sockets_again()) else { return };
         let Some(place) = self.recycled.place() else { return };
+        let Some(is_ipv6) = self.api.local_address(&socket).map(|local| local.is_ipv6()) else {
+            return;
+        };
         let begun = self.operations.begin(Purpose::Recycle { place });
         // SAFETY: the operation is the kernel's until its outcome is taken, and the caller says that the
         // socket has no other.
@@ -138,11 +150,12 @@ impl<A: Api> Iocp<A> {
             Ok(Started::Done(_)) => {
                 // Only sockets that skip packets get here.
                 self.operations.take_back(begun.index);
-                self.recycled.keep(socket);
+                self.recycled.keep(socket, is_ipv6);
             }
             Ok(Started::Pending) => {
                 let give_up_at = self.recycled.now + PATIENCE;
-                let entry = Disconnecting { socket: Some(socket), index: begun.index, give_up_at };
+                let (index, socket) = (begun.index, Some(socket));
+                let entry = Disconnecting { socket, is_ipv6, index, give_up_at };
                 self.recycled.disconnecting[place as usize] = Some(entry);
             }
             Err(_) => {

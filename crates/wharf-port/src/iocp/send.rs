@@ -68,7 +68,7 @@ impl<A: Api> Iocp<A> {
     /// Starts what is to be sent or connected, or goes on with it.
     pub(super) fn start_outgoing(&mut self, id: SocketId) {
         let Ok(connection) = lookup(&mut self.connections, id) else { return };
-        if connection.sending.is_some() {
+        if connection.armed_outgoing.is_some() {
             return;
         }
         match &connection.outgoing {
@@ -97,14 +97,16 @@ impl<A: Api> Iocp<A> {
     /// Hands to the kernel what it takes in one call, or all that one operation takes.
     fn send_some(&mut self, id: SocketId) -> Progress {
         let Ok(connection) = lookup(&mut self.connections, id) else { return Progress::Waits };
+        // What is closed in the same turn is tried, and not left with a kernel that is to give it back.
+        let closes = connection.is_closing();
         let Outgoing::Sending(sending) = &mut connection.outgoing else { return Progress::Waits };
         let Some(socket) = &connection.socket else { return Progress::Waits };
-        let (slices, count) = sending.slices();
-        if count == 0 {
+        if sending.is_done() {
             return Progress::Over(Ok(()));
         }
+        let (slices, count) = sending.slices();
         let bytes: usize = slices[..count].iter().map(|slice| slice.len as usize).sum();
-        if bytes > TRY_MAX {
+        if bytes > TRY_MAX && !closes {
             self.detach(id);
             return self.send_overlapped(id);
         }
@@ -114,7 +116,7 @@ impl<A: Api> Iocp<A> {
                 sending.advance(bytes);
                 Progress::GoesOn
             }
-            Err(Code::WOULD_BLOCK) => {
+            Err(Code::WOULD_BLOCK | Code::NO_BUFFERS) if !closes => {
                 self.detach(id);
                 self.send_overlapped(id)
             }
@@ -129,7 +131,7 @@ impl<A: Api> Iocp<A> {
         let Some(socket) = &connection.socket else { return Progress::Waits };
         let (slices, count) = sending.slices();
         let begun = self.operations.begin(Purpose::Send { socket: id });
-        connection.sending = Some(Armed::new(begun.index));
+        connection.armed_outgoing = Some(Armed::new(begun.index));
         // SAFETY: the slices lie in `segments`, which stay as they are until `sent` gets the outcome: the
         // connection says that a send is with the kernel, and a closed one waits for it.
         let started = unsafe { self.api.send(socket, &slices[..count], begun.overlapped) };
@@ -137,13 +139,13 @@ impl<A: Api> Iocp<A> {
             Ok(Started::Pending) => Progress::Waits,
             Ok(Started::Done(_)) if !connection.skips => Progress::Waits,
             Ok(Started::Done(bytes)) => {
-                connection.sending = None;
+                connection.armed_outgoing = None;
                 sending.advance(bytes as usize);
                 self.operations.take_back(begun.index);
                 Progress::GoesOn
             }
             Err(code) => {
-                connection.sending = None;
+                connection.armed_outgoing = None;
                 self.operations.take_back(begun.index);
                 Progress::Over(Err(code))
             }
@@ -163,7 +165,7 @@ impl<A: Api> Iocp<A> {
     /// A send has come back from the kernel.
     pub(super) fn sent(&mut self, id: SocketId, outcome: Outcome) -> Option<Completion> {
         let connection = lookup(&mut self.connections, id).ok()?;
-        connection.sending = None;
+        connection.armed_outgoing = None;
         if let Outgoing::Sending(sending) = &mut connection.outgoing {
             // What a cancelled one has sent counts as well.
             sending.advance(outcome.bytes as usize);
@@ -189,10 +191,10 @@ impl<A: Api> Iocp<A> {
         connection.cancel_outgoing = false;
         let outgoing = std::mem::replace(&mut connection.outgoing, Outgoing::Idle);
         let Outgoing::Sending(sending) = outgoing else { return };
-        let result = if sending.slices().1 == 0 { Ok(()) } else { result };
+        let result = if sending.is_done() { Ok(()) } else { result };
         if let Err(code) = result {
-            // That we have ended our own direction is nothing that the receive has to report.
-            let told = !closing && !code.is_cancelled() && code != Code::SHUTDOWN;
+            // The receive has to report what has become of the connection, and nothing else.
+            let told = !closing && code.ends_a_connection() && code != Code::SHUTDOWN;
             connection.failure = told.then_some(code).or(connection.failure);
         }
         let result = result.map_err(|code| match closing {
@@ -223,6 +225,10 @@ impl Sending {
             count += 1;
         }
         (slices, count)
+    }
+
+    fn is_done(&self) -> bool {
+        self.segments[self.first..].iter().all(Segment::is_empty)
     }
 
     fn advance(&mut self, bytes: usize) {

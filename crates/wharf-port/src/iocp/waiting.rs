@@ -13,9 +13,12 @@ use crate::clock::{Time, monotonic_now};
 /// Packets that one call takes. What is left comes with the next.
 const BATCH: usize = 256;
 
-/// A wait that is shorter than this is made exact by the timer: it is twice the system's tick, which
-/// would else round it up.
-const FINE: Duration = Duration::from_micros(31_250);
+/// A wait that is shorter than this is made exact by the timer: the system's tick, of 15.6 ms, would
+/// else round it up. To those that wait for longer a tick makes no difference.
+const FINE: Duration = Duration::from_secs(1);
+
+/// By how much a wait may last longer than its timer, if that does not end it.
+const TICK: Duration = Duration::from_micros(15_625);
 
 /// How far the timer may be off before it is set again.
 const NEAR: Duration = Duration::from_micros(100);
@@ -56,13 +59,10 @@ impl<A: Api> FineTimer<A> {
         let due = monotonic_now() + short;
         let set = self.due.is_some_and(|set| set.since(due).max(due.since(set)) < NEAR);
         if !set {
-            if api.set_timer(port, timer, short, key::TIMER).is_err() {
-                self.timer = None;
-                return timeout;
-            }
-            self.due = Some(due);
+            // One that cannot be set now may be at its end, on another processor.
+            self.due = api.set_timer(port, timer, short, key::TIMER).is_ok().then_some(due);
         }
-        Some(FINE + short)
+        if self.due.is_none() { timeout } else { Some(short + TICK) }
     }
 }
 
@@ -95,9 +95,11 @@ impl<A: Api> Iocp<A> {
                 }
                 _ => continue,
             };
-            let Some(purpose) = self.operations.finish(entry.lpOverlapped) else { continue };
+            let Some((index, purpose)) = self.operations.finish(entry.lpOverlapped) else {
+                continue;
+            };
             let bytes = entry.dwNumberOfBytesTransferred;
-            self.outcomes.push_back(Outcome { purpose, bytes, failure });
+            self.outcomes.push_back(Outcome { index, purpose, bytes, failure });
         }
         Ok(())
     }

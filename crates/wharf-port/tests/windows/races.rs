@@ -3,8 +3,11 @@
 use std::io::Write;
 use std::net::{Shutdown, TcpListener, TcpStream};
 use std::thread;
+use std::time::Duration;
 
-use wharf_port::{Completion, CompletionPort, Direction, FreshSocket, Received, SocketId};
+use wharf_port::{
+    Completion, CompletionPort, Direction, FreshSocket, OwnedBytes, Received, Segment, SocketId,
+};
 
 use crate::server::{LIMIT, options};
 
@@ -165,4 +168,34 @@ impl Storm {
         self.closed += 1;
         self.pairs[at] = self.pair();
     }
+}
+
+/// A receive that is done at once, and is cancelled before anybody has looked at it: what is sent
+/// meanwhile must not take the cancel for its own.
+#[test]
+fn a_cancel_that_comes_too_late_meets_no_other_operation() {
+    let mut port = CompletionPort::open(&options()).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let fresh = FreshSocket::try_from(listener.accept().unwrap().0).unwrap();
+    let socket = port.adopt(fresh).unwrap();
+    peer.write_all(b"x").unwrap();
+    // So that the bytes have come.
+    let arrived = port.now() + Duration::from_millis(50);
+    port.wait(Some(arrived)).unwrap();
+    port.receive(socket).unwrap();
+    port.wait(Some(port.now())).unwrap();
+    // More than the kernel takes while nobody reads.
+    let bytes = Segment::Owned(OwnedBytes::from(vec![7; 64 << 20]));
+    port.send(socket, vec![bytes]).unwrap();
+    port.cancel(socket, Direction::Receive).unwrap();
+    let until = port.now() + Duration::from_millis(500);
+    while port.now() < until {
+        port.wait(Some(until)).unwrap();
+        while let Some(completion) = port.take() {
+            let sent = matches!(completion, Completion::Sent { .. });
+            assert!(!sent, "nobody has cancelled it: {completion:?}");
+        }
+    }
+    port.shut_down(LIMIT).unwrap();
 }

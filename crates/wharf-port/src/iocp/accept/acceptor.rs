@@ -110,7 +110,8 @@ impl<A: Api> Shared<A> {
     fn accept(&self) {
         let accepted = self.api.accept_now(&self.listener);
         let short = match &accepted {
-            Err(Code::WOULD_BLOCK) => return,
+            // It was said that there is one: not again at once.
+            Err(Code::WOULD_BLOCK) => return self.rest(),
             Err(code) => AcceptError::from(*code) != AcceptError::Aborted,
             Ok(_) => false,
         };

@@ -33,7 +33,6 @@ use crate::completion::Completion;
 use crate::error::{AcceptError, ListenError};
 use crate::ids::ListenerId;
 use crate::options::{AcceptRefill, FirstReceive, IocpOptions, ListenOptions, SocketOptions};
-use crate::socket::FreshSocket;
 
 /// Connections that a listener still accepts once it is stopped. Its queue is shorter unless the
 /// system was told otherwise; this ends it when they come faster than they are accepted.
@@ -94,10 +93,13 @@ impl<A: Api> Listener<A> {
 
     /// Makes a completion of a connection; `None` if it is gone.
     fn hand_out(&self, api: &A, connected: pool::Connected<A>) -> Option<Completion> {
-        let pool::Connected { socket, peer, first, stays } = connected;
+        let pool::Connected { socket, peer, first, pooled } = connected;
         // It fails only on a connection that is gone already.
         api.set_options(&socket, &self.accepted).ok()?;
-        let socket = api.release(socket, peer, first).staying(stays);
+        let mut socket = api.release(socket, peer, first);
+        if let Some(pool::Pooled { stays_with }) = pooled {
+            socket.note_accept(stays_with);
+        }
         Some(Completion::Accepted { listener: self.id, socket })
     }
 }
@@ -214,7 +216,8 @@ impl<A: Api> Iocp<A> {
             }
             Source::Refiller(refiller) => {
                 let (operations, recycled) = (&mut self.operations, &mut self.recycled);
-                refiller.order(listener.pool.give_all(operations, recycled));
+                let address = listener.address;
+                refiller.order(listener.pool.give_all(operations, recycled, address));
                 Ok(())
             }
             Source::Acceptor(_) => Ok(()),
@@ -323,7 +326,9 @@ impl<A: Api> Iocp<A> {
     /// place for ever, and a few such clients would keep all others out.
     fn police(&mut self, at: usize, now: Time) {
         let listener = &mut self.listeners[at];
-        let Some(first) = listener.first.filter(|_| listener.stopping == Stopping::No) else {
+        let posts =
+            !matches!(listener.source, Source::Acceptor(_)) && listener.stopping == Stopping::No;
+        let Some(first) = listener.first.filter(|_| posts) else {
             listener.police_at = None;
             return;
         };
@@ -331,7 +336,7 @@ impl<A: Api> Iocp<A> {
             Some(then) if then > now => {}
             due => {
                 if due.is_some() {
-                    listener.pool.close_silent(&self.api, first.patience);
+                    listener.pool.close_silent(&self.api, &self.operations, first.patience);
                 }
                 listener.police_at = Some(now + POLICE_EVERY);
             }
@@ -366,26 +371,19 @@ impl<A: Api> Iocp<A> {
         for _ in 0..LAST_MAX {
             match self.api.accept_now(&self.listeners[at].socket) {
                 Ok((socket, peer)) => self.deliver(at, socket, peer),
-                Err(code) if AcceptError::from(code) != AcceptError::Aborted => return,
-                Err(Code::WOULD_BLOCK) => return,
-                Err(_) => self.stats.accepts_gone += 1,
+                Err(code) if AcceptError::from(code) == AcceptError::Aborted => {
+                    self.stats.accepts_gone += 1;
+                }
+                Err(_) => return,
             }
         }
     }
 
     fn deliver(&mut self, at: usize, socket: A::Socket, peer: SocketAddr) {
-        let connected = pool::Connected { socket, peer, first: Vec::new(), stays: None };
+        let connected = pool::Connected { socket, peer, first: Vec::new(), pooled: None };
         match self.listeners[at].hand_out(&self.api, connected) {
             Some(completion) => self.done.push_back(completion),
             None => self.stats.accepts_gone += 1,
         }
-    }
-}
-
-/// A fresh socket that only the port of this number may adopt, if there is one.
-impl FreshSocket {
-    fn staying(mut self, port: Option<usize>) -> Self {
-        self.stay_with(port);
-        self
     }
 }

@@ -53,7 +53,14 @@ pub(super) struct Connected<A: Api> {
     pub(super) socket: A::Socket,
     pub(super) peer: SocketAddr,
     pub(super) first: Vec<u8>,
-    pub(super) stays: Option<usize>,
+    /// Its socket came from the pool, and can serve again.
+    pub(super) pooled: Option<Pooled>,
+}
+
+/// A socket of the pool.
+pub(super) struct Pooled {
+    /// The number of the port that it stays with, if it was used before.
+    pub(super) stays_with: Option<usize>,
 }
 
 impl<A: Api> Pool<A> {
@@ -81,7 +88,7 @@ impl<A: Api> Pool<A> {
         recycled: &mut Recycled<A>,
     ) -> Result<(), Code> {
         while let Some(&place) = self.empty.last() {
-            let used = recycled.take();
+            let used = recycled.take(with.address);
             let stays = used.is_some().then(|| recycled.port());
             let socket = used.map_or_else(|| with.api.open_socket(with.address), Ok)?;
             let begun = operations.begin(Purpose::Accept { listener: self.listener, place });
@@ -103,11 +110,12 @@ impl<A: Api> Pool<A> {
         &mut self,
         operations: &mut Operations,
         recycled: &mut Recycled<A>,
+        address: SocketAddr,
     ) -> Vec<Order<A>> {
         let mut orders = Vec::new();
         while let Some(place) = self.empty.pop() {
             let begun = operations.begin(Purpose::Accept { listener: self.listener, place });
-            let used = recycled.take();
+            let used = recycled.take(address);
             let entry = &mut self.places[place as usize];
             entry.posted = Some(begun.index);
             entry.stays = used.is_some().then(|| recycled.port());
@@ -140,13 +148,15 @@ impl<A: Api> Pool<A> {
         let addresses = with.api.accepted_addresses(with.listener, output, self.first);
         let peer = addresses.map(|(_, peer)| peer).or_else(|| with.api.peer_address(&socket))?;
         let first = output[..bytes.min(self.first) as usize].to_vec();
-        Some(Connected { socket, peer, first, stays: entry.stays })
+        let pooled = Some(Pooled { stays_with: entry.stays });
+        Some(Connected { socket, peer, first, pooled })
     }
 
     /// Closes the sockets of clients that have been connected for long and have said nothing. Their
-    /// accepts come back.
-    pub(super) fn close_silent(&self, api: &A, patience: Duration) {
-        for place in self.places.iter().filter(|place| place.posted.is_some()) {
+    /// accepts come back. One whose accept is done has spoken, whether or not anybody has looked.
+    pub(super) fn close_silent(&self, api: &A, operations: &Operations, patience: Duration) {
+        let waits = |place: &&Place<A>| place.posted.is_some_and(|it| operations.is_pending(it));
+        for place in self.places.iter().filter(waits) {
             let mut socket = lock(&place.socket);
             let connected = socket.as_ref().and_then(|socket| api.connected_for(socket));
             if connected.is_some_and(|connected| connected >= patience)

@@ -5,11 +5,15 @@
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
 
 use windows_sys::Win32::System::IO::{OVERLAPPED, OVERLAPPED_ENTRY};
 
 use super::pool::{Reserved, lock};
 use crate::iocp::{Api, Code, key, notify};
+
+/// How long the thread sleeps at most.
+const LOOK_AT_LEAST_EVERY: Duration = Duration::from_secs(5);
 
 /// An accept that is to be posted.
 #[derive(Debug)]
@@ -149,8 +153,10 @@ impl<A: Api> Shared<A> {
             }
             // Each entry is a knock, whatever its key; it was heard by what comes next.
             debug_assert!(entries.iter().all(|entry| entry.lpCompletionKey <= key::WAKE));
-            if self.api.dequeue(&self.bell, &mut entries, None).is_err() {
-                return;
+            // It has a bound for the case that the kernel had no memory for a knock.
+            match self.api.dequeue(&self.bell, &mut entries, Some(LOOK_AT_LEAST_EVERY)) {
+                Ok(_) | Err(Code::TIMED_OUT) => {}
+                Err(_) => return,
             }
         }
     }

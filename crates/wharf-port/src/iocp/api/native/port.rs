@@ -115,7 +115,8 @@ pub(super) fn cancel(socket: &OwnedSocket, operation: Option<*mut OVERLAPPED>) -
 #[expect(clippy::cast_possible_truncation, reason = "an NTSTATUS has 32 bits, in a wider field")]
 pub(super) fn failure_of(status: usize) -> Option<Code> {
     let status = status as u32;
-    if status == 0 {
+    // Warnings and errors are negative; all others mean success.
+    if status.cast_signed() >= 0 {
         return None;
     }
     // SAFETY: it looks a number up in a table.

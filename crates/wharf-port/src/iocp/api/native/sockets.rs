@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use socket2::{Domain, Protocol, SockRef, Socket, TcpKeepalive, Type};
 use windows_sys::Win32::Networking::WinSock::{
-    POLLRDNORM, SO_CONNECT_TIME, SO_EXCLUSIVEADDRUSE, SO_UPDATE_ACCEPT_CONTEXT,
-    SO_UPDATE_CONNECT_CONTEXT, SOCKET, SOL_SOCKET, WSABUF, WSAPOLLFD, WSAPoll, WSARecv, WSASend,
-    getsockopt, setsockopt,
+    POLLRDNORM, SO_CONNECT_TIME, SO_EXCLUSIVEADDRUSE, SO_REUSE_UNICASTPORT,
+    SO_UPDATE_ACCEPT_CONTEXT, SO_UPDATE_CONNECT_CONTEXT, SOCKET, SOL_SOCKET, WSABUF, WSAPOLLFD,
+    WSAPoll, WSARecv, WSASend, getsockopt, setsockopt,
 };
 
 use super::{Slice, answered, overlapped, raw};
@@ -35,8 +35,8 @@ pub(super) fn open_listener(
     options: &ListenOptions,
 ) -> Result<OwnedSocket, Code> {
     let socket = open(address)?;
-    // Without it another process may listen on the same address and take connections away. A server
-    // that starts again needs nothing here: TIME_WAIT does not keep an address on Windows.
+    // Without it another process may listen on the same address and take connections away. TIME_WAIT
+    // keeps no address on Windows, but a connection of the last server's that is still alive does.
     set_option(&socket, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, &1u32)?;
     if address.is_ipv6() {
         let both = SockRef::from(&socket).set_only_v6(!options.dual_stack);
@@ -44,9 +44,15 @@ pub(super) fn open_listener(
     }
     set_options(&socket, &options.accepted)?;
     bind(&socket, address, Some(address))?;
-    let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
-    SockRef::from(&socket).listen(backlog).map_err(|error| code(&error))?;
+    SockRef::from(&socket).listen(backlog(options.backlog)).map_err(|error| code(&error))?;
     Ok(socket)
+}
+
+/// A plain number is cut down to 200, or to 5 on a client edition; a negative one is what
+/// `SOMAXCONN_HINT` makes, of 200 to 65,535.
+fn backlog(connections: u32) -> i32 {
+    let connections = i32::try_from(connections.min(65_535)).unwrap_or(65_535);
+    if connections > 200 { -connections } else { connections }
 }
 
 pub(super) fn set_options(socket: &OwnedSocket, options: &SocketOptions) -> Result<(), Code> {
@@ -79,6 +85,11 @@ pub(super) fn bind(
         SocketAddr::V4(_) => (Ipv4Addr::UNSPECIFIED, 0).into(),
         SocketAddr::V6(_) => (Ipv6Addr::UNSPECIFIED, 0).into(),
     };
+    if local.is_none() {
+        // Windows 10 then shares a port among connections that go to different places; else each takes
+        // one of 16,384 to itself.
+        let _ = set_option(socket, SOL_SOCKET, SO_REUSE_UNICASTPORT, &1u32);
+    }
     let bound = SockRef::from(socket).bind(&local.unwrap_or(any).into());
     bound.map_err(|error| code(&error))
 }
