@@ -70,7 +70,8 @@
 //!    for all of them; [`Completion::Closed`] comes last. After it no completion names that socket, and
 //!    the name is never used again. (`rule_06_*`)
 //! 7. **Stage, then wait.** Operations are staged and start with the next
-//!    [`wait`](CompletionPort::wait), which enters the kernel once for all of them. Completions are taken
+//!    [`wait`](CompletionPort::wait), which enters the kernel once for all of them, or on Windows and on
+//!    readiness once for each and once to wait. Completions are taken
 //!    one at a time; the caller works between two takes and may only stage. A backend may do a receive
 //!    itself when its completion is taken. A send may finish within the wait that starts it; what of a
 //!    received buffer could not be sent there is copied, so the buffer is back at the end of the batch.

@@ -205,7 +205,8 @@ impl CompletionPort {
     }
 
     /// Asks for the end of an operation; its final completion says how it ended. Does nothing if
-    /// there is none.
+    /// there is none. Of a send that was cancelled, Windows does not say how much has gone: what comes
+    /// back may have been sent, and such a socket is good for closing only.
     ///
     /// # Errors
     /// [`UnknownSocket`] if the name is void.
