@@ -1,5 +1,6 @@
 //! Cancelling, closing and joining: of one operation, of one socket, of the whole port.
 
+use std::mem;
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -12,6 +13,7 @@ use crate::clock::monotonic_now;
 use crate::completion::{Completion, Direction};
 use crate::error::{CloseError, UnknownSocket};
 use crate::ids::{ListenerId, SocketId};
+use crate::slots::Slots;
 use crate::sys;
 
 impl Uring {
@@ -112,7 +114,7 @@ impl Uring {
 
     /// Closes everything and joins it; see rule 9.
     pub(crate) fn shut_down(&mut self, timeout: Duration) -> Result<(), CloseError> {
-        if std::mem::replace(&mut self.closed, true) {
+        if mem::replace(&mut self.closed, true) {
             return Ok(());
         }
         for number in 0..u32::try_from(self.listeners.len()).unwrap_or(u32::MAX) {
@@ -125,13 +127,7 @@ impl Uring {
         if self.join(timeout) {
             return Ok(());
         }
-        // The kernel may still write to what these hold.
-        self.provided.leak();
-        let operations = self.operations;
-        std::mem::forget(std::mem::replace(&mut self.sockets, crate::slots::Slots::new(0)));
-        std::mem::forget(std::mem::take(&mut self.headers));
-        std::mem::forget(std::mem::take(&mut self.addresses));
-        Err(CloseError { operations })
+        Err(CloseError { operations: self.operations })
     }
 
     /// Waits until nothing is in flight; false if that took too long or the ring is broken.
@@ -149,6 +145,19 @@ impl Uring {
             if self.wait(Some(left), now).is_err() || (left.is_zero() && !self.has_ready()) {
                 return false;
             }
+        }
+    }
+}
+
+impl Drop for Uring {
+    /// What the kernel still has is leaked, with all that it may read from or write to: it was not joined
+    /// in time, or a panic has ended that.
+    fn drop(&mut self) {
+        if self.operations > 0 || self.wake_armed {
+            self.provided.leak();
+            mem::forget(mem::replace(&mut self.sockets, Slots::new(0)));
+            mem::forget(mem::take(&mut self.headers));
+            mem::forget(mem::take(&mut self.addresses));
         }
     }
 }
