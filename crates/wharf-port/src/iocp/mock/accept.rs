@@ -64,12 +64,16 @@ impl Kernel {
             self.counts.failed_accepts += 1;
             return Err(winsock(WSAENOBUFS));
         }
-        let fresh = matches!(self.socket(with).role, Role::Fresh);
+        let socket = self.socket(with);
+        let fresh = matches!(socket.role, Role::Fresh);
+        let is_ipv6 = socket.is_ipv6;
         let waits = self.pending.iter().any(|it| it.is_accept_with(with));
         self.demand(fresh && !waits, || format!("socket {with} cannot be accepted with"));
         if self.listening(listener).is_none() {
             return Err(winsock(WSAEINVAL));
         }
+        let family = self.listening(listener).is_some_and(|it| it.address.is_ipv6() == is_ipv6);
+        self.demand(family, || format!("socket {with} is of another family than its listener"));
         self.counts.sockets_reused += usize::from(self.socket(with).was_used);
         let room = Room::of_accept(output, first);
         let kind = Kind::Accept { with, output: room, first: first as usize, link: None };
@@ -167,7 +171,8 @@ impl Kernel {
             self.take_from_backlog(listener);
             return Err(winsock(WSAECONNRESET));
         }
-        let number = self.open_socket()?;
+        let is_ipv6 = self.links[link].ends[1].address.is_ipv6();
+        let number = self.open_socket(is_ipv6)?;
         self.take_from_backlog(listener);
         self.socket(number).role = Role::Connected(Side { link, end: 1 });
         let [peer, end] = &mut self.links[link].ends;

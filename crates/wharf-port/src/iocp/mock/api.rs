@@ -112,6 +112,12 @@ impl Mock {
         self.world.with(|kernel| kernel.pending.len() + kernel.on_their_way.len())
     }
 
+    /// Whether the kernel may read from, or write to, any of this.
+    pub(crate) fn has(&self, bytes: &[u8]) -> bool {
+        let bytes = bytes.as_ptr_range();
+        self.world.with(|kernel| kernel.has(&(bytes.start.addr()..bytes.end.addr())))
+    }
+
     /// What was done that must not be done, on any thread.
     pub(crate) fn offences(&self) -> Vec<String> {
         self.world.with(|kernel| kernel.offences.clone())
@@ -139,7 +145,7 @@ impl Mock {
         if !kernel.switches.accepts_late || self.world.is_home() {
             return;
         }
-        while kernel.on_their_way.contains(&operation.addr()) {
+        while kernel.on_their_way.contains_key(&operation.addr()) {
             let (after, passed) = self.world.pause(kernel, DEQUEUED_WITHIN);
             kernel = after;
             if passed {
@@ -201,8 +207,9 @@ impl Api for Mock {
         self.world.with(|kernel| kernel.switches.wine)
     }
 
-    fn open_socket(&self, _: SocketAddr) -> Result<Socket, Code> {
-        self.world.with(Kernel::open_socket).map(|number| self.open(number))
+    fn open_socket(&self, family: SocketAddr) -> Result<Socket, Code> {
+        let number = self.world.with(|kernel| kernel.open_socket(family.is_ipv6()))?;
+        Ok(self.open(number))
     }
 
     fn open_listener(&self, address: SocketAddr, options: &ListenOptions) -> Result<Socket, Code> {

@@ -43,6 +43,11 @@ impl Client {
         self.world.with(|kernel| kernel.links[self.link].ends[self.end].address)
     }
 
+    /// The address of the other end.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.world.with(|kernel| kernel.links[self.link].ends[1 - self.end].address)
+    }
+
     pub(crate) fn send(&self, bytes: &[u8]) {
         self.world.with(|kernel| {
             kernel.links[self.link].ends[1 - self.end].inbox.extend(bytes);

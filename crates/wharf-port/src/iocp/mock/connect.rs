@@ -41,7 +41,7 @@ impl Kernel {
         }
         let fresh = matches!(self.socket(number).role, Role::Fresh);
         self.demand(fresh, || format!("socket {number} cannot be connected"));
-        let from = super::client::address_of_socket(number);
+        let from = super::client::address_of_socket(self.links.len());
         let knocked = self.knock(from, to);
         let link = knocked.flatten();
         let pending = self.begin(number, operation, Kind::Connect { link });

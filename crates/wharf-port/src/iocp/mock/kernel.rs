@@ -1,12 +1,12 @@
 //! All that this Windows consists of, and what it does with operations.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
 use super::link::{Link, Side};
-use super::memory::{Gather, Operation, Room};
+use super::memory::{Bytes, Gather, Operation, Room};
 use super::switches::{Cancel, Switches};
 use crate::clock::Random;
 use crate::iocp::Code;
@@ -23,8 +23,9 @@ pub(super) struct Kernel {
     pub(super) links: Vec<Link>,
     /// Operations under way, the oldest first.
     pub(super) pending: Vec<Pending>,
-    /// Operations that are done and whose packets have not been dequeued, by address.
-    pub(super) on_their_way: BTreeSet<usize>,
+    /// Operations that are done and whose packets have not been dequeued, by address, and what memory
+    /// they have.
+    pub(super) on_their_way: BTreeMap<usize, Vec<Bytes>>,
     /// What is to happen, by time and number.
     events: BTreeMap<(Duration, u64), Event>,
     serial: u64,
@@ -49,6 +50,21 @@ pub(crate) struct Counts {
     pub(crate) timers_set: usize,
 }
 
+impl Counts {
+    pub(crate) const fn add(&mut self, other: &Self) {
+        self.sockets_opened += other.sockets_opened;
+        self.associations += other.associations;
+        self.disconnects += other.disconnects;
+        self.sockets_reused += other.sockets_reused;
+        self.empty_receives += other.empty_receives;
+        self.full_receives += other.full_receives;
+        self.overlapped_sends += other.overlapped_sends;
+        self.failed_accepts += other.failed_accepts;
+        self.dequeues += other.dequeues;
+        self.timers_set += other.timers_set;
+    }
+}
+
 /// A completion port.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -70,6 +86,7 @@ pub(super) struct Socket {
     pub(super) port: Option<usize>,
     pub(super) skips: bool,
     pub(super) is_bound: bool,
+    pub(super) is_ipv6: bool,
     pub(super) no_delay: bool,
     /// The call that has to be made before the socket is good for anything.
     pub(super) owed: Option<&'static str>,
@@ -93,6 +110,17 @@ pub(super) struct Pending {
     pub(super) socket: usize,
     pub(super) port: usize,
     pub(super) kind: Kind,
+}
+
+impl Pending {
+    /// What it reads from or writes to, besides itself.
+    fn memory(&self) -> Vec<Bytes> {
+        match &self.kind {
+            Kind::Receive(Some(room)) | Kind::Accept { output: room, .. } => vec![room.bytes()],
+            Kind::Send(gather) => gather.bytes(),
+            _ => Vec::new(),
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -138,7 +166,7 @@ impl Kernel {
             sockets: BTreeMap::new(),
             links: Vec::new(),
             pending: Vec::new(),
-            on_their_way: BTreeSet::new(),
+            on_their_way: BTreeMap::new(),
             events: BTreeMap::new(),
             serial: 0,
             offences: Vec::new(),
@@ -230,7 +258,7 @@ impl Kernel {
         let operation = Operation(operation);
         let busy = self.pending.iter().any(|it| it.operation == operation);
         self.demand(!busy, || "the operation is under way".to_owned());
-        let on_its_way = self.on_their_way.contains(&operation.0.addr());
+        let on_its_way = self.on_their_way.contains_key(&operation.0.addr());
         self.demand(!on_its_way, || "the operation's packet was not dequeued".to_owned());
         let Some(port) = self.socket(socket).port else {
             self.offence(format!("socket {socket} has no port"));
@@ -271,7 +299,7 @@ impl Kernel {
         }
         // SAFETY: as above.
         unsafe { pending.operation.end(bytes, status) };
-        self.on_their_way.insert(pending.operation.0.addr());
+        self.on_their_way.insert(pending.operation.0.addr(), pending.memory());
         let packet = Packet { key: OPERATION, operation: pending.operation, bytes, status };
         if self.switches.delays.is_some() {
             let delay = Duration::from_micros(self.chance.next() % 1_000);
@@ -370,16 +398,31 @@ impl Kernel {
         }
     }
 
-    /// Writes to everything that an operation under way has given to the kernel.
-    pub(super) fn spoil_all(&self) {
-        for pending in &self.pending {
+    /// Writes to, and reads from, everything that operations under way have given to the kernel.
+    pub(super) fn spoil_all(&mut self) {
+        for pending in &mut self.pending {
             // SAFETY: no packet was sent for it.
             unsafe { pending.operation.begin() };
-            if let Kind::Receive(Some(room)) | Kind::Accept { output: room, .. } = &pending.kind {
+            match &mut pending.kind {
                 // SAFETY: as above.
-                unsafe { room.spoil() };
+                Kind::Receive(Some(room)) | Kind::Accept { output: room, .. } => unsafe {
+                    room.spoil();
+                },
+                Kind::Send(gather) => {
+                    // SAFETY: as above.
+                    drop(unsafe { gather.take(usize::MAX) });
+                }
+                _ => {}
             }
         }
+    }
+
+    /// Whether an operation has this memory, whose packet has not been dequeued.
+    pub(super) fn has(&self, bytes: &Bytes) -> bool {
+        let pending = self.pending.iter().flat_map(Pending::memory);
+        let all = pending.chain(self.on_their_way.values().flatten().cloned());
+        !bytes.is_empty()
+            && all.into_iter().any(|its| its.start < bytes.end && bytes.start < its.end)
     }
 
     /// What the next operation ends with whose socket is closed.

@@ -3,6 +3,8 @@
 //! It is written to as early and as often as a kernel might: at the start with rubbish, at the end with
 //! the result. So what was freed, lent or read too early is found, by the tests or by a sanitizer.
 
+use std::ops::Range;
+
 use windows_sys::Win32::Foundation::STATUS_PENDING;
 use windows_sys::Win32::System::IO::OVERLAPPED;
 
@@ -36,6 +38,9 @@ impl Operation {
     }
 }
 
+/// Memory, by the addresses of its bytes.
+pub(super) type Bytes = Range<usize>;
+
 /// Where a receive or an accept writes to.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Room {
@@ -53,6 +58,11 @@ impl Room {
 
     pub(super) const fn of_accept(start: *mut u8, first: u32) -> Self {
         Self { start, len: first as usize + 2 * ADDRESS_BYTES }
+    }
+
+    pub(super) fn bytes(self) -> Bytes {
+        let start = self.start.addr();
+        start..start + self.len
     }
 
     /// # Safety
@@ -93,6 +103,11 @@ impl Gather {
         self.slices.iter().map(|slice| slice.len as usize).sum()
     }
 
+    pub(super) fn bytes(&self) -> Vec<Bytes> {
+        let bytes = |slice: &Slice| slice.start.addr()..slice.start.addr() + slice.len as usize;
+        self.slices.iter().map(bytes).collect()
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.read == self.len()
     }
@@ -108,7 +123,7 @@ impl Gather {
             // SAFETY: the caller says that the bytes are there.
             let all = unsafe { std::slice::from_raw_parts(slice.start, slice.len as usize) };
             let skipped = self.read.saturating_sub(before).min(all.len());
-            let count = (all.len() - skipped).min(most - taken.len());
+            let count = (all.len() - skipped).min(most.saturating_sub(taken.len()));
             taken.extend_from_slice(&all[skipped..skipped + count]);
             before += all.len();
         }

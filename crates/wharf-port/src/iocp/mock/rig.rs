@@ -80,7 +80,25 @@ impl Rig {
         self.now = self.mock.now();
         self.iocp.pool().audit();
         self.iocp.tick(self.now);
-        std::iter::from_fn(|| self.iocp.take(self.now)).collect()
+        let came: Vec<_> = std::iter::from_fn(|| self.iocp.take(self.now)).collect();
+        self.check_memory(&came);
+        came
+    }
+
+    /// What has come back from the kernel is not the kernel's any more.
+    fn check_memory(&self, completions: &[Completion]) {
+        for completion in completions {
+            match completion {
+                Completion::Received { what: Received::Data(lease), .. } => {
+                    assert!(!self.mock.has(lease), "received, and the kernel's");
+                }
+                Completion::Sent { segments, .. } => {
+                    let free = |it: &Segment| !self.mock.has(it.as_slice());
+                    assert!(segments.iter().all(free), "sent, and the kernel's");
+                }
+                _ => {}
+            }
+        }
     }
 
     /// A turn that takes no time.

@@ -1,6 +1,6 @@
 //! Calls on sockets that finish at once.
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use windows_sys::Win32::Foundation::ERROR_INVALID_PARAMETER;
 use windows_sys::Win32::Networking::WinSock::{WSAEADDRINUSE, WSAEMFILE};
@@ -11,7 +11,7 @@ use crate::iocp::Code;
 
 impl Kernel {
     /// The lowest number that is free: numbers are given out again at once.
-    pub(super) fn open_socket(&mut self) -> Result<usize, Code> {
+    pub(super) fn open_socket(&mut self, is_ipv6: bool) -> Result<usize, Code> {
         if self.sockets.len() >= self.switches.sockets_max {
             return Err(winsock(WSAEMFILE));
         }
@@ -22,6 +22,7 @@ impl Kernel {
             port: None,
             skips: false,
             is_bound: false,
+            is_ipv6,
             no_delay: false,
             owed: None,
             was_used: false,
@@ -38,7 +39,7 @@ impl Kernel {
         if self.listener_on(address).is_some() {
             return Err(winsock(WSAEADDRINUSE));
         }
-        let number = self.open_socket()?;
+        let number = self.open_socket(address.is_ipv6())?;
         let listening = Listening { address, backlog: [].into(), most: backlog };
         self.socket(number).role = Role::Listening(listening);
         Ok(number)
@@ -57,6 +58,7 @@ impl Kernel {
     pub(super) fn local_address(&mut self, number: usize) -> Option<SocketAddr> {
         self.socket(number);
         match &self.sockets[&number].role {
+            Role::Fresh if self.sockets[&number].is_ipv6 => Some((Ipv6Addr::UNSPECIFIED, 0).into()),
             Role::Fresh => Some((Ipv4Addr::UNSPECIFIED, 0).into()),
             Role::Listening(listening) => Some(listening.address),
             Role::Connected(side) => Some(self.links[side.link].ends[side.end].address),

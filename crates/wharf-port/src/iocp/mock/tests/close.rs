@@ -16,7 +16,8 @@ fn close_busy(switches: Switches, resets: bool) {
     rig.send(socket, &[1; 500]);
     assert!(rig.settle().is_empty());
     rig.iocp.close(socket, resets).unwrap();
-    let came = rig.run(Duration::from_millis(50));
+    let came = rig.until(|it| matches!(it, Completion::Closed { .. }));
+    assert_eq!(rig.mock.operations(), 4, "the accepts, and no more");
     let [
         Completion::Received { what: Received::Cancelled, .. } | Completion::Sent { .. },
         Completion::Received { what: Received::Cancelled, .. } | Completion::Sent { .. },

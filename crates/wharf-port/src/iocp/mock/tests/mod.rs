@@ -11,4 +11,5 @@ mod recycling;
 mod refill;
 mod rules;
 mod send;
+mod storm;
 mod timers;

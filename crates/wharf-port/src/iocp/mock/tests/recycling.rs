@@ -153,6 +153,9 @@ fn shutting_down_waits_for_no_time_wait() {
         recycling(Switches { disconnect: Disconnecting::After(after), ..Switches::default() });
     let (_client, socket) = ended(&mut rig);
     rig.close(socket);
+    rig.iocp.stop_all_listeners();
+    rig.until(|it| matches!(it, Completion::ListenerClosed { .. }));
+    assert_eq!((rig.iocp.operations(), rig.mock.operations()), (0, 1));
     let begun = rig.mock.now();
     let mock = rig.finish();
     assert!(mock.now() - begun < after);

@@ -48,6 +48,21 @@ fn a_slow_reader_gets_every_byte_in_order() {
 }
 
 #[test]
+fn a_large_send_that_is_done_at_once_is_sent_once() {
+    for skips in [true, false] {
+        let mut rig = Rig::new(Switches { window: 1 << 20, skips, ..Switches::default() });
+        rig.listen();
+        let (client, socket) = rig.connection();
+        let bytes: Vec<u8> = (0..200_000u32).map(|at| at.to_le_bytes()[0]).collect();
+        rig.send(socket, &bytes);
+        assert_eq!(sent(&rig.settle()), [Ok(())]);
+        assert_eq!(client.take_all(), bytes);
+        assert_eq!(rig.mock.counts().overlapped_sends, 1);
+        assert_clean(&rig.finish());
+    }
+}
+
+#[test]
 fn a_send_that_waits_keeps_no_receive_buffer() {
     let mut rig = Rig::new(Switches { window: 10, ..Switches::default() });
     rig.listen();
