@@ -231,9 +231,10 @@ mod unix {
                 | Errno::HOSTDOWN
                 | Errno::HOSTUNREACH
                 | Errno::NOPROTOOPT
-                | Errno::NONET
                 | Errno::OPNOTSUPP
                 | Errno::TIMEDOUT => Self::Aborted,
+                #[cfg(target_os = "linux")]
+                Errno::NONET => Self::Aborted,
                 _ => Self::Os(errno.raw_os_error()),
             }
         }

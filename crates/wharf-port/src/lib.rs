@@ -44,7 +44,7 @@
 //! | backend | system | what finishes an operation |
 //! |---|---|---|
 //! | [`Backend::Uring`] | Linux 6.1 or newer in full, 5.19 with less | the kernel; one ring per port |
-//! | [`Backend::Readiness`] | Linux | the port itself, when epoll says that it will not block |
+//! | [`Backend::Readiness`] | Linux; macOS, BSDs (never run) | the port, when a call will not block (epoll, kqueue) |
 //! | [`Backend::Iocp`] | Windows 10 or newer | the kernel; one completion port per port |
 //! | [`Backend::Sim`] | any | a simulated network, from a seed: see [`sim`] |
 //!

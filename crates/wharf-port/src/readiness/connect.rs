@@ -28,8 +28,8 @@ impl Readiness {
 }
 
 impl Connection {
-    /// A socket that is not connected counts as writable, but epoll asks it again before it reports
-    /// that, and by then it is connecting: the first edge is the end of the connect.
+    /// The first edge is the end of the connect: a socket that is not connected is not writable to a
+    /// kqueue, and epoll asks it again before it reports that it is, and by then it is connecting.
     pub(super) fn start_connect(
         &mut self,
         id: SocketId,

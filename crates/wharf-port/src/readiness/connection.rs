@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use rustix::io::Errno;
 
+use super::poller::UNTIL_BLOCKED;
 use super::send::Sending;
 use crate::completion::Completion;
 use crate::ids::SocketId;
@@ -28,8 +29,9 @@ pub(super) struct Connection {
     pub(super) cancel_outgoing: bool,
     /// An edge has told of something to receive, and no receive has found the end of it.
     pub(super) readable: bool,
-    /// A receive that does not fill its buffer is not the end of it.
-    pub(super) until_blocked: bool,
+    /// While this is not 0, a receive that does not fill its buffer is not the end of it: see
+    /// [`Event::unread`](super::poller::Event::unread).
+    pub(super) unread: u32,
     pub(super) in_line: bool,
     pub(super) staged: bool,
     /// A failure that a send or a connect has met. The kernel reports each failure once, and would
@@ -71,7 +73,7 @@ impl Connection {
             outgoing,
             cancel_outgoing: false,
             readable: false,
-            until_blocked: false,
+            unread: 0,
             in_line: false,
             staged: false,
             failure: None,
@@ -130,7 +132,17 @@ impl Connection {
     /// A receive has found nothing more: the next edge will tell.
     pub(super) const fn drained(&mut self) {
         self.readable = false;
-        self.until_blocked = false;
+        self.unread = 0;
+    }
+
+    /// A receive into so much room has found so many bytes.
+    pub(super) fn received(&mut self, bytes: usize, room: usize) {
+        if self.unread != UNTIL_BLOCKED {
+            self.unread = self.unread.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
+        }
+        if bytes < room && self.unread == 0 {
+            self.readable = false;
+        }
     }
 }
 
@@ -142,5 +154,40 @@ mod tests {
     fn an_idle_connection_is_small() {
         let bytes = size_of::<Connection>();
         assert!(bytes <= 96, "{bytes} bytes");
+    }
+
+    /// Receives so much in turn, into room for 100 bytes: whether more is expected after each.
+    fn after(unread: u32, receives: &[usize]) -> Vec<bool> {
+        let socket = Socket::from(std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+        let mut connection = Connection::new(socket, Outgoing::Idle);
+        connection.readable = true;
+        connection.unread = unread;
+        let expects_more = |&bytes| {
+            connection.received(bytes, 100);
+            connection.readable
+        };
+        receives.iter().map(expects_more).collect()
+    }
+
+    #[test]
+    fn a_receive_that_does_not_fill_its_buffer_is_the_end_of_what_is_there() {
+        assert_eq!(after(0, &[99]), [false]);
+        assert_eq!(after(0, &[100, 1]), [true, false]);
+    }
+
+    #[test]
+    fn a_receive_that_was_cut_short_is_not_the_end() {
+        assert_eq!(after(30, &[10, 20]), [true, false]);
+        assert_eq!(after(250, &[100, 100, 50]), [true, true, false]);
+    }
+
+    #[test]
+    fn what_came_since_they_were_counted_is_no_reason_to_go_on() {
+        assert_eq!(after(30, &[40]), [false]);
+    }
+
+    #[test]
+    fn before_an_end_every_receive_is_followed_by_another() {
+        assert_eq!(after(UNTIL_BLOCKED, &[100, 1, 1]), [true, true, true]);
     }
 }

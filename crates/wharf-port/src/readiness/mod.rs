@@ -13,7 +13,7 @@
 //!
 //! | file | subject |
 //! |---|---|
-//! | `poller` | the kernel's readiness: the only file that knows epoll |
+//! | `poller` | the kernel's readiness: the only place that knows epoll and kqueue |
 //! | `connection` | what is kept for a socket |
 //! | `accept`, `connect`, `receive`, `send`, `close` | one operation each |
 
@@ -76,12 +76,8 @@ pub(crate) struct Readiness {
 
 impl Readiness {
     pub(crate) fn open(options: &PortOptions, notifier: &Notifier) -> Result<Self, OpenError> {
-        let poller = Poller::new().and_then(|poller| {
-            poller.add(notifier, Name::Notifier)?;
-            Ok(poller)
-        });
         Ok(Self {
-            poller: poller.map_err(open_error)?,
+            poller: Poller::new(notifier).map_err(open_error)?,
             events: Events::default(),
             connections: Slots::new(SocketId::SLOTS_MAX),
             listeners: Vec::new(),
@@ -169,7 +165,7 @@ impl Readiness {
         let Ok(connection) = lookup(&mut self.connections, id) else { return };
         if event.readable {
             connection.readable = true;
-            connection.until_blocked |= event.until_blocked;
+            connection.unread = connection.unread.max(event.unread);
             connection.line_up(id, &mut self.line);
         }
         if event.writable {

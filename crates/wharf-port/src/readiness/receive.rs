@@ -75,9 +75,7 @@ impl Readiness {
                 Err(Errno::AGAIN) => connection.drained(),
                 Err(Errno::INTR) => connection.line_up(id, &mut self.line),
                 Ok(bytes @ 1..) => {
-                    if bytes < self.pool.buffer_bytes() && !connection.until_blocked {
-                        connection.readable = false;
-                    }
+                    connection.received(bytes, self.pool.buffer_bytes());
                     connection.line_up(id, &mut self.line);
                     return Some((id, Ok(bytes)));
                 }

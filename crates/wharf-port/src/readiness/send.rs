@@ -22,7 +22,7 @@ const GATHER_FEW: usize = 8;
 /// waiting.
 const CALLS_MAX: u32 = 16;
 
-const FLAGS: SendFlags = SendFlags::NOSIGNAL.union(SendFlags::DONTWAIT);
+const FLAGS: SendFlags = sys::NO_SIGNAL.union(SendFlags::DONTWAIT);
 
 /// A send in flight.
 #[derive(Debug)]
@@ -113,7 +113,8 @@ impl Sending {
                     self.blocked = true;
                     return None;
                 }
-                Err(Errno::INTR) => {}
+                // macOS says the second while it ends a connection, and the truth when it is asked again.
+                Err(Errno::INTR | Errno::PROTOTYPE) => {}
                 Err(errno) => return Some(Err(errno)),
             }
         }

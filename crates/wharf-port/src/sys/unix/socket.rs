@@ -4,30 +4,22 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+#[cfg(target_os = "linux")]
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{
-    AddressFamily, Shutdown, SocketFlags, SocketType, accept_with, bind, connect, getpeername,
-    getsockname, ipproto, listen, shutdown, socket_with, sockopt,
-};
+use rustix::net::{Shutdown, bind, connect, getpeername, getsockname, listen, shutdown, sockopt};
 
+use super::fresh::open;
+use super::keepalive;
 use crate::options::{ListenOptions, SocketOptions};
 
 /// An owned socket, closed when dropped.
 pub(crate) type Socket = OwnedFd;
 
-fn open(address: SocketAddr) -> Result<Socket, Errno> {
-    let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::TCP))
-}
-
 fn set_options(socket: &Socket, options: &SocketOptions) -> Result<(), Errno> {
     sockopt::set_tcp_nodelay(socket, options.no_delay)?;
     if let Some(keepalive) = options.keepalive {
-        sockopt::set_socket_keepalive(socket, true)?;
-        sockopt::set_tcp_keepidle(socket, keepalive.idle)?;
-        sockopt::set_tcp_keepintvl(socket, keepalive.interval)?;
-        sockopt::set_tcp_keepcnt(socket, keepalive.probes)?;
+        keepalive::set(socket, keepalive)?;
     }
     if let Some(bytes) = options.send_buffer_bytes {
         sockopt::set_socket_send_buffer_size(socket, bytes as usize)?;
@@ -39,7 +31,7 @@ fn set_options(socket: &Socket, options: &SocketOptions) -> Result<(), Errno> {
 }
 
 /// A socket that listens. Accepted sockets inherit its options, which Linux and the BSDs do for all
-/// that are set here, so that an accept needs no further call.
+/// that are set here, so that an accept needs no further call there.
 pub(crate) fn open_listener(address: SocketAddr, options: &ListenOptions) -> Result<Socket, Errno> {
     let socket = open(address)?;
     // On Unix this lets a server start while connections of the last one are in TIME_WAIT; two
@@ -74,13 +66,6 @@ pub(crate) fn take_error(socket: &Socket) -> Result<(), Errno> {
     sockopt::socket_error(socket)?
 }
 
-/// Takes a connection that waits; the listener must not block.
-pub(crate) fn accept_now(listener: &Socket, nonblocking: bool) -> Result<Socket, Errno> {
-    let mut flags = SocketFlags::CLOEXEC;
-    flags.set(SocketFlags::NONBLOCK, nonblocking);
-    accept_with(listener, flags)
-}
-
 /// Makes a socket block or not, as its backend needs it.
 pub(crate) fn adapt(socket: &Socket, nonblocking: bool) -> Result<(), Errno> {
     rustix::io::ioctl_fionbio(socket, nonblocking)
@@ -97,6 +82,7 @@ pub(crate) fn peer_address(socket: &Socket) -> Option<SocketAddr> {
 
 /// Whether a connection is gone, of which this end has not ended its own direction: a peer that has
 /// only ended its stream can still be sent to.
+#[cfg(target_os = "linux")]
 pub(crate) fn is_gone(socket: &Socket) -> bool {
     let mut polled = [PollFd::new(socket, PollFlags::empty())];
     let answered = poll(&mut polled, Some(&Timespec::default()));
@@ -114,6 +100,7 @@ pub(crate) fn shutdown_send(socket: &Socket) -> Result<(), Errno> {
 }
 
 /// Ends both directions: whatever waits on the socket comes back. Fails only on what is gone already.
+#[cfg(target_os = "linux")]
 pub(crate) fn shutdown_both(socket: &Socket) {
     let _ = shutdown(socket, Shutdown::Both);
 }
