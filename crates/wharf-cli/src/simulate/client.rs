@@ -323,6 +323,7 @@ impl Client {
                 Progress::Over(if self.has_ended { End::InOrder } else { End::Lost })
             }
             Ok(count) => {
+                record.with(|book| book.took_bytes(self.number));
                 self.received.extend_from_slice(&bytes[..count]);
                 while let Some(frame) = wire::decode(self.framing, &mut self.received) {
                     record.with(|book| book.got(self.number, &frame));

@@ -305,6 +305,16 @@ impl Book {
         self.clients[client].ended.get_or_insert(now);
     }
 
+    /// Bytes arrive at a client. While its queue drains, a session that is paused for a slow reader does
+    /// not look for the end: it learns of it when nothing is left, which through a window of one byte
+    /// takes seconds.
+    pub(super) fn took_bytes(&mut self, client: ClientNumber) {
+        let now = self.now;
+        if let Some(ended) = &mut self.clients[client].ended {
+            *ended = now;
+        }
+    }
+
     pub(super) fn disconnected(&mut self, client: ClientNumber, reason: &CloseReason, now: Time) {
         self.marks.count(reason.name());
         let problem = self.ends_wrongly(client, reason, now);
