@@ -65,7 +65,8 @@ impl Kernel {
             return Err(winsock(WSAENOBUFS));
         }
         let socket = self.socket(with);
-        let fresh = matches!(socket.role, Role::Fresh);
+        // A socket that ConnectEx has used stays bound, also when it is used again.
+        let fresh = matches!(socket.role, Role::Fresh) && !socket.is_bound;
         let is_ipv6 = socket.is_ipv6;
         let waits = self.pending.iter().any(|it| it.is_accept_with(with));
         self.demand(fresh && !waits, || format!("socket {with} cannot be accepted with"));
@@ -157,15 +158,23 @@ impl Kernel {
 
     /// `SO_CONNECT_TIME`: in whole seconds.
     pub(super) fn connected_for(&self, number: usize) -> Option<Duration> {
-        let link = self.pending.iter().find_map(|it| match it.kind {
+        let waits = self.pending.iter().find_map(|it| match it.kind {
             Kind::Accept { with, link, .. } if with == number => link,
             _ => None,
-        })?;
+        });
+        let link = match self.sockets.get(&number)?.role {
+            Role::Connected(side) => side.link,
+            _ => waits?,
+        };
         Some(Duration::from_secs((self.clock - self.links[link].since).as_secs()))
     }
 
     /// Plain `accept`: a new socket, which is good for use.
     pub(super) fn accept_now(&mut self, listener: usize) -> Result<(usize, SocketAddr), Code> {
+        self.counts.plain_accepts += 1;
+        if let Some(code) = self.switches.plain_accepts_fail {
+            return Err(Code(code));
+        }
         let link = self.first_in_backlog(listener).ok_or(winsock(WSAEWOULDBLOCK))?;
         if self.links[link].ends[1].is_reset {
             self.take_from_backlog(listener);

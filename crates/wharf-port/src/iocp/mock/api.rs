@@ -102,6 +102,14 @@ impl Mock {
         Time::ZERO + self.world.with(|kernel| kernel.clock)
     }
 
+    /// Lets time pass while the driver does something else.
+    pub(crate) fn pass(&self, time: Duration) {
+        self.world.with(|kernel| {
+            kernel.clock += time;
+            kernel.happen();
+        });
+    }
+
     /// Sockets that are open.
     pub(crate) fn sockets(&self) -> usize {
         self.world.with(|kernel| kernel.sockets.len())
@@ -110,6 +118,11 @@ impl Mock {
     /// Operations that the kernel has, with those whose packets wait.
     pub(crate) fn operations(&self) -> usize {
         self.world.with(|kernel| kernel.pending.len() + kernel.on_their_way.len())
+    }
+
+    /// Operations of the driver's, by their memory, that it has ever started.
+    pub(crate) fn known_operations(&self) -> usize {
+        self.world.with(|kernel| kernel.known.len())
     }
 
     /// Whether the kernel may read from, or write to, any of this.
@@ -315,11 +328,14 @@ impl Api for Mock {
 
     fn wait_acceptable(&self, listener: &Socket, timeout: Duration) -> bool {
         let kernel = self.world.lock();
-        if kernel.first_in_backlog(listener.number).is_some() {
+        let waits = |kernel: &Kernel| {
+            kernel.switches.polls_wrong || kernel.first_in_backlog(listener.number).is_some()
+        };
+        if waits(&kernel) {
             return true;
         }
         let (kernel, _) = self.world.pause(kernel, timeout);
-        kernel.first_in_backlog(listener.number).is_some()
+        waits(&kernel)
     }
 
     unsafe fn connect_ex(

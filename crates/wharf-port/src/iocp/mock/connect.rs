@@ -36,6 +36,7 @@ impl Kernel {
         to: SocketAddr,
         operation: *mut OVERLAPPED,
     ) -> Result<Started, Code> {
+        self.counts.connects += 1;
         if !self.socket(number).is_bound {
             return Err(winsock(WSAEINVAL));
         }

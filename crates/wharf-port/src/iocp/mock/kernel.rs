@@ -1,6 +1,6 @@
 //! All that this Windows consists of, and what it does with operations.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use windows_sys::Win32::System::IO::OVERLAPPED;
@@ -26,6 +26,8 @@ pub(super) struct Kernel {
     /// Operations that are done and whose packets have not been dequeued, by address, and what memory
     /// they have.
     pub(super) on_their_way: BTreeMap<usize, Vec<Bytes>>,
+    /// The addresses of all operations that have ever been started.
+    pub(super) known: BTreeSet<usize>,
     /// What is to happen, by time and number.
     events: BTreeMap<(Duration, u64), Event>,
     serial: u64,
@@ -48,6 +50,8 @@ pub(crate) struct Counts {
     pub(crate) failed_accepts: usize,
     pub(crate) dequeues: usize,
     pub(crate) timers_set: usize,
+    pub(crate) connects: usize,
+    pub(crate) plain_accepts: usize,
 }
 
 impl Counts {
@@ -62,6 +66,8 @@ impl Counts {
         self.failed_accepts += other.failed_accepts;
         self.dequeues += other.dequeues;
         self.timers_set += other.timers_set;
+        self.connects += other.connects;
+        self.plain_accepts += other.plain_accepts;
     }
 }
 
@@ -167,6 +173,7 @@ impl Kernel {
             links: Vec::new(),
             pending: Vec::new(),
             on_their_way: BTreeMap::new(),
+            known: BTreeSet::new(),
             events: BTreeMap::new(),
             serial: 0,
             offences: Vec::new(),
@@ -258,6 +265,7 @@ impl Kernel {
         let operation = Operation(operation);
         let busy = self.pending.iter().any(|it| it.operation == operation);
         self.demand(!busy, || "the operation is under way".to_owned());
+        self.known.insert(operation.0.addr());
         let on_its_way = self.on_their_way.contains_key(&operation.0.addr());
         self.demand(!on_its_way, || "the operation's packet was not dequeued".to_owned());
         let Some(port) = self.socket(socket).port else {

@@ -24,6 +24,7 @@ impl World {
         timeout: Option<Duration>,
     ) -> Result<usize, Code> {
         let mut kernel = self.lock();
+        assert!(!kernel.switches.panics, "a bug");
         let is_home = self.is_home();
         let until = timeout.map(|timeout| kernel.clock + kernel.rounded(timeout));
         let mut has_waited = false;

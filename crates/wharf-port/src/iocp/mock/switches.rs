@@ -38,6 +38,12 @@ pub(crate) struct Switches {
     pub(crate) sockets_max: usize,
     /// Pages can be locked: without, an accept and a receive with a buffer fail for lack of memory.
     pub(crate) locks_pages: bool,
+    /// What every plain `accept` fails with.
+    pub(crate) plain_accepts_fail: Option<u32>,
+    /// Polling a listener says that somebody waits, whoever does.
+    pub(crate) polls_wrong: bool,
+    /// Taking packets from a port panics, as a bug would.
+    pub(crate) panics: bool,
     /// Packets come later than the operations end, by up to a millisecond: the seed of that.
     pub(crate) delays: Option<u64>,
     /// The next so many packets of operations come twice.
@@ -72,6 +78,9 @@ impl Default for Switches {
             window: 1 << 16,
             sockets_max: usize::MAX,
             locks_pages: true,
+            plain_accepts_fail: None,
+            polls_wrong: false,
+            panics: false,
             delays: None,
             doubles: 0,
             keeps: false,

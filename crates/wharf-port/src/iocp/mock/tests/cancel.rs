@@ -89,3 +89,29 @@ fn a_send_that_beats_its_cancel_has_succeeded() {
     assert!(matches!(&*came, [Completion::Sent { result: Ok(()), .. }]), "{came:?}");
     assert_clean(&rig.finish());
 }
+
+#[test]
+fn a_cancel_does_not_meet_the_operation_that_came_after_its_own() {
+    let mut rig = Rig::new(Switches { window: 100, ..Switches::default() });
+    rig.listen();
+    let (client, socket) = rig.connection();
+    // The accept is posted again, and takes no operation in what follows.
+    rig.turn();
+    client.send(b"x");
+    rig.iocp.receive(socket).unwrap();
+    // The receive is done at once, and nobody looks at it.
+    rig.iocp.wait(Some(Duration::ZERO), rig.now).unwrap();
+    rig.send(socket, &[1; 500]);
+    rig.iocp.cancel(socket, Direction::Receive).unwrap();
+    let came = rig.settle();
+    assert!(matches!(received(&came, socket).1, Some(Received::Cancelled)), "{came:?}");
+    assert_eq!(came.len(), 1, "{came:?}");
+    let mut arrived = 0;
+    while arrived < 500 {
+        arrived += client.take_all().len();
+        for completion in rig.turn() {
+            assert!(matches!(completion, Completion::Sent { result: Ok(()), .. }));
+        }
+    }
+    assert_clean(&rig.finish());
+}

@@ -1,11 +1,14 @@
 //! Closing joins: whatever the packets of a closed socket say.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::rig::{Rig, assert_clean, received};
+use super::super::rig::{ADDRESS, Rig, assert_clean, received};
 use super::super::switches::{Cancel, Switches};
+use crate::buffer::Segment;
 use crate::completion::{Completion, Received};
 use crate::error::SendError;
+use crate::options::SocketOptions;
 
 /// Closes a socket that has a receive and a send with the kernel.
 fn close_busy(switches: Switches, resets: bool) {
@@ -77,26 +80,67 @@ fn a_late_packet_does_not_reach_the_next_socket_with_that_number() {
     assert_clean(&rig.finish());
 }
 
-#[test]
-fn what_the_kernel_does_not_give_back_is_leaked_and_said() {
+/// A driver with a receive, a send of shared bytes, and four accepts with the kernel.
+fn with_everything_under_way() -> (Rig, Arc<[u8]>) {
     let mut rig = Rig::new(Switches { window: 100, ..Switches::default() });
     rig.listen();
     let (client, socket) = rig.receiving();
     client.send(b"busy, so that it gets a buffer");
     rig.settle();
-    rig.send(socket, &[1; 500]);
+    let bytes: Arc<[u8]> = [1; 500].into();
+    rig.iocp.send(socket, vec![Segment::Shared(Arc::clone(&bytes).into())]).unwrap();
     rig.settle();
-    let kept = rig.mock.operations();
-    assert_eq!(kept, 6, "four accepts, a receive and a send");
-    rig.mock.switch(|switches| switches.keeps = true);
-    let error = rig.iocp.shut_down(Duration::from_millis(10)).unwrap_err();
-    assert_eq!(error.operations, kept);
+    assert_eq!(rig.mock.operations(), 6);
+    (rig, bytes)
+}
+
+/// Drops a driver whose kernel has kept everything: nothing of that may be freed.
+fn drop_and_write(rig: Rig, bytes: &Arc<[u8]>) {
     let Rig { mock, iocp, port, .. } = rig;
     drop(iocp);
     drop(port);
+    assert_eq!(Arc::strong_count(bytes), 2, "what is being sent was freed");
     // It may write there for ever: a sanitizer says whether that is still ours.
     mock.write_everywhere();
-    assert_eq!(mock.operations(), kept);
+    assert_eq!(mock.operations(), 6);
+}
+
+#[test]
+fn what_the_kernel_does_not_give_back_is_leaked_and_said() {
+    let (mut rig, bytes) = with_everything_under_way();
+    rig.mock.switch(|switches| switches.keeps = true);
+    let error = rig.iocp.shut_down(Duration::from_millis(10)).unwrap_err();
+    assert_eq!(error.operations, 6);
+    drop_and_write(rig, &bytes);
+}
+
+#[test]
+fn a_panic_while_the_port_is_closed_frees_nothing() {
+    let (mut rig, bytes) = with_everything_under_way();
+    rig.mock.switch(|switches| {
+        switches.keeps = true;
+        switches.panics = true;
+    });
+    let shut_down = || rig.iocp.shut_down(Duration::from_millis(10));
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(shut_down)).unwrap_err();
+    drop_and_write(rig, &bytes);
+}
+
+#[test]
+fn what_is_closed_in_the_turn_that_starts_it_is_not_left_with_the_kernel() {
+    let mut rig = Rig::new(Switches { window: 10, ..Switches::default() });
+    rig.listen();
+    let (client, socket) = rig.connection();
+    rig.send(socket, &[1; 100]);
+    let came = rig.close(socket);
+    let cancelled = Err(SendError::Cancelled);
+    assert!(matches!(&came[0], Completion::Sent { result, .. } if *result == cancelled));
+    assert_eq!(rig.mock.counts().overlapped_sends, 0);
+    assert_eq!(client.take_all(), [1; 10], "what there was room for has gone");
+    let socket = rig.iocp.connect(ADDRESS, &SocketOptions::default()).unwrap();
+    rig.close(socket);
+    assert_eq!(rig.mock.counts().connects, 0);
+    assert_clean(&rig.finish());
 }
 
 #[test]

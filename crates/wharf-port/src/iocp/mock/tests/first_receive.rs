@@ -122,6 +122,19 @@ fn a_client_that_speaks_as_its_patience_ends_is_accepted_or_reset_and_never_half
 }
 
 #[test]
+fn a_client_whose_first_bytes_are_in_the_port_is_not_silent() {
+    let mut rig = accepting(Switches::default());
+    let client = rig.client();
+    rig.turn();
+    // The program was busy for long, and meanwhile the client has spoken.
+    rig.mock.pass(2 * PATIENCE);
+    client.send(b"hello");
+    assert_eq!(accepted(&rig.turn()), 1);
+    assert_eq!(rig.iocp.stats().accepts_gone, 0);
+    assert_clean(&rig.finish());
+}
+
+#[test]
 fn stopping_loses_the_silent_and_delivers_those_who_have_spoken() {
     let mut rig = accepting(Switches::default());
     let silent: Vec<Client> = (0..3).map(|_| rig.client()).collect();

@@ -88,6 +88,26 @@ fn buffers_are_taken_back_when_connections_find_none() {
 }
 
 #[test]
+fn one_that_finds_no_buffer_takes_one_and_not_all() {
+    for cancel in [Cancel::AtOnce, Cancel::After(Duration::from_millis(50))] {
+        let mut rig = Rig::new(Switches { cancel, ..Switches::default() });
+        rig.listen();
+        let idle: Vec<_> = (0..HALF + 1).map(|_| rig.receiving()).collect();
+        let _busy = busy(&mut rig, HALF);
+        idle[..HALF].iter().for_each(|(client, _)| client.send(b"kept"));
+        let kept = rig.settle();
+        assert_eq!(rig.iocp.pool().free(), 0);
+        let (client, socket) = &idle[HALF];
+        client.send(b"hungry");
+        let came = rig.run(Duration::from_millis(200));
+        assert_eq!(received(&came, *socket).0, b"hungry");
+        assert_eq!(rig.iocp.pool().ledger().kernel, HALF - 1, "{cancel:?}");
+        drop((kept, came));
+        assert_clean(&rig.finish());
+    }
+}
+
+#[test]
 fn a_system_that_locks_no_pages_is_received_from_all_the_same() {
     let mut rig = Rig::new(Switches::default());
     rig.listen();

@@ -1,15 +1,17 @@
 //! Sockets that are used again.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use windows_sys::Win32::Networking::WinSock::WSAENOTCONN;
 
 use super::super::client::Client;
-use super::super::rig::{Rig, assert_clean, four_accepts, fresh, options, received};
+use super::super::rig::{ADDRESS, Rig, assert_clean, four_accepts, fresh, options, received};
 use super::super::switches::{Disconnecting, Switches};
 use crate::completion::{Completion, Received};
 use crate::ids::SocketId;
-use crate::options::{IocpOptions, Recycling};
+use crate::iocp::Api;
+use crate::options::{IocpOptions, ListenOptions, Recycling, SocketOptions};
 
 fn recycling(switches: Switches) -> Rig {
     let iocp = IocpOptions { recycling: Recycling::DisconnectEx, ..four_accepts() };
@@ -106,6 +108,43 @@ fn a_socket_that_ends_first_is_closed_and_not_recycled() {
     rig.close(socket);
     assert_eq!(rig.mock.counts().disconnects, 0);
     assert_eq!(accept_some(&mut rig), 0);
+    assert_clean(&rig.finish());
+}
+
+#[test]
+fn a_socket_that_has_connected_serves_no_accept() {
+    let mut rig = recycling(Switches::default());
+    let elsewhere = SocketAddr::new(ADDRESS.ip(), 81);
+    let server = rig.mock.open_listener(elsewhere, &ListenOptions::default()).unwrap();
+    let socket = rig.iocp.connect(elsewhere, &SocketOptions::default()).unwrap();
+    rig.until(|it| matches!(it, Completion::Connected { result: Ok(()), .. }));
+    let peer = Client::accept(&rig.mock, elsewhere).unwrap();
+    rig.iocp.receive(socket).unwrap();
+    peer.finish();
+    assert!(matches!(received(&rig.settle(), socket).1, Some(Received::End)));
+    rig.close(socket);
+    assert_eq!(rig.mock.counts().disconnects, 0);
+    assert_eq!(accept_some(&mut rig), 0);
+    drop(server);
+    assert_clean(&rig.finish());
+}
+
+#[test]
+fn a_socket_of_one_family_serves_no_listener_of_the_other() {
+    let mut rig = recycling(Switches::default());
+    let v6: SocketAddr = "[2001:db8::1]:80".parse().unwrap();
+    rig.iocp.listen(v6, &ListenOptions::default()).unwrap();
+    rig.settle();
+    let (_client, socket) = ended(&mut rig);
+    rig.close(socket);
+    rig.run(Duration::from_millis(20));
+    // Its places are filled again, and the socket that is ready is of no use there.
+    for _ in 0..8 {
+        let client = Client::connect(&rig.mock, v6).unwrap();
+        let socket = fresh(rig.settle());
+        assert_eq!((socket.peer(), socket.must_stay()), (client.address(), false));
+    }
+    assert_eq!(accept_some(&mut rig), 1);
     assert_clean(&rig.finish());
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use windows_sys::Win32::Networking::WinSock::WSAEINVAL;
+
 use super::super::client::Client;
 use super::super::rig::{Rig, assert_clean, four_accepts, received};
 use super::super::switches::Switches;
@@ -131,5 +133,50 @@ fn shutting_down_right_after_listening_leaves_nothing() {
         for _ in 0..20 {
             assert_clean(&accepting(refill, Switches::default()).finish());
         }
+    }
+}
+
+#[test]
+fn a_plain_accept_that_always_fails_is_rested_from_and_tried_again() {
+    let mut rig = accepting(AcceptRefill::AcceptThread, Switches::default());
+    let invalid = Some(WSAEINVAL.cast_unsigned());
+    rig.mock.switch(|switches| switches.plain_accepts_fail = invalid);
+    let _client = rig.client();
+    let came = rig.until(|it| matches!(it, Completion::AcceptDelayed { .. }));
+    let cause = AcceptError::Os(WSAEINVAL);
+    assert!(matches!(came[0], Completion::AcceptDelayed { cause: its, .. } if its == cause));
+    rig.run(Duration::from_millis(200));
+    assert!(rig.mock.counts().plain_accepts < 200, "it spins");
+    rig.mock.switch(|switches| switches.plain_accepts_fail = None);
+    drop(accept(&mut rig, 1));
+    assert_clean(&rig.finish());
+}
+
+#[test]
+fn a_poll_that_is_wrong_makes_no_thread_spin() {
+    let switches = Switches { polls_wrong: true, ..Switches::default() };
+    let mut rig = accepting(AcceptRefill::AcceptThread, switches);
+    for _ in 0..10 {
+        rig.turn_for(Duration::from_millis(10));
+    }
+    let tries = rig.mock.counts().plain_accepts;
+    assert!(tries < 200, "{tries} tries");
+    let _client = rig.client();
+    drop(accept(&mut rig, 1));
+    assert_clean(&rig.finish());
+}
+
+#[test]
+fn a_queue_that_cannot_be_emptied_keeps_no_listener_from_closing() {
+    for refill in ALL {
+        let mut rig = accepting(refill, Switches::default());
+        let invalid = Some(WSAEINVAL.cast_unsigned());
+        rig.mock.switch(|switches| switches.plain_accepts_fail = invalid);
+        let _clients: Vec<Client> = (0..10).map(|_| rig.client()).collect();
+        let before = rig.mock.counts().plain_accepts;
+        rig.iocp.stop_all_listeners();
+        rig.until(|it| matches!(it, Completion::ListenerClosed { .. }));
+        assert!(rig.mock.counts().plain_accepts - before < 20, "{refill:?}");
+        assert_clean(&rig.finish());
     }
 }
