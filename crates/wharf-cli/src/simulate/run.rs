@@ -191,12 +191,22 @@ impl Simulation {
         if let Err(error) = turned {
             return violated("I8", format!("worker {worker} cannot wait: {error}"));
         }
+        self.check_that_nothing_leaked()?;
         self.check_worker(worker)?;
         self.check_record()
     }
 
     pub(super) fn check_record(&self) -> Checked {
         self.record.with(|book| book.violation.take()).map_or(Ok(()), Err)
+    }
+
+    /// A worker that ends waits for its operations in vain, which takes so long that others are late:
+    /// so this is looked at before the clock is.
+    fn check_that_nothing_leaked(&self) -> Checked {
+        match self.server.leaked_operations() {
+            0 => Ok(()),
+            leaked => violated("I1", format!("{leaked} operations never came back")),
+        }
     }
 
     fn check_worker(&self, worker: usize) -> Checked {
