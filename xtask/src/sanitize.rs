@@ -15,6 +15,8 @@ use crate::{Result, process, steps, workspace};
 
 /// Where the instrumented build goes, beside the others.
 const FOLDER: &str = "sanitize";
+/// Leaks that are meant.
+const SUPPRESSIONS: &str = "xtask/lsan.supp";
 /// How long a toolchain may take to say that it is there.
 const VERSION_MAX: Duration = Duration::from_secs(20);
 
@@ -28,6 +30,7 @@ pub(crate) fn run() -> Result<Totals> {
         println!("no nightly toolchain: left out (`rustup toolchain install nightly`)");
         return Ok(Totals::default());
     };
+    let suppressions = workspace::root().join(SUPPRESSIONS);
     let mut tests = Command::new("cargo");
     tests
         .args(["+nightly", "test", "--quiet", "--package", "wharf-port", "--target", host])
@@ -35,6 +38,7 @@ pub(crate) fn run() -> Result<Totals> {
         .arg(workspace::target()?.join(FOLDER))
         .env("RUSTFLAGS", "-Zsanitizer=address")
         .env("ASAN_OPTIONS", "detect_leaks=1")
+        .env("LSAN_OPTIONS", format!("suppressions={}", suppressions.display()))
         // Those are of the toolchain that runs this program.
         .env_remove("CARGO")
         .env_remove("RUSTUP_TOOLCHAIN")

@@ -212,6 +212,9 @@ mod tests {
         assert_eq!(operations.begin(SEND).overlapped, first.overlapped);
         operations.take_back(second.index);
         assert_eq!(operations.begin(SEND).overlapped, second.overlapped);
+        // What is pending would be leaked.
+        operations.take_back(first.index);
+        operations.take_back(second.index);
     }
 
     #[test]

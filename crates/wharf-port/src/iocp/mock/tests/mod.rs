@@ -6,6 +6,7 @@ mod close;
 mod connect;
 mod echo;
 mod first_receive;
+mod leaks;
 mod receive;
 mod recycling;
 mod refill;
