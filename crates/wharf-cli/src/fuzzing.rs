@@ -1,19 +1,19 @@
 //! What cargo-fuzz tries with made-up command lines, and the test here replays from the corpus
 //! (`fuzz/corpus/args`).
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use arbitrary::{Result, Unstructured};
 use wharf::{Framing, SlowReader};
 
-use crate::args::{Command, Listen, Parsed, Target, definition, parse_line};
+use crate::args::{Command, Listen, Parsed, Target, UNBOUNDED, bytes, definition, parse_line};
 use crate::failure::Exit;
 use crate::serve::ServeOptions;
 
 /// Values that mean something to one flag or another.
-const VALUES: [&str; 20] = [
+const VALUES: [&str; 23] = [
     "0",
     "1",
     "65535",
@@ -28,10 +28,14 @@ const VALUES: [&str; 20] = [
     "16MiB",
     "17MiB",
     "KiB",
+    // One KiB more than 64 bits hold.
+    "18014398509481985KiB",
     "off",
     "-",
+    "127.0.0.1",
     "127.0.0.1:0",
     "[::1]:80",
+    "localhost",
     "localhost:7777",
     "a:b:1",
 ];
@@ -48,6 +52,7 @@ fn try_one(input: &mut Unstructured<'_>) -> Result<()> {
     match parse_line(&line) {
         Ok(Parsed::Run(command)) => {
             check(&command);
+            check_that_none_comes_twice(&line);
             let again = parse_line(&line).map(|again| format!("{again:?}")).ok();
             assert_eq!(again, Some(format!("{:?}", Parsed::Run(command))));
         }
@@ -58,9 +63,8 @@ fn try_one(input: &mut Unstructured<'_>) -> Result<()> {
             assert!(line.len() < 2 || is_one_line(text), "{text:?}");
         }
     }
-    let text = String::from_utf8_lossy(input.bytes(input.len())?);
-    comes_back::<Target>(&text);
-    comes_back::<Listen>(&text);
+    line.iter().filter_map(|word| word.to_str()).for_each(check_value);
+    check_value(&String::from_utf8_lossy(input.bytes(input.len())?));
     Ok(())
 }
 
@@ -159,11 +163,44 @@ fn check_serve(options: &ServeOptions) {
     }
 }
 
-/// What is printed of a value that was read is read as the same value.
-fn comes_back<T: FromStr + Display + PartialEq + Debug>(text: &str) {
-    if let Ok(value) = text.parse::<T>() {
-        assert_eq!(value.to_string().parse().ok(), Some(value), "{text:?}");
+/// What is said twice is refused, and neither taken nor left to a default.
+fn check_that_none_comes_twice(line: &[OsString]) {
+    let is_flag = |word: &OsStr| word.as_encoded_bytes().starts_with(b"--");
+    // There may be many addresses to listen on.
+    let repeats = |word: &OsStr| word.as_encoded_bytes().starts_with(b"--listen");
+    for (at, word) in line.iter().enumerate().filter(|(_, word)| is_flag(word) && !repeats(word)) {
+        let value = line.get(at + 1).filter(|value| !is_flag(value));
+        let twice: Vec<OsString> = line.iter().chain([word]).chain(value).cloned().collect();
+        assert!(parse_line(&twice).is_err(), "{twice:?}");
     }
+}
+
+/// A word, or what a flag is set to in it, as every kind of value that does not depend on its flag.
+fn check_value(word: &str) {
+    let value = word.split_once('=').map_or(word, |(_, value)| value);
+    comes_back::<Target>(value);
+    comes_back::<Listen>(value);
+    check_size(value);
+}
+
+/// What is printed of a value that was read is read as the same value. Both end in a port, the same.
+fn comes_back<T: FromStr + Display + PartialEq + Debug>(text: &str) {
+    let port = |text: &str| text.trim().rsplit_once(':')?.1.parse::<u16>().ok();
+    if let Ok(value) = text.parse::<T>() {
+        let printed = value.to_string();
+        assert!(port(text).is_some() && port(text) == port(&printed), "{text:?} is {printed:?}");
+        assert_eq!(printed.parse().ok(), Some(value), "{text:?}");
+    }
+}
+
+/// A size is its digits times its unit, or it is refused.
+fn check_size(text: &str) {
+    let units = [("KiB", 1u128 << 10), ("MiB", 1 << 20)];
+    let with_unit = units.iter().find_map(|(name, unit)| Some((text.strip_suffix(name)?, *unit)));
+    let (digits, unit) = with_unit.unwrap_or((text, 1));
+    let exact = digits.parse::<u64>().ok().map(|count| u128::from(count) * unit);
+    let expected = exact.filter(|size| (1..=u128::from(UNBOUNDED)).contains(size));
+    assert_eq!(bytes(1, UNBOUNDED)(text).ok().map(u128::from), expected, "{text:?}");
 }
 
 #[cfg(test)]

@@ -26,6 +26,8 @@ use load::LoadMode;
 use proxy::ProxyArgs;
 use serve::ServeMode;
 pub(crate) use values::{Bytes, Listen, Target};
+#[cfg(any(test, fuzzing))]
+pub(crate) use values::{UNBOUNDED, bytes};
 
 /// What clap knows of the command line, for what makes some up.
 #[cfg(any(test, fuzzing))]
