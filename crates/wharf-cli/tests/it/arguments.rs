@@ -81,13 +81,15 @@ fn what_is_unknown_or_missing_is_one_line_too() {
 #[test]
 fn a_server_or_a_file_that_is_not_there_is_refused_before_the_start() {
     check_refused("load echo --server-pid 4194304", &["--server-pid 4194304", "/proc"]);
-    check_refused("load echo --json /no/such/directory/x.json", &["--json", "No such file"]);
+    let why = if cfg!(unix) { "No such file" } else { "os error 3" };
+    check_refused("load echo --json /no/such/directory/x.json", &["--json", why]);
 }
 
 #[test]
 fn a_backend_that_is_not_to_be_had_is_a_failed_start() {
-    let ended = run(wharf(["load", "echo", "--backend", "iocp"]));
-    assert!(ended.failure_alone(1).contains("iocp"), "{ended:?}");
+    let foreign = if cfg!(windows) { "uring" } else { "iocp" };
+    let ended = run(wharf(["load", "echo", "--backend", foreign]));
+    assert!(ended.failure_alone(1).contains(foreign), "{ended:?}");
 }
 
 #[test]

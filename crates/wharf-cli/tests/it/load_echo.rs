@@ -7,10 +7,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::{count, load_echo, run, run_json, wharf};
+use crate::program::{BACKEND, count, load_echo, run, run_json, wharf};
 use crate::server;
 
-const BACKENDS: [&str; 2] = ["uring", "readiness"];
+const BACKENDS: [&str; 3] = ["uring", "readiness", "iocp"];
 
 /// Whether this system has a backend; a container may deny `io_uring`.
 fn has(backend: &str) -> bool {
@@ -148,8 +148,10 @@ fn the_json_has_the_fields_that_scripts_rely_on() {
 fn the_result_goes_to_people_and_the_json_to_its_file() {
     let path = std::env::temp_dir().join(format!("wharf-load-{}.json", std::process::id()));
     std::fs::write(&path, "an old result, longer than the new one".repeat(100)).unwrap();
-    let mut command =
-        load_echo(server::echo(), "--sessions 2 --messages 10 --framing lines --backend readiness");
+    let mut command = load_echo(
+        server::echo(),
+        &format!("--sessions 2 --messages 10 --framing lines --backend {BACKEND}"),
+    );
     command.arg("--json").arg(&path);
     let ended = run(command);
     let json: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
@@ -270,14 +272,14 @@ fn names_are_resolved_and_every_flag_comes_from_the_environment_too() {
         .env("WHARF_RATE", "100000")
         .env("WHARF_MESSAGES", "4")
         .env("WHARF_FRAMING", "u16be")
-        .env("WHARF_BACKEND", "readiness")
+        .env("WHARF_BACKEND", BACKEND)
         .env("WHARF_SERVER_PID", std::process::id().to_string())
         .env("WHARF_JSON", "-");
     let ended = run(command);
     assert_eq!(ended.code, Some(0), "{ended:?}");
     let json: Value = serde_json::from_str(&ended.stdout).unwrap();
     assert_eq!(count(&json, "received"), 12);
-    for shown in ["3 sessions", "1KiB u16be", "backend readiness", "100,000 messages/s"] {
+    for shown in ["3 sessions", "1KiB u16be", &format!("backend {BACKEND}"), "100,000 messages/s"] {
         assert!(ended.stderr.contains(shown), "{shown} in {ended:?}");
     }
 

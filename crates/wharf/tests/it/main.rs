@@ -9,8 +9,12 @@
 /// Makes tests of functions of a module: each of them once per backend.
 macro_rules! each_backend {
     ($($test:ident,)*) => {
+        #[cfg(target_os = "linux")]
         each_backend!(@on uring Uring $($test)*);
+        #[cfg(unix)]
         each_backend!(@on readiness Readiness $($test)*);
+        #[cfg(windows)]
+        each_backend!(@on iocp Iocp $($test)*);
     };
     (@on $module:ident $backend:ident $($test:ident)*) => {
         mod $module {
@@ -35,9 +39,11 @@ mod failures;
 mod fairness;
 mod ids;
 mod in_place;
+#[cfg(target_os = "linux")]
 mod leftovers;
 mod limits;
 mod order;
+#[cfg(target_os = "linux")]
 mod shortage;
 mod slow_readers;
 mod spread;
