@@ -15,6 +15,7 @@
 //! | [`smoke`] | the release binary against a real client |
 //! | [`soak`] | ten thousand sessions for minutes, some of them hostile |
 //! | [`proof`] | the large runs: traffic, memory, bad use, cost |
+//! | [`windows`] | the backend and the program for Windows, under Wine; and what compiles for other systems |
 //! | [`tidy`] | what no compiler checks: names in the documents, sizes of files |
 //! | [`server`], [`load`], [`client`], [`procfs`] | the program under test, and what is seen of it |
 //! | [`workspace`], [`process`], [`wait`], [`chance`], [`totals`], [`checks`] | what the others stand on |
@@ -48,6 +49,7 @@ mod steps;
 mod tidy;
 mod totals;
 mod wait;
+mod windows;
 mod workspace;
 
 use std::ffi::OsString;
@@ -177,6 +179,16 @@ enum Command {
         #[arg(long)]
         quick: bool,
     },
+    /// Builds and tests for Windows, under Wine where this is not Windows, and checks that the sources
+    /// compile for other systems. Installs what is missing for it.
+    Windows {
+        /// Only these.
+        #[arg(value_enum)]
+        only: Vec<windows::Step>,
+        /// What takes minutes, too.
+        #[arg(long)]
+        many: bool,
+    },
     /// Builds everything that bench/ compares, and runs its harness.
     Bench {
         /// Arguments of the harness.
@@ -230,6 +242,7 @@ fn run(command: Command) -> Result<Totals> {
         Command::Proof { only, quick } => {
             proof::run(&only, if quick { Scale::Quick } else { Scale::Full })?
         }
+        Command::Windows { only, many } => windows::run(&only, many)?,
         Command::Bench { arguments } => steps::bench(&arguments)?,
         Command::Totals { file } => {
             let totals = Totals::of_file(&file)?;

@@ -1,7 +1,9 @@
 //! What the system tells of a process from outside: its memory, its descriptors, its connections.
 
+#[cfg(target_os = "linux")]
 use std::collections::BTreeSet;
 use std::fs;
+#[cfg(target_os = "linux")]
 use std::time::Duration;
 
 use crate::Result;
@@ -41,6 +43,7 @@ pub(crate) fn descriptors(process: u32) -> Result<usize> {
 }
 
 /// The number that the next descriptor of a process will have.
+#[cfg(target_os = "linux")]
 pub(crate) fn next_descriptor(process: u32) -> Result<u64> {
     let listed = fs::read_dir(format!("/proc/{process}/fd"))?;
     let open: BTreeSet<u64> =
@@ -49,6 +52,7 @@ pub(crate) fn next_descriptor(process: u32) -> Result<u64> {
 }
 
 /// The CPU time that a process has used, all of its threads that are there.
+#[cfg(target_os = "linux")]
 pub(crate) fn cpu(process: u32) -> Result<Duration> {
     let mut nanos = 0;
     for task in fs::read_dir(format!("/proc/{process}/task"))? {

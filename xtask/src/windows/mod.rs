@@ -1,0 +1,164 @@
+//! The Windows backend and program: built for `x86_64-pc-windows-gnu` and run, under Wine where this is
+//! Linux and as they are where this is Windows; and whether the sources compile for other systems.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`packages`] | installs what is missing |
+//! | [`toolchain`] | which compiler builds for other systems, and how it is called |
+//! | [`wine`] | a Wine that nobody else uses, from its start to its end |
+//! | [`driven`] | `wharf.exe` under Wine, and its clients on Linux |
+
+mod driven;
+mod packages;
+mod toolchain;
+mod wine;
+
+use std::process::Command;
+
+use clap::ValueEnum;
+
+use crate::totals::Totals;
+use crate::wait::Stopwatch;
+use crate::{Result, client, steps};
+use toolchain::Toolchain;
+use wine::Wine;
+
+/// What is built, and what the tests run on.
+const WINDOWS: &str = "x86_64-pc-windows-gnu";
+/// Systems that the sources are checked for and nothing is run on.
+const OTHERS: [&str; 4] = [
+    "x86_64-pc-windows-msvc",
+    "x86_64-apple-darwin",
+    "aarch64-apple-darwin",
+    "x86_64-unknown-freebsd",
+];
+/// What takes minutes under Wine, and is left out unless asked for.
+const SLOW: [&str; 2] = ["--skip", "ten_thousand_connections"];
+/// Descriptors that 5,000 connections take in one process, and Wine's server with them.
+const DESCRIPTORS: u64 = 16_000;
+
+/// What can be done for Windows.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Step {
+    /// clippy for every target, warnings denied.
+    Lint,
+    /// `cargo check` for systems on which nothing is run here.
+    Check,
+    /// The completion port's suite, on I/O completion ports.
+    Conformance,
+    /// The other tests of the completion port.
+    Port,
+    /// The tests of the sessions.
+    Sessions,
+    /// The tests of the program.
+    Program,
+    /// `wharf.exe` with clients on Linux.
+    Driven,
+}
+
+/// What CI runs: the steps that take a bounded time on a machine that is busy with other things.
+#[cfg(target_os = "linux")]
+pub(crate) const OF_CI: [Step; 4] = [Step::Lint, Step::Check, Step::Conformance, Step::Driven];
+
+/// Runs these steps, or all; with what takes minutes if many things are to be shown.
+pub(crate) fn run(only: &[Step], many: bool) -> Result<Totals> {
+    let wanted = |step: &Step| only.is_empty() || only.contains(step);
+    let steps: Vec<Step> = Step::value_variants().iter().copied().filter(wanted).collect();
+    let toolchain = Toolchain::find([WINDOWS].into_iter().chain(OTHERS))?;
+    println!("built by {toolchain}");
+    let runs = |step: &Step| !matches!(step, Step::Lint | Step::Check);
+    let wine = if cfg!(windows) || !steps.iter().any(runs) { None } else { Some(Wine::start()?) };
+    client::need_descriptors(DESCRIPTORS)?;
+    let bench = Bench { toolchain, wine, many };
+    let mut totals = Totals::default();
+    for step in steps {
+        println!("-- {}", step.headline());
+        let stopwatch = Stopwatch::start();
+        let of_step = bench.run(step)?;
+        println!("-- {of_step} ({stopwatch})");
+        totals += of_step;
+    }
+    Ok(totals)
+}
+
+impl Step {
+    const fn headline(self) -> &'static str {
+        match self {
+            Self::Lint => "clippy for Windows",
+            Self::Check => "cargo check for other systems",
+            Self::Conformance => "the completion port's suite",
+            Self::Port => "the other tests of the completion port",
+            Self::Sessions => "the tests of the sessions",
+            Self::Program => "the tests of wharf.exe",
+            Self::Driven => "wharf.exe with clients on Linux",
+        }
+    }
+}
+
+/// What the steps work with.
+struct Bench {
+    toolchain: Toolchain,
+    /// `None` on Windows.
+    wine: Option<Wine>,
+    /// Run what takes minutes under Wine, too.
+    many: bool,
+}
+
+impl Bench {
+    fn run(&self, step: Step) -> Result<Totals> {
+        match step {
+            Step::Lint => self.lint(),
+            Step::Check => self.check(),
+            Step::Conformance => {
+                let of_iocp = ["::iocp", "choice::auto::"];
+                self.test(&["--package", "wharf-port", "--test", "conformance"], &of_iocp)
+            }
+            Step::Port => {
+                let targets = ["--package", "wharf-port", "--lib"];
+                let tests = ["--test", "windows", "--test", "regressions"];
+                self.test(&[&targets[..], &tests[..]].concat(), if self.many { &[] } else { &SLOW })
+            }
+            Step::Sessions => self.test(&["--package", "wharf", "--lib", "--tests"], &[]),
+            Step::Program => self.test(&["--package", "wharf-cli"], &[]),
+            Step::Driven => {
+                self.wine.as_ref().map_or_else(left_out, |wine| driven::run(self, wine))
+            }
+        }
+    }
+
+    fn lint(&self) -> Result<Totals> {
+        let mut clippy = self.cargo(WINDOWS);
+        clippy.args(["clippy", "--quiet", "--workspace", "--all-targets"]);
+        crate::process::succeed(clippy.args(["--", "--deny", "warnings"]))?;
+        Ok(Totals::default())
+    }
+
+    fn check(&self) -> Result<Totals> {
+        for target in OTHERS {
+            let mut check = self.cargo(target);
+            check.args(["check", "--quiet", "--workspace", "--exclude", "xtask", "--all-targets"]);
+            crate::process::succeed(&mut check)?;
+            println!("{target}: compiles");
+        }
+        Ok(Totals::default())
+    }
+
+    /// Runs tests, those whose names have one of these parts.
+    fn test(&self, targets: &[&str], names: &[&str]) -> Result<Totals> {
+        let mut test = self.cargo(WINDOWS);
+        test.args(["test", "--quiet", "--no-fail-fast"]).args(targets).arg("--").args(names);
+        steps::run_tests(&mut test).map(|(totals, _)| totals)
+    }
+
+    /// cargo for another system; what it runs for Windows runs under Wine.
+    fn cargo(&self, target: &str) -> Command {
+        let mut cargo = self.toolchain.cargo(target);
+        self.wine.iter().for_each(|wine| wine.run_by(&mut cargo));
+        cargo
+    }
+}
+
+fn left_out() -> Result<Totals> {
+    println!("this needs Linux and Wine: left out");
+    Ok(Totals::default())
+}
