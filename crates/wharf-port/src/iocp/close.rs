@@ -85,13 +85,14 @@ impl<A: Api> Iocp<A> {
         }
         let Some(socket) = connection.socket.take() else { return };
         let idle = connection.armed.is_none() && connection.armed_outgoing.is_none();
+        if !idle {
+            // What is done already has its packet on its way. Closing alone is not enough: under Wine a
+            // send that waits for room never comes back from it.
+            let _ = self.api.cancel(&socket, None);
+        }
         if connection.reset {
             self.api.reset(socket);
             return;
-        }
-        if !idle {
-            // What is done already has its packet on its way.
-            let _ = self.api.cancel(&socket, None);
         }
         let may_serve_again = connection.was_accepted && connection.skips;
         if idle && may_serve_again && connection.ended == Some(Ended::Peer) {
