@@ -49,7 +49,7 @@ impl Ci {
         self.step("sim", || simulation::run(false))?;
         self.on_linux()?;
         #[cfg(target_os = "linux")]
-        self.step("windows", || crate::windows::run(&crate::windows::OF_CI, false))?;
+        self.step("windows", || crate::windows::run(&[], false))?;
         Ok(())
     }
 

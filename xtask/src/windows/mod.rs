@@ -56,10 +56,6 @@ pub(crate) enum Step {
     Driven,
 }
 
-/// What CI runs: the steps that take a bounded time on a machine that is busy with other things.
-#[cfg(target_os = "linux")]
-pub(crate) const OF_CI: [Step; 4] = [Step::Lint, Step::Check, Step::Conformance, Step::Driven];
-
 /// Runs these steps, or all; with what takes minutes if many things are to be shown.
 pub(crate) fn run(only: &[Step], many: bool) -> Result<Totals> {
     let wanted = |step: &Step| only.is_empty() || only.contains(step);

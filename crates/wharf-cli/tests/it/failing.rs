@@ -125,7 +125,9 @@ fn a_reset_session_is_a_failure_and_the_others_go_on() {
         });
         let flags = format!("--sessions 3 --messages 50 --backend {backend}");
         let (line, json) = check_fails(server, &flags);
-        assert!(line.contains("1 session reset by the server"), "{line}");
+        // Under Wine a reset that no receive waits for reads as the end.
+        let ended = cfg!(windows) && line.contains("1 session ended by the server");
+        assert!(ended || line.contains("1 session reset by the server"), "{line}");
         assert_eq!(count(&json, "missing"), 1, "{line}");
         // A reset may overtake answers that were sent before it.
         assert!((100..=110).contains(&count(&json, "received")), "{json}");
@@ -228,6 +230,8 @@ fn connects_without_an_answer_say_how_many_and_why() {
     assert!(line.contains("of 8,000 sessions connected") && !line.contains("(0 of"), "{line}");
 }
 
+/// Windows has no limit but memory.
+#[cfg(unix)]
 #[test]
 fn more_sessions_than_descriptors_fail_before_the_start() {
     let ended = run(load_echo(server::nobody(), "--sessions 4000000"));

@@ -76,7 +76,7 @@ impl Storm {
     }
 
     fn run(mut self) {
-        let deadline = self.port.now() + 4 * LIMIT;
+        let deadline = self.port.now() + 10 * LIMIT;
         while self.ended < RECEIVES {
             for at in 0..PAIRS {
                 self.act(at);
