@@ -18,6 +18,9 @@ const SOON: Duration = Duration::from_secs(8);
 /// A session that sends and does not read.
 fn stuck(serving: &Serving) -> (TcpStream, usize) {
     let session = serving.connect();
+    // A busy machine may leave it in the listener's queue until all is written: then the server has no
+    // session when its end begins.
+    check_echo(&session, b"hello");
     let written = write_until_stuck(&session, FLOOD);
     assert!(written < FLOOD);
     (session, written)
@@ -188,6 +191,8 @@ fn no_connection_is_taken_while_it_drains() {
                 let _ = session.read(&mut [0]);
                 None
             }
+            // The kernel resets what is in its queue when the listener goes.
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => None,
             Err(error) => Some(error.kind()),
         });
         assert_eq!(refused, Some(ErrorKind::ConnectionRefused));
