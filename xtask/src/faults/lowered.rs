@@ -4,7 +4,7 @@
 //! With `readiness` each accept looks at the limit: they fail with `EMFILE` from then on. The kernel side
 //! of `io_uring` notes the limit when an accept is armed, and one that stays armed goes on beyond a limit
 //! that came later: all are served, and what is shown is that nobody is harmed. What happens there
-//! without descriptors, [`starvation`](super::starvation) shows.
+//! without descriptors, [`starvation`] shows.
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
