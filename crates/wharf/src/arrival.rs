@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::group::Group;
 use crate::session_id::SessionId;
 use crate::session_ref::SessionRef;
 use crate::shared::Shared;
@@ -28,6 +29,12 @@ impl Arrival {
     /// The address of its peer.
     pub const fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    /// The group of this name, which is made if there is none. The session is not in it before it
+    /// [joins](crate::Context::join).
+    pub fn group(&self, name: &str) -> Group {
+        Group::named(&self.shared, name)
     }
 
     /// A handle to the session for other threads.

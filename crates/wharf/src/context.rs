@@ -6,9 +6,12 @@ use std::sync::Arc;
 use wharf_port::Time;
 
 use crate::close_reason::CloseReason;
+use crate::framing::FrameError;
+use crate::group::{Group, JoinError};
 use crate::send_queue::SendStatus;
 use crate::session_id::SessionId;
 use crate::session_ref::SessionRef;
+use crate::shared_frame::SharedFrame;
 use crate::worker::Core;
 
 /// What a callback can do: send to its own session, to others, close them, ask for the time.
@@ -52,6 +55,69 @@ impl<'worker> Context<'worker> {
             return self.core.send(session.socket(), payload);
         }
         self.session_ref(session).send(payload)
+    }
+
+    /// Encodes a frame once, to be sent to many.
+    ///
+    /// # Errors
+    /// [`FrameError`] if the framing or [`Limits::frame_bytes_max`](crate::Limits::frame_bytes_max) does
+    /// not allow it.
+    pub fn frame(&self, payload: &[u8]) -> Result<SharedFrame, FrameError> {
+        self.core.shared().frame(payload)
+    }
+
+    /// Sends a frame that is encoded already to this session, without a copy.
+    pub fn send_frame(&mut self, frame: &SharedFrame) -> SendStatus {
+        self.core.send_frame(self.id.socket(), frame)
+    }
+
+    /// The group of this name, which is made if there is none. Names that peers choose may be many: a
+    /// group is gone with its last member and handle.
+    pub fn group(&self, name: &str) -> Group {
+        Group::named(self.core.shared(), name)
+    }
+
+    /// Has this session join a group: it gets what is broadcast from now on, until it leaves or closes.
+    /// Joining once more changes nothing.
+    ///
+    /// # Errors
+    /// [`JoinError`] if the session is closing, in too many groups, or the group another server's.
+    pub fn join(&mut self, group: &Group) -> Result<(), JoinError> {
+        self.core.join(self.id.socket(), group, None)
+    }
+
+    /// The same under a name, for [`Group::members`]; joining once more changes the name.
+    ///
+    /// # Errors
+    /// As with [`join`](Self::join).
+    pub fn join_as(&mut self, group: &Group, name: &str) -> Result<(), JoinError> {
+        self.core.join(self.id.socket(), group, Some(name.into()))
+    }
+
+    /// Has this session leave a group. False if it was not in it. Sessions that close leave by
+    /// themselves.
+    pub fn leave(&mut self, group: &Group) -> bool {
+        self.core.leave(self.id.socket(), group.state())
+    }
+
+    /// Sends a frame to all members of a group, this session included if it is one. It is encoded once
+    /// and shared; each member's queue takes it by that member's own policy. Members get what one
+    /// session broadcasts and sends in the order in which it did.
+    ///
+    /// [`SendStatus::Overloaded`]: nobody was sent anything, since the inbox of a worker that has
+    /// members is full.
+    pub fn broadcast(&mut self, group: &Group, payload: &[u8]) -> SendStatus {
+        self.core.broadcast(group, payload, None)
+    }
+
+    /// Sends a frame to all members of a group but this session.
+    pub fn broadcast_others(&mut self, group: &Group, payload: &[u8]) -> SendStatus {
+        self.core.broadcast(group, payload, Some(self.id))
+    }
+
+    /// Sends a frame that is encoded already to all members of a group.
+    pub fn broadcast_frame(&mut self, group: &Group, frame: &SharedFrame) -> SendStatus {
+        self.core.broadcast_frame(group, frame, None)
     }
 
     /// Closes this session when what is queued has been sent. Frames that have been received and not

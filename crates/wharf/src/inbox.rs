@@ -1,12 +1,14 @@
 //! What other threads have for a worker.
 
 use std::collections::VecDeque;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use wharf_port::{FreshSocket, Waker};
 
 use crate::admission::Seat;
+use crate::group::GroupState;
 use crate::session_id::SessionId;
+use crate::shared_frame::SharedFrame;
 use crate::sync::{Mutex, MutexGuard};
 
 /// Bytes that other threads may have wait for one worker, in frames and otherwise.
@@ -19,8 +21,18 @@ pub(crate) enum Message {
     Adopt(FreshSocket, Seat),
     /// A frame for a session.
     Send(SessionId, Box<[u8]>),
+    /// A frame for a session, which others are sent, too.
+    SendFrame(SessionId, SharedFrame),
     /// A session is to be closed.
     Close(SessionId),
+    /// A frame for all members of a group, except one.
+    Broadcast(Arc<GroupState>, SharedFrame, Option<SessionId>),
+    /// A session is to join a group, under a name.
+    Join(SessionId, Arc<GroupState>, Option<Arc<str>>),
+    /// A session is to leave a group.
+    Leave(SessionId, Arc<GroupState>),
+    /// All members of a group are to be closed.
+    CloseGroup(Arc<GroupState>),
     /// The server drains.
     Drain,
     /// The server stops at once.
@@ -32,10 +44,15 @@ pub(crate) enum Message {
 impl Message {
     /// What it counts towards the bound: nothing if it comes from the server itself, which puts in no
     /// more than there are sessions and workers.
-    fn counted_bytes(&self) -> usize {
+    pub(crate) fn counted_bytes(&self) -> usize {
         match self {
             Self::Send(_, payload) => size_of::<Self>() + payload.len(),
-            Self::Close(_) => size_of::<Self>(),
+            Self::SendFrame(_, frame) | Self::Broadcast(_, frame, _) => {
+                size_of::<Self>() + frame.as_bytes().len()
+            }
+            Self::Close(_) | Self::Join(..) | Self::Leave(..) | Self::CloseGroup(_) => {
+                size_of::<Self>()
+            }
             Self::Adopt(..) | Self::Drain | Self::Stop | Self::NothingComes => 0,
         }
     }
@@ -62,6 +79,8 @@ pub(crate) struct Inbox {
 struct Queue {
     messages: Vec<Message>,
     bytes: usize,
+    /// Bytes of messages that are about to be put in.
+    reserved: usize,
     ended: bool,
 }
 
@@ -79,7 +98,7 @@ impl Inbox {
             if queue.ended {
                 return Err(Refused::Ended);
             }
-            if bytes > 0 && queue.bytes + bytes > BYTES_MAX {
+            if bytes > 0 && queue.reserved + queue.bytes + bytes > BYTES_MAX {
                 return Err(Refused::Full);
             }
             queue.bytes += bytes;
@@ -87,6 +106,39 @@ impl Inbox {
         }
         self.waker.wake();
         Ok(())
+    }
+
+    /// Makes room for a message of so many bytes that is put in next; false if there is none. A worker
+    /// that has ended has room for everything.
+    pub(crate) fn reserve(&self, bytes: usize) -> bool {
+        let mut queue = self.queue();
+        let fits = queue.ended || queue.reserved + queue.bytes + bytes <= BYTES_MAX;
+        if fits {
+            queue.reserved += bytes;
+        }
+        fits
+    }
+
+    /// Gives room back that was reserved.
+    pub(crate) fn release(&self, bytes: usize) {
+        let mut queue = self.queue();
+        queue.reserved -= bytes;
+    }
+
+    /// Puts a message in for which room was reserved, and wakes the worker. If it has ended, the message
+    /// is dropped.
+    pub(crate) fn put_reserved(&self, message: Message) {
+        let bytes = message.counted_bytes();
+        {
+            let mut queue = self.queue();
+            queue.reserved -= bytes;
+            if queue.ended {
+                return;
+            }
+            queue.bytes += bytes;
+            queue.messages.push(message);
+        }
+        self.waker.wake();
     }
 
     /// Bytes that wait, as far as they count.

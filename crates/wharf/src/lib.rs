@@ -44,6 +44,7 @@ mod framing;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod group;
 mod inbox;
 mod limits;
 #[cfg(test)]
@@ -56,6 +57,7 @@ mod session;
 mod session_id;
 mod session_ref;
 mod shared;
+mod shared_frame;
 mod stats;
 mod sync;
 mod worker;
@@ -65,6 +67,7 @@ pub use close_reason::CloseReason;
 pub use context::Context;
 pub use error::ServerError;
 pub use framing::{FrameError, Framing};
+pub use group::{Group, JoinError, Member};
 pub use limits::Limits;
 pub use report::DrainReport;
 pub use send_queue::{SendStatus, SlowReader};
@@ -72,6 +75,7 @@ pub use server::{RunningServer, Server, ServerHandle, SteppedServer, WorkerView}
 pub use session::{Outcome, Session};
 pub use session_id::SessionId;
 pub use session_ref::SessionRef;
+pub use shared_frame::SharedFrame;
 pub use stats::Stats;
 pub use wharf_port::{
     Backend, Keepalive, Ledger, ListenError, OpenError, PortOptions, SocketOptions, Time,

@@ -3,10 +3,12 @@
 use std::fmt;
 use std::sync::Arc;
 
+use crate::group::Group;
 use crate::inbox::{Message, Refused};
 use crate::send_queue::SendStatus;
 use crate::session_id::SessionId;
 use crate::shared::Shared;
+use crate::shared_frame::SharedFrame;
 
 /// A handle to a session for any thread. It keeps nothing alive: what is sent to a session that has
 /// ended goes nowhere, and never to another one.
@@ -30,6 +32,28 @@ impl SessionRef {
     /// when its worker gets to it.
     pub fn send(&self, payload: &[u8]) -> SendStatus {
         self.put(Message::Send(self.id, payload.into()))
+    }
+
+    /// Sends a frame that is encoded already, without a copy.
+    pub fn send_frame(&self, frame: &SharedFrame) -> SendStatus {
+        match self.shared.own_frame(frame) {
+            Ok(frame) => self.put(Message::SendFrame(self.id, frame)),
+            Err(_) => SendStatus::TooLong,
+        }
+    }
+
+    /// Has the session join a group when its worker gets to it, unless it is closing by then or in too
+    /// many; a group of another server it does not join.
+    pub fn join(&self, group: &Group) -> SendStatus {
+        if !group.is_of(&self.shared) {
+            return SendStatus::Closed;
+        }
+        self.put(Message::Join(self.id, Arc::clone(group.state()), None))
+    }
+
+    /// Has the session leave a group when its worker gets to it.
+    pub fn leave(&self, group: &Group) -> SendStatus {
+        self.put(Message::Leave(self.id, Arc::clone(group.state())))
     }
 
     /// Closes the session when what is queued has been sent. The answer may be ignored, unless it is

@@ -4,7 +4,11 @@ use std::net::SocketAddr;
 use std::sync::{OnceLock, PoisonError};
 
 use crate::admission::Admission;
+use crate::framing::{FrameError, Framing};
+use crate::group::{Groups, WorkerSet};
 use crate::inbox::{Inbox, Message, Refused};
+use crate::send_queue::SendStatus;
+use crate::shared_frame::SharedFrame;
 use crate::stats::{Published, Stats};
 use crate::sync::{AtomicUsize, Mutex, Ordering};
 
@@ -14,18 +18,35 @@ pub(crate) struct Shared {
     pub(crate) inboxes: Box<[Inbox]>,
     pub(crate) published: Box<[Published]>,
     pub(crate) admission: Admission,
+    pub(crate) groups: Groups,
+    framing: Framing,
+    frame_bytes_max: usize,
     /// Listeners that have not closed.
     listeners_open: AtomicUsize,
     pub(crate) addresses: OnceLock<Vec<SocketAddr>>,
     causes: Mutex<Vec<&'static str>>,
 }
 
+/// What [`Shared`] is made of.
+#[derive(Debug)]
+pub(crate) struct SharedSetup {
+    pub(crate) inboxes: Vec<Inbox>,
+    pub(crate) admission: Admission,
+    pub(crate) listeners: usize,
+    pub(crate) framing: Framing,
+    pub(crate) frame_bytes_max: usize,
+}
+
 impl Shared {
-    pub(crate) fn new(inboxes: Vec<Inbox>, admission: Admission, listeners: usize) -> Self {
+    pub(crate) fn new(setup: SharedSetup) -> Self {
+        let SharedSetup { inboxes, admission, listeners, framing, frame_bytes_max } = setup;
         Self {
             published: inboxes.iter().map(|_| Published::default()).collect(),
+            groups: Groups::new(inboxes.len()),
             inboxes: inboxes.into_boxed_slice(),
             admission,
+            framing,
+            frame_bytes_max,
             listeners_open: AtomicUsize::new(listeners),
             addresses: OnceLock::new(),
             causes: Mutex::default(),
@@ -34,6 +55,42 @@ impl Shared {
 
     pub(crate) fn put(&self, worker: usize, message: Message) -> Result<(), Refused> {
         self.inboxes.get(worker).ok_or(Refused::Ended)?.put(message)
+    }
+
+    /// Puts the same message into the inboxes of these workers: into all of them, or into none if one is
+    /// full. Those that have ended need it no more.
+    pub(crate) fn broadcast(
+        &self,
+        workers: &WorkerSet,
+        message: impl Fn() -> Message,
+    ) -> SendStatus {
+        if workers.is_empty() {
+            return SendStatus::Queued;
+        }
+        let bytes = message().counted_bytes();
+        let inboxes = || workers.iter().filter_map(|worker| self.inboxes.get(worker));
+        for (reserved, inbox) in inboxes().enumerate() {
+            if !inbox.reserve(bytes) {
+                inboxes().take(reserved).for_each(|inbox| inbox.release(bytes));
+                return SendStatus::Overloaded;
+            }
+        }
+        inboxes().for_each(|inbox| inbox.put_reserved(message()));
+        SendStatus::Queued
+    }
+
+    /// Encodes a frame for sessions of this server.
+    pub(crate) fn frame(&self, payload: &[u8]) -> Result<SharedFrame, FrameError> {
+        SharedFrame::encode(&self.framing, payload, self.frame_bytes_max)
+    }
+
+    /// The same frame as the sessions of this server take it.
+    pub(crate) fn own_frame(&self, frame: &SharedFrame) -> Result<SharedFrame, FrameError> {
+        let fits = frame.payload().len() <= self.frame_bytes_max;
+        if fits && *frame.framing() == self.framing {
+            return Ok(frame.clone());
+        }
+        self.frame(frame.payload())
     }
 
     /// The same for every worker; those that have ended need it no more.

@@ -54,6 +54,8 @@ counters! {
     bytes_in,
     /// Bytes given to the kernel to be sent.
     bytes_out,
+    /// Sends given to the kernel, each with all that was queued for one session.
+    sends,
     /// Frames that were dropped because their receiver read too slowly.
     frames_dropped,
     /// Callbacks that panicked.

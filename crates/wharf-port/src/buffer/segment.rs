@@ -134,6 +134,18 @@ impl SharedBytes {
         &self.bytes[self.start..self.end]
     }
 
+    /// A part of this one.
+    ///
+    /// # Panics
+    /// If the range does not lie within it.
+    #[must_use]
+    pub fn slice(&self, range: Range<usize>) -> Self {
+        let whole = self.start..self.end;
+        assert!(range.start <= range.end && range.end <= whole.len(), "{range:?} of {whole:?}");
+        let (start, end) = (self.start + range.start, self.start + range.end);
+        Self { bytes: Arc::clone(&self.bytes), start, end }
+    }
+
     fn advance(&mut self, count: usize) {
         assert!(count <= self.end - self.start, "advanced beyond the end");
         self.start += count;

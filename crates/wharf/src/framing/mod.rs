@@ -176,6 +176,15 @@ impl Framing {
         }
     }
 
+    /// What goes around a payload, which may have at most `max` bytes if it is a frame.
+    #[inline]
+    pub(crate) fn wrap(&self, payload: &[u8], max: usize) -> Result<Envelope, FrameError> {
+        let announced = payload.len();
+        let fits = announced <= max || !self.has_frames();
+        let envelope = if fits { self.envelope(announced) } else { None };
+        envelope.ok_or_else(|| FrameError::TooLong { announced, max: max.min(self.payload_max()) })
+    }
+
     /// What goes around a payload of `len` bytes; `None` if it is too long.
     #[inline]
     pub(crate) fn envelope(self, len: usize) -> Option<Envelope> {

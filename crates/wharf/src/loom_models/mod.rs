@@ -10,16 +10,19 @@ use wharf_port::SocketId;
 use wharf_port::modelled::ModelledPort;
 
 use crate::admission::Admission;
+use crate::framing::Framing;
 use crate::inbox::Inbox;
 use crate::session_id::SessionId;
-use crate::shared::Shared;
+use crate::shared::{Shared, SharedSetup};
 
 /// What the workers of a server share, and a port for each of them.
 fn server(workers: usize, listeners: usize) -> (Arc<Shared>, Vec<ModelledPort>) {
     let ports: Vec<_> = (0..workers).map(|_| ModelledPort::default()).collect();
     let inboxes = ports.iter().map(|port| Inbox::new(port.waker())).collect();
     let admission = Admission::new(workers, 2, Some(1));
-    (Arc::new(Shared::new(inboxes, admission, listeners)), ports)
+    let (framing, frame_bytes_max) = (Framing::RAW, 1);
+    let setup = SharedSetup { inboxes, admission, listeners, framing, frame_bytes_max };
+    (Arc::new(Shared::new(setup)), ports)
 }
 
 /// A session of the first slot of the first worker.

@@ -6,7 +6,7 @@ mod policy;
 use std::collections::VecDeque;
 use std::ops::Range;
 
-use wharf_port::{Lease, Segment};
+use wharf_port::{Lease, Segment, SharedBytes};
 
 pub(crate) use self::chunks::Chunks;
 pub(crate) use self::policy::Room;
@@ -32,6 +32,9 @@ pub enum SendStatus {
     /// It was not taken: the session is closing, or there is none of that id. A queue that is full
     /// closes its session ([`SlowReader::Disconnect`]), and so does a frame that is too long.
     Closed,
+    /// It was not taken: it is longer than the framing or
+    /// [`Limits::frame_bytes_max`](crate::Limits::frame_bytes_max) allows.
+    TooLong,
     /// It was not taken: the inbox of the session's worker is full, since other threads send faster
     /// than it works.
     Overloaded,
@@ -114,6 +117,17 @@ impl SendQueue {
         }
         self.count(len);
         true
+    }
+
+    /// Appends whole frames, of the lengths given, that others are sent as well.
+    pub(crate) fn push_shared(
+        &mut self,
+        bytes: SharedBytes,
+        lengths: impl Iterator<Item = usize>,
+        chunks: &mut Chunks,
+    ) {
+        self.push_segment(Segment::Shared(bytes), chunks);
+        lengths.for_each(|len| self.count(len));
     }
 
     #[inline]

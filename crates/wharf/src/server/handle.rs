@@ -5,10 +5,13 @@ use std::sync::Arc;
 
 use wharf_port::Backend;
 
+use crate::framing::FrameError;
+use crate::group::Group;
 use crate::inbox::Message;
 use crate::session_id::SessionId;
 use crate::session_ref::SessionRef;
 use crate::shared::Shared;
+use crate::shared_frame::SharedFrame;
 use crate::stats::Stats;
 
 /// A handle to a running server for any thread: to end it, to find its sessions, to look at it.
@@ -55,6 +58,25 @@ impl ServerHandle {
     /// A handle to a session. It is not looked up: one that has ended takes nothing.
     pub fn session(&self, id: SessionId) -> SessionRef {
         SessionRef::new(id, Arc::clone(&self.shared))
+    }
+
+    /// The group of this name, which is made if there is none.
+    pub fn group(&self, name: &str) -> Group {
+        Group::named(&self.shared, name)
+    }
+
+    /// How many groups have a member or a handle.
+    pub fn groups(&self) -> usize {
+        self.shared.groups.len()
+    }
+
+    /// Encodes a frame once, to be sent to many.
+    ///
+    /// # Errors
+    /// [`FrameError`] if the framing or [`Limits::frame_bytes_max`](crate::Limits::frame_bytes_max) does
+    /// not allow it.
+    pub fn frame(&self, payload: &[u8]) -> Result<SharedFrame, FrameError> {
+        self.shared.frame(payload)
     }
 
     /// Sessions that exist, and those that are on their way to their worker.

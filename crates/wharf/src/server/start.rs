@@ -19,7 +19,7 @@ use crate::inbox::Inbox;
 use crate::limits::Limits;
 use crate::report::DrainReport;
 use crate::session::Session;
-use crate::shared::Shared;
+use crate::shared::{Shared, SharedSetup};
 use crate::worker::{Core, Setup, Worker};
 
 /// A server whose threads run.
@@ -160,7 +160,13 @@ pub(super) fn make_handle(plan: &Plan, opened: Vec<Opened>) -> ServerHandle {
         opened.iter().find_map(|worker| worker.fallback_reason.as_deref()).map(Arc::from);
     let inboxes = opened.into_iter().map(|worker| Inbox::new(worker.waker)).collect();
     let admission = Admission::new(plan.workers, plan.sessions_max, plan.limits.per_address_max);
-    let shared = Arc::new(Shared::new(inboxes, admission, plan.addresses.len()));
+    let shared = Arc::new(Shared::new(SharedSetup {
+        inboxes,
+        admission,
+        listeners: plan.addresses.len(),
+        framing: plan.framing,
+        frame_bytes_max: plan.limits.frame_bytes_max,
+    }));
     ServerHandle { shared, backend, fallback_reason }
 }
 

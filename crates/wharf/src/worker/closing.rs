@@ -12,6 +12,8 @@ impl Core {
     /// Begins an orderly end: nothing more is taken in, what is queued is sent, the peer is told, and
     /// its own end of stream is awaited. The first reason stays.
     pub(crate) fn begin_close(&mut self, socket: SocketId, reason: CloseReason) {
+        // What it was to be sent before belongs to what is flushed.
+        self.deliver_broadcasts();
         let now = self.now;
         let Some(connection) = self.connection(socket) else { return };
         if connection.state != State::Open {
@@ -23,7 +25,9 @@ impl Core {
         connection.since = now;
         connection.half = None;
         connection.held = None;
-        if connection.queue.is_empty() {
+        let flushed = connection.queue.is_empty();
+        self.leave_all(socket);
+        if flushed {
             return self.flushed(socket);
         }
         // What still comes is thrown away, but it is taken: a peer that cannot write may not read.
@@ -69,6 +73,7 @@ impl Core {
         let lost = connection.queue.clear(chunks);
         let closing = if reset { port.abort(socket) } else { port.close(socket) };
         debug_assert!(closing.is_ok(), "a session's socket is open until the session is gone");
+        self.leave_all(socket);
         self.lost(lost);
         if self.drain_until.is_some() {
             self.report.count(orderly);

@@ -7,6 +7,7 @@ use wharf_port::{Lease, SocketId, Time, TimerId};
 use crate::admission::Seat;
 use crate::close_reason::CloseReason;
 use crate::framing::ReceiveBuffer;
+use crate::group::Memberships;
 use crate::send_queue::SendQueue;
 
 /// Where a session stands. It only ever moves downwards.
@@ -51,6 +52,7 @@ pub(crate) struct Connection {
     /// Received bytes that have not been worked on.
     #[expect(clippy::box_collection, reason = "sessions are many, and few have it")]
     pub(crate) held: Option<Box<VecDeque<Lease>>>,
+    pub(crate) groups: Memberships,
     pub(crate) opened: Time,
     pub(crate) last_receive: Time,
     /// When the half frame began, or the present state of closing.
@@ -79,6 +81,7 @@ impl Connection {
             queue,
             half: None,
             held: None,
+            groups: Memberships::default(),
             opened: now,
             last_receive: now,
             since: now,

@@ -8,6 +8,7 @@ use std::time::Duration;
 use wharf_port::{CompletionPort, Lease, ListenerId, SocketId, Time, WaitError};
 
 use super::Turn;
+use super::broadcasting::Broadcasts;
 use super::connection::Connection;
 use super::connections::Connections;
 use crate::framing::{Framing, ReceiveBuffer};
@@ -47,6 +48,8 @@ pub(crate) struct Core {
     pub(super) listeners: Vec<ListenerId>,
     pub(crate) now: Time,
     pub(super) turn: u32,
+    /// What groups are to be sent.
+    pub(super) broadcasts: Broadcasts,
     /// Sessions with something to send.
     pub(super) dirty: Vec<SocketId>,
     /// Sessions with received bytes to work on.
@@ -90,6 +93,7 @@ impl Core {
             connections: Connections::default(),
             listeners: Vec::new(),
             turn: 0,
+            broadcasts: Broadcasts::default(),
             dirty: Vec::new(),
             backlog: VecDeque::new(),
             writable: Vec::new(),

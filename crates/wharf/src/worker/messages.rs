@@ -27,6 +27,20 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
                 Message::Send(id, payload) => {
                     self.core.send(id.socket(), &payload);
                 }
+                Message::SendFrame(id, frame) => {
+                    self.core.send_frame(id.socket(), &frame);
+                }
+                Message::Broadcast(group, frame, except) => {
+                    self.core.broadcast_here(&group, &frame, except);
+                }
+                Message::Join(id, group, name) => {
+                    // Whoever asked does not wait for the answer, and a session that closes joins nothing.
+                    let _ = self.core.join_state(id.socket(), &group, name);
+                }
+                Message::Leave(id, group) => {
+                    self.core.leave(id.socket(), &group);
+                }
+                Message::CloseGroup(group) => self.core.close_group(&group),
                 Message::Close(id) => self.core.begin_close(id.socket(), CloseReason::Closed),
                 Message::Drain => self.core.drain(),
                 Message::Stop => self.core.stop(),

@@ -7,12 +7,14 @@
 //! ([`Core`]) while one handler is borrowed.
 
 mod accepting;
+mod broadcasting;
 mod callbacks;
 mod closing;
 mod connection;
 mod connections;
 mod core;
 mod deadlines;
+mod groups;
 mod messages;
 mod reading;
 mod sending;
@@ -119,6 +121,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         self.work_on_backlog();
         self.fire_timers(self.core.stats.bytes_in == bytes_before);
         self.tell_writable();
+        self.core.deliver_broadcasts();
         self.core.flush();
         Ok(self.core.end_turn(self.messages.is_empty()))
     }

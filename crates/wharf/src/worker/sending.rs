@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use wharf_port::{Lease, Segment, SendError, SocketId};
+use wharf_port::{Lease, Segment, SendError, SharedBytes, SocketId};
 
 use super::Core;
 use super::connection::State;
@@ -10,11 +10,13 @@ use super::core::Reading;
 use crate::close_reason::CloseReason;
 use crate::framing::Envelope;
 use crate::send_queue::{Room, SendStatus, SlowReader};
+use crate::shared_frame::SharedFrame;
 
 impl Core {
     /// Queues a frame for a session of this worker.
     #[inline]
     pub(crate) fn send(&mut self, socket: SocketId, payload: &[u8]) -> SendStatus {
+        self.deliver_broadcasts();
         let max = self.limits.send_bytes_max;
         let Some(connection) = self.connection(socket) else { return SendStatus::Closed };
         if connection.state != State::Open {
@@ -32,6 +34,34 @@ impl Core {
         status
     }
 
+    /// Queues a frame that is encoded already for a session of this worker.
+    pub(crate) fn send_frame(&mut self, socket: SocketId, frame: &SharedFrame) -> SendStatus {
+        self.deliver_broadcasts();
+        match self.shared().own_frame(frame) {
+            Ok(frame) => self.send_shared(socket, frame.shared()),
+            Err(_) => SendStatus::TooLong,
+        }
+    }
+
+    /// Queues one whole frame whose bytes others are sent, too.
+    pub(super) fn send_shared(&mut self, socket: SocketId, frame: SharedBytes) -> SendStatus {
+        let max = self.limits.send_bytes_max;
+        let len = frame.as_slice().len();
+        let Some(connection) = self.connection(socket) else { return SendStatus::Closed };
+        if connection.state != State::Open {
+            return SendStatus::Closed;
+        }
+        let full = connection.queue.bytes() >= max;
+        let status = if full { self.make_room(socket, len) } else { SendStatus::Queued };
+        if matches!(status, SendStatus::Queued | SendStatus::DroppedOldest) && len > 0 {
+            let Self { connections, chunks, .. } = self;
+            let Some(connection) = connections.get_mut(socket) else { return SendStatus::Closed };
+            connection.queue.push_shared(frame, std::iter::once(len), chunks);
+            self.was_queued(socket);
+        }
+        status
+    }
+
     /// What goes around a payload; `None` if it is too long.
     #[inline]
     fn envelope(&self, len: usize) -> Option<Envelope> {
@@ -44,18 +74,26 @@ impl Core {
         if payload.is_empty() && envelope.is_empty() {
             return;
         }
-        let Self { reading, connections, chunks, dirty, limits, .. } = self;
+        let Self { reading, connections, chunks, .. } = self;
         let Some(connection) = connections.get_mut(socket) else { return };
         let queue = &mut connection.queue;
         let in_place = reading.as_ref().and_then(|reading| reading.frame_around(envelope, payload));
         if !in_place.is_some_and(|(lease, frame)| queue.push_received(lease, frame, chunks)) {
             queue.push(envelope, payload, chunks);
         }
+        self.was_queued(socket);
+    }
+
+    /// Something was put into the queue of a session.
+    #[inline]
+    pub(super) fn was_queued(&mut self, socket: SocketId) {
+        let Self { connections, dirty, limits, .. } = self;
+        let Some(connection) = connections.get_mut(socket) else { return };
         if !connection.dirty {
             connection.dirty = true;
             dirty.push(socket);
         }
-        if queue.bytes() >= limits.send_bytes_max {
+        if connection.queue.bytes() >= limits.send_bytes_max {
             self.queue_is_full(socket);
         }
     }
@@ -105,6 +143,7 @@ impl Core {
                 continue;
             }
             if let Some(segments) = connection.queue.start_send() {
+                self.stats.sends += 1;
                 let started = self.port.send(socket, segments);
                 debug_assert!(started.is_ok(), "a session's socket is open until it terminates");
             }

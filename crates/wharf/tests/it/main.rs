@@ -37,6 +37,7 @@ mod draining;
 mod ends;
 mod failures;
 mod fairness;
+mod groups;
 mod ids;
 mod in_place;
 #[cfg(target_os = "linux")]

@@ -1,0 +1,52 @@
+//! A frame that is encoded once and sent to many.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use wharf_port::SharedBytes;
+
+use crate::framing::{FrameError, Framing};
+
+/// A frame that is encoded once and sent to many: a clone shares its bytes.
+///
+/// Made by [`Context::frame`](crate::Context::frame) or
+/// [`ServerHandle::frame`](crate::ServerHandle::frame).
+#[derive(Clone, Debug)]
+pub struct SharedFrame {
+    bytes: Arc<[u8]>,
+    payload: Range<usize>,
+    framing: Framing,
+}
+
+impl SharedFrame {
+    /// Encodes a payload of at most `max` bytes, with one allocation.
+    pub(crate) fn encode(
+        framing: &Framing,
+        payload: &[u8],
+        max: usize,
+    ) -> Result<Self, FrameError> {
+        let envelope = framing.wrap(payload, max)?;
+        let (header, trailer) = (envelope.header(), envelope.trailer());
+        let bytes = header.iter().chain(payload).chain(trailer).copied().collect();
+        let payload = header.len()..header.len() + payload.len();
+        Ok(Self { bytes, payload, framing: *framing })
+    }
+
+    /// What was encoded.
+    pub fn payload(&self) -> &[u8] {
+        &self.bytes[self.payload.clone()]
+    }
+
+    /// The whole frame as it goes over the wire.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) const fn framing(&self) -> &Framing {
+        &self.framing
+    }
+
+    pub(crate) fn shared(&self) -> SharedBytes {
+        SharedBytes::from(Arc::clone(&self.bytes))
+    }
+}
