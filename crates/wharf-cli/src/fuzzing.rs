@@ -131,7 +131,7 @@ fn is_one_line(text: &str) -> bool {
 /// What a command is given is what it can do.
 fn check(command: &Command) {
     match command {
-        Command::ServeEcho(options) => check_serve(options),
+        Command::ServeEcho(options) | Command::ServeChat(options) => check_serve(options),
         Command::LoadEcho(options) => {
             assert!(options.size <= options.framing.payload_max());
             assert!(options.sessions > 0 && options.size > 0);

@@ -42,6 +42,7 @@ use args::{Command, Parsed};
 pub fn run() -> ExitCode {
     let outcome = match args::parse() {
         Ok(Parsed::Run(Command::ServeEcho(options))) => serve::echo(&options),
+        Ok(Parsed::Run(Command::ServeChat(options))) => serve::chat(&options),
         Ok(Parsed::Run(Command::LoadEcho(options))) => load::echo(&options),
         Ok(Parsed::Run(Command::Proxy(options))) => proxy::proxy(&options),
         Ok(Parsed::Run(Command::Sim(options))) => simulate::simulate(&options),

@@ -12,6 +12,7 @@ impl Session for Echo {
 }
 
 fn main() -> Result<(), wharf::ServerError> {
-    let server = Server::bind("127.0.0.1:7777").framing(Framing::RAW);
+    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:7777".to_owned());
+    let server = Server::bind(address).framing(Framing::RAW);
     server.run(|_| Echo).map(|report| println!("{report}"))
 }

@@ -69,6 +69,8 @@ enum TopLevel {
 pub(crate) enum Command {
     /// `wharf serve echo`.
     ServeEcho(ServeOptions),
+    /// `wharf serve chat`.
+    ServeChat(ServeOptions),
     /// `wharf load echo`.
     LoadEcho(EchoOptions),
     /// `wharf proxy`.
@@ -112,6 +114,7 @@ fn read(line: &[OsString]) -> Result<Result<Command, Failure>, clap::Error> {
     let cli = Cli::from_arg_matches(&matches)?;
     Ok(match cli.command {
         TopLevel::Serve { mode: ServeMode::Echo(args) } => args.check().map(Command::ServeEcho),
+        TopLevel::Serve { mode: ServeMode::Chat(args) } => args.check().map(Command::ServeChat),
         TopLevel::Load { mode: LoadMode::Echo(args) } => {
             args.check(&Given::of(&matches)).map(Command::LoadEcho)
         }

@@ -15,15 +15,10 @@ use crate::serve::ServeOptions;
 /// The longest time that a flag takes: a year.
 const SECONDS_MAX: u32 = 365 * 24 * 60 * 60;
 
-#[derive(Debug, Subcommand)]
-pub(super) enum ServeMode {
-    /// Send every frame back to the session that it came from.
-    #[command(after_help = ECHO_HELP)]
-    Echo(EchoArgs),
-}
-
-const ECHO_HELP: &str = "\
-Try it:  wharf serve echo        and, in another terminal:  nc 127.0.0.1 7777
+/// What stands below the help of every mode.
+macro_rules! help_of_all {
+    () => {
+        "
 
 Ctrl-C (SIGINT, SIGTERM) ends the server in order: it takes no more
 connections, sends what is queued and tells its peers. A second one ends it at
@@ -33,10 +28,36 @@ Each flag can also come from the environment: --frame-max as WHARF_FRAME_MAX;
 WHARF_LISTEN takes several addresses, with commas. The command line goes first.
 
 Exit code: 0 ended in order, 1 could not start, 2 wrong arguments, 3 queued
-bytes were lost or a second signal ended it.";
+bytes were lost or a second signal ended it."
+    };
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ServeMode {
+    /// Send every frame back to the session that it came from.
+    #[command(after_help = ECHO_HELP)]
+    Echo(ServeArgs),
+    /// Send every frame to every session, the one that it came from included.
+    #[command(
+        after_help = CHAT_HELP,
+        mut_arg("framing", |framing| framing.default_value("lines")),
+        mut_arg("idle", |idle| idle.default_value("off")),
+        mut_arg("slow", |slow| slow.default_value("disconnect"))
+    )]
+    Chat(ServeArgs),
+}
+
+const ECHO_HELP: &str = concat!(
+    "Try it:  wharf serve echo        and, in another terminal:  nc 127.0.0.1 7777",
+    help_of_all!()
+);
+const CHAT_HELP: &str = concat!(
+    "Try it:  wharf serve chat        and, in two other terminals:  nc 127.0.0.1 7777",
+    help_of_all!()
+);
 
 #[derive(Debug, Args)]
-pub(super) struct EchoArgs {
+pub(super) struct ServeArgs {
     // rustdoc would look for a link in the brackets.
     #[arg(
         long,
@@ -197,7 +218,7 @@ pub(super) struct EchoArgs {
     slow: SlowReader,
 }
 
-impl EchoArgs {
+impl ServeArgs {
     /// Checks what clap cannot: flags against each other.
     pub(super) fn check(self) -> Result<ServeOptions, Failure> {
         let twice = |(at, address): &(usize, &Listen)| {

@@ -2,6 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
+//! | [`echo`], [`chat`] | what the sessions do |
 //! | [`options`] | what is asked for |
 //! | [`start`] | what is said when it starts, and when it cannot |
 //! | [`watch`] | from the start to the end: drain, stop, report |
@@ -9,6 +10,8 @@
 //!
 //! The standard output gets one line, when the server accepts. Everything else is for people.
 
+mod chat;
+mod echo;
 mod options;
 mod rates;
 mod start;
@@ -16,7 +19,7 @@ mod watch;
 
 use std::sync::Arc;
 
-use wharf::{Arrival, Context, Outcome, Session};
+use wharf::{Arrival, Session};
 
 use crate::console::Console;
 use crate::failure::{self, Failure};
@@ -27,16 +30,12 @@ use watch::Watch;
 
 /// Runs `wharf serve echo`.
 pub(crate) fn echo(options: &ServeOptions) -> Result<(), Failure> {
-    serve(options, |_| Echo)
+    serve(options, |_| echo::Echo)
 }
 
-struct Echo;
-
-impl Session for Echo {
-    fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
-        ctx.send(frame);
-        Ok(())
-    }
+/// Runs `wharf serve chat`.
+pub(crate) fn chat(options: &ServeOptions) -> Result<(), Failure> {
+    serve(options, chat::Member::new)
 }
 
 /// Runs a server until it is told to end.

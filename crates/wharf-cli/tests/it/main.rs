@@ -19,6 +19,8 @@ mod proxying;
 #[cfg(unix)]
 mod serve_arguments;
 #[cfg(unix)]
+mod serve_chat;
+#[cfg(unix)]
 mod serve_echo;
 #[cfg(unix)]
 mod serve_end;

@@ -127,7 +127,12 @@ impl Serving {
 /// `wharf serve echo` with more arguments, separated by spaces; on a free port if they do not say
 /// otherwise.
 pub(crate) fn serve_echo(arguments: &str) -> Command {
-    let mut command = wharf(["serve", "echo"]);
+    serve("echo", arguments)
+}
+
+/// The same of another mode.
+pub(crate) fn serve(mode: &str, arguments: &str) -> Command {
+    let mut command = wharf(["serve", mode]);
     command.args(arguments.split_whitespace());
     if !arguments.contains("--listen") {
         command.args(["--listen", "127.0.0.1:0"]);

@@ -120,6 +120,11 @@ impl Group {
         })
     }
 
+    /// The names that members have taken, in no order.
+    pub fn names(&self) -> Vec<Arc<str>> {
+        self.members().into_iter().filter_map(|member| member.name).collect()
+    }
+
     /// Sends a frame to all members, from any thread. [`SendStatus::Overloaded`]: nobody was sent
     /// anything, since the inbox of a worker is full.
     pub fn broadcast(&self, payload: &[u8]) -> SendStatus {

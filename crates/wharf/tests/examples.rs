@@ -1,0 +1,132 @@
+//! The examples, run as a reader would run them.
+
+#![cfg(unix)]
+#![expect(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on has failed")]
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// For everything that a test waits for.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running example, which ends with its test.
+struct Example {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Example {
+    fn start(name: &str) -> Self {
+        let program = build(name);
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let child = Command::new(&program).arg(address.to_string()).stdout(Stdio::null()).spawn();
+        Self { child: child.unwrap_or_else(|error| panic!("{program:?}: {error}")), address }
+    }
+
+    /// A client. The first one may have to wait until the example listens.
+    fn connect(&mut self) -> TcpStream {
+        let (_never, pause) = std::sync::mpsc::channel::<()>();
+        for _ in 0..2000 {
+            if let Ok(stream) = TcpStream::connect(self.address) {
+                stream.set_read_timeout(Some(PATIENCE)).unwrap();
+                return stream;
+            }
+            let ended = self.child.try_wait().unwrap();
+            assert!(ended.is_none(), "the example has ended: {ended:?}");
+            let _ = pause.recv_timeout(Duration::from_millis(10));
+        }
+        panic!("nobody listens at {}", self.address)
+    }
+}
+
+/// Builds an example next to where this test lies: `cargo test NAME` leaves them out, or old.
+fn build(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.parent().unwrap().parent().unwrap();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "--package", env!("CARGO_PKG_NAME"), "--example", name]);
+    cargo.arg("--manifest-path").arg(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"));
+    cargo.arg("--target-dir").arg(profile.parent().unwrap());
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    assert!(cargo.status().unwrap().success(), "{cargo:?}");
+    profile.join("examples").join(name)
+}
+
+impl Drop for Example {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Somebody at a terminal.
+struct Guest(BufReader<TcpStream>);
+
+impl Guest {
+    fn say(&mut self, line: &str) {
+        self.0.get_mut().write_all(format!("{line}\n").as_bytes()).unwrap();
+    }
+
+    #[track_caller]
+    fn hear(&mut self) -> String {
+        let mut line = String::new();
+        self.0.read_line(&mut line).expect("a line in time");
+        line.trim_end().to_owned()
+    }
+
+    /// The lines up to one that ends like this.
+    #[track_caller]
+    fn hear_until(&mut self, end: &str) -> String {
+        loop {
+            let line = self.hear();
+            assert!(!line.is_empty(), "the example closed the connection before '{end}'");
+            if line.ends_with(end) {
+                return line;
+            }
+        }
+    }
+}
+
+#[test]
+fn echo_sends_everything_back() {
+    let mut example = Example::start("echo");
+    let mut client = example.connect();
+    client.write_all(b"hello").unwrap();
+    let mut echo = [0; 5];
+    client.read_exact(&mut echo).unwrap();
+    assert_eq!(&echo, b"hello");
+}
+
+#[test]
+fn chat_has_names_rooms_and_a_list_of_who_is_there() {
+    let mut example = Example::start("chat");
+    let mut guests: [Guest; 3] = std::array::from_fn(|_| Guest(BufReader::new(example.connect())));
+    for (guest, name) in guests.iter_mut().zip(["ann", "bob", "cid"]) {
+        guest.say(&format!("/name {name}"));
+        guest.hear_until(&format!("is {name} now"));
+    }
+    let [ann, bob, cid] = &mut guests;
+    ann.say("hello");
+    assert_eq!(bob.hear_until("hello"), "ann: hello");
+    assert_eq!(cid.hear_until("hello"), "ann: hello");
+
+    cid.say("/join attic");
+    cid.hear_until("* cid has come to attic");
+    bob.hear_until("* cid has left");
+    cid.say("anybody?");
+    assert_eq!(cid.hear(), "cid: anybody?");
+
+    bob.say("/who");
+    let there = bob.hear();
+    let mut names: Vec<&str> = there.split(", ").collect();
+    names.sort_unstable();
+    assert_eq!(names, ["ann", "bob"], "and nothing that was said in the attic");
+
+    ann.0.get_ref().shutdown(std::net::Shutdown::Both).unwrap();
+    bob.hear_until("* ann has left: the peer closed the connection");
+}
