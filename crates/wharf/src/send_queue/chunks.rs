@@ -6,8 +6,9 @@ use wharf_port::{OwnedBytes, Segment};
 pub(crate) const CHUNK_BYTES: usize = 4 << 10;
 /// Chunks that are kept for use again: 1 MiB.
 const CHUNKS_MAX: usize = 256;
-/// Lists of segments that are kept for use again.
-const LISTS_MAX: usize = 1024;
+/// Lists of segments that are kept for use again: a broadcast to a large group needs one for each member,
+/// of some 160 bytes.
+const LISTS_MAX: usize = 1 << 16;
 /// Segments that a list may have room for and still be kept.
 const LIST_ROOM_MAX: usize = 64;
 
