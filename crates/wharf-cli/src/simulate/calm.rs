@@ -194,6 +194,10 @@ impl Simulation {
                 return violated("I7", format!("worker {worker} has no session, and {view:?}"));
             }
         }
+        let groups = self.server.handle().groups();
+        if groups > 0 && self.server.handle().sessions() == 0 {
+            return violated("I7", format!("no session is left, and {groups} groups are"));
+        }
         let handlers = self.record.holders() - self.others_with_record;
         let sessions = self.server.handle().sessions();
         if sessions == 0 && handlers > 0 {

@@ -95,7 +95,8 @@ pub(super) enum End {
 
 impl Habits {
     pub(super) fn draw(dice: &mut Rng, frame_bytes_max: usize) -> Self {
-        const KINDS: [&[u8]; 4] = [b"e", b"eeeo", b"eeesbo", b"eeoobkclfx"];
+        const KINDS: [&[u8]; 6] =
+            [b"e", b"eeeo", b"eeesbo", b"eeoobkclfx", b"jgghhe", b"jjjgggghhvveobq"];
         const FAREWELLS: [Farewell; 9] = [
             Farewell::Stay,
             Farewell::HalfClose,
@@ -125,7 +126,7 @@ impl Habits {
 
     /// One that sends more at a time than a session may have of a turn: many frames, or many bytes.
     fn chatty(dice: &mut Rng, frame_bytes_max: usize) -> Self {
-        const KINDS: [&[u8]; 4] = [b"s", b"e", b"eeeo", b"eeeeeeeeeeeeekclfx"];
+        const KINDS: [&[u8]; 5] = [b"s", b"e", b"eeeo", b"eeeeeeeeeeeeekclfx", b"jgge"];
         let longest = if dice.u8(..4) == 0 { 1024 } else { 3 };
         Self {
             frames: dice.u32(100..600),

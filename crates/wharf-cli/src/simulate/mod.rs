@@ -8,7 +8,7 @@
 //! | [`calm`], [`hoarders`] | then one without |
 //! | [`plan`] | what a seed draws first |
 //! | [`service`], [`client`], [`wire`] | the two sides |
-//! | [`record`], [`deadlines`], [`marks`] | what was seen, and what of it breaks an invariant |
+//! | [`record`], [`rooms`], [`deadlines`], [`marks`] | what was seen, and what of it breaks an invariant |
 //! | [`panics`] | assertions that fail, and sessions that panic on purpose |
 //! | [`report`] | what is shown |
 
@@ -23,6 +23,7 @@ mod panics;
 mod plan;
 mod record;
 mod report;
+mod rooms;
 mod run;
 mod service;
 mod wire;

@@ -11,6 +11,7 @@ use wharf::{CloseReason, Limits, SendStatus, SessionId, SlowReader, Time};
 
 use super::deadlines::Heard;
 use super::marks::Marks;
+use super::rooms::Rooms;
 
 /// A client, by its number.
 pub(super) type ClientNumber = usize;
@@ -39,6 +40,7 @@ pub(super) struct Book {
     has_frames: bool,
     pub(super) violation: Option<Violation>,
     pub(super) marks: Marks,
+    pub(super) rooms: Rooms,
     pub(super) dice: Rng,
     /// The network's clock, in the second phase.
     now: Time,
@@ -91,6 +93,7 @@ impl Record {
             has_frames,
             violation: None,
             marks: Marks::default(),
+            rooms: Rooms::default(),
             dice,
             now: Time::ZERO,
             calm: None,
@@ -144,6 +147,9 @@ impl Book {
         }
         if let Some(note) = frame.strip_prefix(b"N") {
             return self.got_note(client, note);
+        }
+        if let Some(said) = frame.strip_prefix(b"R") {
+            return self.got_broadcast(client, said);
         }
         let drops = self.limits.slow_reader == SlowReader::DropOldest;
         let expected = &mut self.clients[client].to_client;
@@ -200,6 +206,16 @@ impl Book {
         let last = self.clients[client].notes.insert(sender, number);
         if last.is_some_and(|last| last >= number) {
             self.violate("I3", || format!("client {client} got note N{text} late or twice"));
+        }
+    }
+
+    fn got_broadcast(&mut self, client: ClientNumber, said: &[u8]) {
+        let text = String::from_utf8_lossy(said).into_owned();
+        let drops =
+            matches!(self.limits.slow_reader, SlowReader::DropOldest | SlowReader::DropNewest);
+        self.marks.count("broadcast delivered");
+        if let Some((invariant, what)) = self.rooms.heard(client, &text, drops) {
+            self.violate(invariant, || format!("client {client} {what}"));
         }
     }
 

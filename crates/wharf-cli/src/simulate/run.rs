@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use fastrand::Rng;
 use wharf::sim::{FaultKind, Faults, Network, NetworkOptions, Pace};
 use wharf::{
-    Arrival, Backend, Framing, PortOptions, Server, SlowReader, SocketOptions, SteppedServer,
+    Arrival, Backend, Framing, PortOptions, SendStatus, Server, SlowReader, SocketOptions,
+    SteppedServer,
 };
 
 use super::client::{Client, Habits, Mood, Progress};
@@ -13,6 +14,7 @@ use super::marks::Marks;
 use super::panics;
 use super::plan::Plan;
 use super::record::{Record, Violation};
+use super::rooms;
 use super::service::{BURST_BYTES, Manners, Service};
 
 /// Where the server listens.
@@ -150,6 +152,7 @@ impl Simulation {
                     let host = self.dice.u8(2..=5);
                     self.connect(host, habits);
                 }
+                29 if self.dice.u8(..4) == 0 => self.announce(),
                 29..32 => {
                     self.network.advance();
                 }
@@ -157,6 +160,18 @@ impl Simulation {
             }
         }
         Ok(())
+    }
+
+    /// Somebody who has no session tells the members of a group something.
+    fn announce(&mut self) {
+        let room = rooms::room_of(self.dice.u64(..));
+        let group = self.server.handle().group(&rooms::name(room));
+        let (number, text) = self.record.with(|book| book.rooms.next(room, rooms::OUTSIDE));
+        let fits = text.len() <= self.plan.limits.frame_bytes_max;
+        if fits && group.broadcast(&text) == SendStatus::Queued {
+            self.record.with(|book| book.rooms.was_said(room, rooms::OUTSIDE, number, None));
+            self.mark("announcement");
+        }
     }
 
     pub(super) fn end_server(&mut self, stops: bool) {

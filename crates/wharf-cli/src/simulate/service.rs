@@ -1,9 +1,10 @@
 //! The server's side: sessions that answer, talk to each other, fail and panic, as their clients ask.
 
-use wharf::{Arrival, CloseReason, Context, Outcome, SendStatus, Session};
+use wharf::{Arrival, CloseReason, Context, JoinError, Outcome, SendStatus, Session};
 
 use super::panics;
 use super::record::{ClientNumber, Record};
+use super::rooms;
 use super::wire;
 
 /// Frames of a burst, and their size: enough to fill any queue that a plan has.
@@ -107,6 +108,42 @@ impl Service {
         }
     }
 
+    /// Joins a group or leaves it, tells its members something, or has all of them closed. Without frames,
+    /// what others say would be anywhere in the stream.
+    fn meet(&mut self, ctx: &mut Context<'_>, what: u8) {
+        if !self.manners.has_frames {
+            return;
+        }
+        let room = self.record.with(|book| rooms::room_of(book.dice.u64(..)));
+        let group = ctx.group(&rooms::name(room));
+        match what {
+            b'j' => {
+                let joined = ctx.join(&group);
+                self.record.with(|book| match joined {
+                    Ok(()) => book.rooms.joined(room, self.client),
+                    // What it had broadcast before has filled its own queue.
+                    Err(JoinError::Closing) => self.is_closing = true,
+                    Err(error) => book.violate("I2", || format!("a session cannot join: {error}")),
+                });
+            }
+            b'v' => {
+                let left = ctx.leave(&group);
+                self.record.with(|book| {
+                    if left != book.rooms.is_in(room, self.client) {
+                        book.violate("I2", || format!("leaving a group is {left}"));
+                    }
+                    book.rooms.left(room, self.client);
+                });
+            }
+            b'q' if self.record.with(|book| book.calm.is_none()) => group.close_all(),
+            b'q' => {}
+            _ => {
+                let max = self.manners.frame_bytes_max;
+                rooms::broadcast(ctx, &self.record, self.client, room, what == b'g', max);
+            }
+        }
+    }
+
     /// Closes some session, perhaps one that is gone.
     fn kick(&self, ctx: &mut Context<'_>) {
         let target =
@@ -140,6 +177,7 @@ impl Session for Service {
             Some(b'b') => self.burst(ctx),
             Some(b'o') => self.note(ctx),
             Some(b'k') => self.kick(ctx),
+            Some(&what @ (b'j' | b'v' | b'g' | b'h' | b'q')) => self.meet(ctx, what),
             Some(b'c') => {
                 ctx.close();
                 self.is_closing = true;
@@ -170,6 +208,12 @@ impl Session for Service {
 
     fn on_disconnected(&mut self, ctx: &mut Context<'_>, reason: &CloseReason) {
         self.record.with(|book| book.disconnected(self.client, reason, ctx.now()));
+        if rooms::is_ghost(ctx) {
+            let client = self.client;
+            self.record.with(|book| {
+                book.violate("I2", || format!("client {client} has ended and is a member still"));
+            });
+        }
         self.last_words(ctx);
     }
 }

@@ -1,0 +1,147 @@
+//! Groups: who is in them, what members are owed, and what they must not get.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use wharf::{Context, Group, SendStatus};
+
+use super::record::{ClientNumber, Record};
+
+/// Groups of a run. Few, so that they are shared.
+const ROOMS: u64 = 3;
+/// The number of the one who broadcasts from outside of the sessions.
+pub(super) const OUTSIDE: ClientNumber = 1_000_000;
+
+/// A group, by its number.
+pub(super) type RoomNumber = u64;
+
+pub(super) fn name(room: RoomNumber) -> String {
+    format!("room {room}")
+}
+
+/// The group that a frame of this number is about.
+pub(super) const fn room_of(number: u64) -> RoomNumber {
+    number % ROOMS
+}
+
+/// Whether an ended session is still a member of something.
+pub(super) fn is_ghost(ctx: &Context<'_>) -> bool {
+    let is_member = |room: Group| room.members().iter().any(|member| member.session == ctx.id());
+    (0..ROOMS).map(|room| ctx.group(&name(room))).any(is_member)
+}
+
+/// What is known of the groups of a run.
+#[derive(Default)]
+pub(super) struct Rooms {
+    members: BTreeMap<(RoomNumber, ClientNumber), Membership>,
+    /// The last broadcast of each sender.
+    said: BTreeMap<ClientNumber, u64>,
+}
+
+/// One client in one group.
+#[derive(Default)]
+struct Membership {
+    is_in: bool,
+    /// By sender: what was broadcast while it was in, in order, and has not come.
+    owed: BTreeMap<ClientNumber, VecDeque<u64>>,
+    /// By sender: the last that has come.
+    heard: BTreeMap<ClientNumber, u64>,
+}
+
+impl Rooms {
+    pub(super) fn joined(&mut self, room: RoomNumber, client: ClientNumber) {
+        self.members.entry((room, client)).or_default().is_in = true;
+    }
+
+    /// It has left: what is on its way from other workers no longer comes.
+    pub(super) fn left(&mut self, room: RoomNumber, client: ClientNumber) {
+        let membership = self.members.entry((room, client)).or_default();
+        membership.is_in = false;
+        membership.owed.clear();
+    }
+
+    pub(super) fn is_in(&self, room: RoomNumber, client: ClientNumber) -> bool {
+        self.members.get(&(room, client)).is_some_and(|membership| membership.is_in)
+    }
+
+    /// What a sender broadcasts next to a group: `R`, group, sender, number.
+    pub(super) fn next(&mut self, room: RoomNumber, sender: ClientNumber) -> (u64, Vec<u8>) {
+        let number = self.said.entry(sender).or_default();
+        *number += 1;
+        (*number, format!("R{room}:{sender}:{number}:").into_bytes())
+    }
+
+    /// All members were sent something, one perhaps excepted.
+    pub(super) fn was_said(
+        &mut self,
+        room: RoomNumber,
+        sender: ClientNumber,
+        number: u64,
+        except: Option<ClientNumber>,
+    ) {
+        for ((of, client), membership) in &mut self.members {
+            if *of == room && membership.is_in && Some(*client) != except {
+                membership.owed.entry(sender).or_default().push_back(number);
+            }
+        }
+    }
+
+    /// A client has got what was broadcast; says what is wrong with that.
+    pub(super) fn heard(
+        &mut self,
+        client: ClientNumber,
+        text: &str,
+        drops: bool,
+    ) -> Option<(&'static str, String)> {
+        let mut parts = text.split(':').map(str::parse::<u64>);
+        let (Some(Ok(room)), Some(Ok(sender)), Some(Ok(number))) =
+            (parts.next(), parts.next(), parts.next())
+        else {
+            return Some(("I3", format!("got a torn broadcast: R{text}")));
+        };
+        let sender = usize::try_from(sender).unwrap_or(usize::MAX);
+        let Some(membership) = self.members.get_mut(&(room, client)) else {
+            return Some(("I5", format!("got R{text} and was never in that group")));
+        };
+        let last = membership.heard.insert(sender, number);
+        if last.is_some_and(|last| last >= number) {
+            return Some(("I3", format!("got R{text} late or twice")));
+        }
+        let owed = membership.owed.entry(sender).or_default();
+        // One that was on its way when the client joined is not owed, and comes before those that are.
+        let before = owed.iter().take_while(|next| **next < number).count();
+        let skipped: Vec<u64> = owed.drain(..before).collect();
+        if owed.front() == Some(&number) {
+            owed.pop_front();
+        }
+        (!skipped.is_empty() && !drops)
+            .then(|| ("I3", format!("got R{text} and not {skipped:?} before it")))
+    }
+}
+
+/// A session broadcasts to a group, itself included or not, unless no frame is as long as that.
+pub(super) fn broadcast(
+    ctx: &mut Context<'_>,
+    record: &Record,
+    client: ClientNumber,
+    room: RoomNumber,
+    to_itself: bool,
+    max: usize,
+) {
+    let (number, text) = record.with(|book| book.rooms.next(room, client));
+    if text.len() > max {
+        return;
+    }
+    let group = ctx.group(&name(room));
+    let (status, except) = if to_itself {
+        (ctx.broadcast(&group, &text), None)
+    } else {
+        (ctx.broadcast_others(&group, &text), Some(client))
+    };
+    record.with(|book| match status {
+        SendStatus::Queued => {
+            book.rooms.was_said(room, client, number, except);
+            book.marks.count("broadcast");
+        }
+        other => book.violate("I3", || format!("client {client}: a broadcast is {other:?}")),
+    });
+}
