@@ -1,7 +1,7 @@
 //! Names of what a completion port holds: sockets, listeners, timers.
 
 use std::fmt;
-use std::num::NonZeroU64;
+use std::num::NonZeroU32;
 
 use crate::clock::Time;
 
@@ -50,8 +50,9 @@ pub struct ListenerId(pub(crate) u32);
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct TimerId {
     pub(crate) deadline: Time,
+    pub(crate) slot: u32,
     /// Counted from 1, so that an optional name is no larger.
-    pub(crate) number: NonZeroU64,
+    pub(crate) generation: NonZeroU32,
 }
 
 impl TimerId {
