@@ -11,6 +11,9 @@ pub(crate) enum Framing {
     Raw,
     /// By a `u32` little-endian length before each; the server echoes whole frames.
     U32Le,
+    /// The same, and every frame goes to every session; one of them sends, and messages are
+    /// deliveries.
+    Chat,
 }
 
 impl Framing {
@@ -18,8 +21,13 @@ impl Framing {
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::Raw => "raw",
-            Self::U32Le => "u32le",
+            Self::U32Le | Self::Chat => "u32le",
         }
+    }
+
+    /// The word for a server and for a load.
+    pub(crate) fn kind(self) -> &'static str {
+        if self == Self::Chat { "chat" } else { "echo" }
     }
 
     /// The word of the comparison servers.
@@ -27,6 +35,7 @@ impl Framing {
         match self {
             Self::Raw => "raw",
             Self::U32Le => "framed",
+            Self::Chat => "chat",
         }
     }
 }
@@ -51,13 +60,15 @@ impl FromStr for Case {
             let framing = match framing {
                 "raw" => Framing::Raw,
                 "u32le" => Framing::U32Le,
+                "chat" => Framing::Chat,
                 _ => return None,
             };
             let mut numbers = load.split('x').map(|number| number.parse().ok().filter(|n| *n > 0));
             let (sessions, size, depth) = (numbers.next()??, numbers.next()??, numbers.next()??);
             numbers.next().is_none().then_some(Self { sessions, size, depth, framing })
         };
-        let wanted = || format!("`{word}` is no case: SESSIONSxBYTESxDEPTH:raw or :u32le is one");
+        let wanted =
+            || format!("`{word}` is no case: SESSIONSxBYTESxDEPTH:raw, :u32le or :chat is one");
         parse().ok_or_else(|| wanted().into())
     }
 }
@@ -65,7 +76,8 @@ impl FromStr for Case {
 impl Display for Case {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { sessions, size, depth, framing } = self;
-        write!(formatter, "{sessions}x{size}x{depth}:{}", framing.word())
+        let kind = if *framing == Framing::Chat { "chat" } else { framing.word() };
+        write!(formatter, "{sessions}x{size}x{depth}:{kind}")
     }
 }
 

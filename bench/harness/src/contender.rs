@@ -20,7 +20,7 @@ pub(crate) struct Programs {
 enum Words {
     /// Those of the comparison servers.
     Common,
-    /// Those of `wharf serve echo`.
+    /// Those of `wharf serve`.
     Wharf,
 }
 
@@ -75,7 +75,8 @@ impl Contender {
         match self.words {
             Words::Common => command.args(["--mode", framing.mode()]),
             Words::Wharf => {
-                command.args(["serve", "echo", "--workers", "1", "--framing", framing.word()])
+                command.args(["serve", framing.kind(), "--workers", "1"]);
+                command.args(["--framing", framing.word()])
             }
         };
         command.args(["--listen", "127.0.0.1:0"]).args(&self.arguments);

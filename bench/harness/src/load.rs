@@ -45,7 +45,7 @@ pub(crate) fn run(plan: &Plan, contender: &Contender, case: Case) -> Result<Run>
     let report = ReportFile::new();
     let mut command = Command::new(&plan.load);
     command
-        .args(["load", "echo", "--connect", &address.to_string()])
+        .args(["load", case.framing.kind(), "--connect", &address.to_string()])
         .args(["--sessions", &case.sessions.to_string()])
         .args(["--size", &case.size.to_string()])
         .args(["--depth", &case.depth.to_string()])

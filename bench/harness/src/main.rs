@@ -35,13 +35,14 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 const CASES_TARGET: &str = "1000x64x1:raw,1000x60x16:u32le";
 const CASES_QUICK: &str = "64x64x1:raw,64x60x16:u32le";
 const CASES_ALL: &str = "64x64x1:raw,64x64x16:raw,1000x64x1:raw,1000x64x16:raw,1000x1024x16:raw,\
-    64x16384x1:raw,64x16384x16:raw,1000x60x1:u32le,1000x60x16:u32le,1000x1020x16:u32le";
+    64x16384x1:raw,64x16384x16:raw,1000x60x1:u32le,1000x60x16:u32le,1000x1020x16:u32le,1000x60x1:chat,1000x60x8:chat";
 
 /// Runs every server in interleaved rounds and compares their CPU time per message.
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
-    /// Cases, as SESSIONSxBYTESxDEPTH:FRAMING with framing raw or u32le, separated by commas; or
+    /// Cases, as SESSIONSxBYTESxDEPTH:FRAMING with framing raw, u32le or chat, separated by
+    /// commas; or
     /// the word `all` for a wide set [default: the cases of the target].
     #[arg(long)]
     cases: Option<String>,

@@ -132,7 +132,7 @@ fn is_one_line(text: &str) -> bool {
 fn check(command: &Command) {
     match command {
         Command::ServeEcho(options) | Command::ServeChat(options) => check_serve(options),
-        Command::LoadEcho(options) => {
+        Command::LoadEcho(options) | Command::LoadChat(options) => {
             assert!(options.size <= options.framing.payload_max());
             assert!(options.sessions > 0 && options.size > 0);
             comes_back::<Target>(&options.connect.to_string());

@@ -29,6 +29,8 @@ pub(crate) enum InFlight {
 pub(crate) struct Connection {
     pub(crate) descriptor: i32,
     pub(crate) in_flight: InFlight,
+    /// There is a connection in this slot.
+    pub(crate) alive: bool,
     /// The multishot receive is armed.
     pub(crate) receiving: bool,
     /// It is being cancelled.
@@ -137,7 +139,7 @@ pub(crate) struct Connections {
 
 impl Connections {
     pub(crate) fn insert(&mut self, descriptor: i32) -> u32 {
-        let connection = Connection { descriptor, ..Connection::default() };
+        let connection = Connection { descriptor, alive: true, ..Connection::default() };
         if let Some(index) = self.free.pop() {
             self[index] = connection;
             return index;
@@ -150,6 +152,12 @@ impl Connections {
     pub(crate) fn remove(&mut self, index: u32) {
         self[index] = Connection::default();
         self.free.push(index);
+    }
+
+    /// How many slots there are, connections in them or not.
+    pub(crate) fn slots(&self) -> u32 {
+        // No truncation: there are fewer connections than descriptors.
+        self.slots.len() as u32
     }
 
     pub(crate) fn is_empty(&self) -> bool {

@@ -1,6 +1,7 @@
 //! What one send carries: usually one received piece, sometimes several, gathered.
 
 use std::mem;
+use std::rc::Rc;
 
 use crate::buffers::{Buffers, Lease};
 
@@ -14,6 +15,8 @@ pub(crate) enum Piece {
     Buffer(Lease),
     /// A frame that was put together from several receives.
     Heap(Vec<u8>),
+    /// What everybody gets.
+    Shared(Rc<[u8]>),
 }
 
 impl Piece {
@@ -21,6 +24,7 @@ impl Piece {
         match self {
             Self::Buffer(lease) => buffers.bytes(lease),
             Self::Heap(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::mem;
+use std::rc::Rc;
 
 use bench_common::Mode;
 use io_uring::{cqueue, opcode, types};
@@ -73,7 +74,7 @@ impl Server {
         }
         match self.options.mode {
             Mode::Raw => self.echo(index, Piece::Buffer(lease)),
-            Mode::Framed => self.on_frame_bytes(index, lease),
+            Mode::Framed | Mode::Chat => self.on_frame_bytes(index, lease),
         }
     }
 
@@ -82,10 +83,10 @@ impl Server {
         match self.split(index, &lease) {
             Ok(Split { completed, start, whole }) => {
                 if let Some(frame) = completed {
-                    self.echo(index, Piece::Heap(frame))?;
+                    self.answer(index, Piece::Heap(frame))?;
                 }
                 if whole > 0 {
-                    return self.echo(index, Piece::Buffer(lease.slice(start, whole)));
+                    return self.answer(index, Piece::Buffer(lease.slice(start, whole)));
                 }
                 self.buffers.release(lease);
                 Ok(())
@@ -116,6 +117,32 @@ impl Server {
             connection.cold().half.extend_from_slice(half);
         }
         Ok(split)
+    }
+
+    /// Echoes a piece of whole frames, or keeps a copy of it for everybody.
+    fn answer(&mut self, index: u32, piece: Piece) -> io::Result<()> {
+        if self.options.mode != Mode::Chat {
+            return self.echo(index, piece);
+        }
+        self.spoken.extend_from_slice(piece.bytes(&self.buffers));
+        piece.release(&mut self.buffers);
+        Ok(())
+    }
+
+    /// Queues what was spoken in this turn for everybody: one piece, shared by all.
+    pub(crate) fn deliver(&mut self) -> io::Result<()> {
+        if self.spoken.is_empty() {
+            return Ok(());
+        }
+        let spoken: Rc<[u8]> = self.spoken.as_slice().into();
+        self.spoken.clear();
+        for index in 0..self.connections.slots() {
+            let connection = &self.connections[index];
+            if connection.alive && !connection.broken {
+                self.echo(index, Piece::Shared(Rc::clone(&spoken)))?;
+            }
+        }
+        Ok(())
     }
 
     /// Queues a piece for the send at the end of the turn, or behind what waits already.

@@ -43,6 +43,8 @@ pub(crate) struct Server {
     /// Connections with a send that gives no completion if it succeeds.
     pub(crate) unconfirmed: Vec<u32>,
     pub(crate) spares: Spares,
+    /// Frames of this turn that everybody gets.
+    pub(crate) spoken: Vec<u8>,
 }
 
 impl Server {
@@ -67,6 +69,7 @@ impl Server {
             parked: VecDeque::new(),
             unconfirmed: Vec::new(),
             spares: Spares::new(),
+            spoken: Vec::new(),
         };
         server.arm_accept()?;
         Ok(server)
@@ -85,6 +88,7 @@ impl Server {
             for completion in &completed {
                 self.complete(completion, sends_first)?;
             }
+            self.deliver()?;
             self.stage_sends()?;
             self.buffers.publish();
             self.arm_parked()?;

@@ -10,7 +10,7 @@ const FEW_BUFFERS: [&str; 4] = ["--buffers", "4", "--buffer-size", "512"];
 
 fn check_with(arguments: &[&str]) {
     let program = Path::new(env!("CARGO_BIN_EXE_bare-server"));
-    for mode in [Mode::Raw, Mode::Framed] {
+    for mode in [Mode::Raw, Mode::Framed, Mode::Chat] {
         check::all(&TestServer::start(program, mode, arguments));
     }
 }

@@ -35,7 +35,11 @@ impl TestServer {
     pub fn start(program: &Path, mode: Mode, arguments: &[&str]) -> Self {
         let mut child = Command::new(program)
             .args(["--listen", "127.0.0.1:0", "--mode"])
-            .arg(if mode == Mode::Raw { "raw" } else { "framed" })
+            .arg(match mode {
+                Mode::Raw => "raw",
+                Mode::Framed => "framed",
+                Mode::Chat => "chat",
+            })
             .args(arguments)
             .stdout(Stdio::piped())
             .spawn()
@@ -79,6 +83,9 @@ impl Drop for TestServer {
 /// # Panics
 /// If the server fails one.
 pub fn all(server: &TestServer) {
+    if server.mode == Mode::Chat {
+        return everybody_hears_everybody(server);
+    }
     echoes_every_size(server);
     echoes_many_connections_at_once(server);
     flushes_after_a_half_close(server);
@@ -91,6 +98,28 @@ pub fn all(server: &TestServer) {
         refuses_a_frame_that_is_too_long(server);
     }
     ping(&mut server.connect(), server.mode);
+}
+
+/// What one says all hear, in its order, whoever of them is gone or reads nothing.
+fn everybody_hears_everybody(server: &TestServer) {
+    let mut members: Vec<TcpStream> = Vec::new();
+    for seed in 0..6 {
+        members.push(server.connect());
+        let hello = message(Mode::Chat, 50, seed);
+        members[seed].write_all(&hello).expect("the message is sent");
+        members.iter_mut().for_each(|member| expect(member, &hello));
+    }
+    drop(members.remove(2));
+    let deaf = members.remove(2);
+    for seed in 0..200 {
+        let said = message(Mode::Chat, [0, 5, 1000, FRAME_PAYLOAD_BYTES_MAX][seed % 4], seed);
+        let (first, second) = said.split_at(said.len() / 2);
+        let speaker = seed % members.len();
+        members[speaker].write_all(first).expect("the message is sent");
+        members[speaker].write_all(second).expect("the message is sent");
+        members.iter_mut().for_each(|member| expect(member, &said));
+    }
+    drop(deaf);
 }
 
 /// One message after another, from empty frames to the largest ones.
@@ -250,7 +279,7 @@ fn message(mode: Mode, size: usize, seed: usize) -> Vec<u8> {
     let payload = (0..size).map(|at| ((at * 31 + at / 251 + seed * 17) % 256) as u8);
     match mode {
         Mode::Raw => payload.collect(),
-        Mode::Framed => {
+        Mode::Framed | Mode::Chat => {
             let length = u32::try_from(size).expect("a message is small");
             length.to_le_bytes().into_iter().chain(payload).collect()
         }

@@ -24,13 +24,15 @@ pub const FRAME_HEADER_BYTES: usize = 4;
 /// Largest payload of a frame, inclusive. A longer one closes the connection.
 pub const FRAME_PAYLOAD_BYTES_MAX: usize = 64 * 1024;
 
-/// What the server echoes.
+/// What the server does with what it gets.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, ValueEnum)]
 pub enum Mode {
-    /// Whatever bytes arrive, as they arrive.
+    /// Sends back whatever bytes arrive, as they arrive.
     Raw,
-    /// Whole frames: a `u32` little-endian length and that many bytes.
+    /// Sends back whole frames: a `u32` little-endian length and that many bytes.
     Framed,
+    /// Sends every such frame to every connection, the one that it came from included.
+    Chat,
 }
 
 /// The words that every server takes.
@@ -40,7 +42,7 @@ pub struct CommonArgs {
     #[arg(long, default_value = "127.0.0.1:7777")]
     pub listen: SocketAddr,
 
-    /// What to echo.
+    /// What to do with what comes.
     #[arg(long, value_enum, default_value_t = Mode::Raw)]
     pub mode: Mode,
 }

@@ -1,9 +1,10 @@
-//! The echo server on tokio, as somebody who knows tokio and cares for speed would write it.
+//! The echo and chat server on tokio, as somebody who knows tokio and cares for speed would write it.
 //!
 //! One thread (`current_thread`), one task per connection, nothing shared between tasks.
 
 #![forbid(unsafe_code)]
 
+mod chat;
 mod framed;
 mod raw;
 
@@ -42,6 +43,7 @@ fn main() -> io::Result<()> {
 /// A task that ends with an error has lost its peer: nobody is left to tell.
 async fn serve(listener: std::net::TcpListener, mode: Mode) -> io::Result<()> {
     bench_common::announce(&listener)?;
+    let everybody = chat::Everybody::new();
     let listener = TcpListener::from_std(listener)?;
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -51,6 +53,7 @@ async fn serve(listener: std::net::TcpListener, mode: Mode) -> io::Result<()> {
         match mode {
             Mode::Raw => drop(tokio::spawn(raw::echo(stream))),
             Mode::Framed => drop(tokio::spawn(framed::echo(stream))),
+            Mode::Chat => drop(tokio::spawn(chat::take_part(stream, everybody.clone()))),
         }
     }
 }

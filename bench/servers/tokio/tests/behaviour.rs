@@ -18,3 +18,8 @@ fn raw() {
 fn framed() {
     check::all(&TestServer::start(program(), Mode::Framed, &[]));
 }
+
+#[test]
+fn chat() {
+    check::all(&TestServer::start(program(), Mode::Chat, &[]));
+}

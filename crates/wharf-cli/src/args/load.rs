@@ -10,7 +10,7 @@ use super::Given;
 use super::values::{Bytes, MIB, OrOff, Target, bytes, number, or_off, seconds};
 use crate::failure::Failure;
 use crate::json::JsonTarget;
-use crate::load::{EchoOptions, Framing, Length, Pace};
+use crate::load::{Framing, Length, LoadOptions, Pace};
 
 #[derive(Debug, Subcommand)]
 pub(super) enum LoadMode {
@@ -18,11 +18,18 @@ pub(super) enum LoadMode {
     ///
     /// Exit code: 0 all is well, 1 wrong or missing bytes (or it could not start), 2 wrong arguments,
     /// 4 could not connect all sessions.
-    Echo(EchoArgs),
+    Echo(LoadArgs),
+    /// Have one session of a chat send messages, expect each of them at every session, and compare every
+    /// byte. The messages in flight (--depth) are those that have not come to all; rates, latencies and
+    /// counts are of deliveries.
+    ///
+    /// Exit code: as for echo.
+    #[command(mut_arg("framing", |framing| framing.default_value("lines")))]
+    Chat(LoadArgs),
 }
 
 #[derive(Debug, Args)]
-pub(super) struct EchoArgs {
+pub(super) struct LoadArgs {
     // rustdoc would look for a link in the brackets.
     #[arg(
         long,
@@ -130,9 +137,9 @@ pub(super) struct EchoArgs {
     json: Option<PathBuf>,
 }
 
-impl EchoArgs {
+impl LoadArgs {
     /// Checks what clap cannot: flags against each other.
-    pub(super) fn check(self, given: &Given<'_>) -> Result<EchoOptions, Failure> {
+    pub(super) fn check(self, given: &Given<'_>) -> Result<LoadOptions, Failure> {
         let payload_max = self.framing.payload_max();
         if self.size > payload_max {
             return Err(Failure::arguments(format_args!(
@@ -142,7 +149,7 @@ impl EchoArgs {
                 self.framing,
             )));
         }
-        Ok(EchoOptions {
+        Ok(LoadOptions {
             pace: match self.rate {
                 Some(per_second) => Pace::Rate { per_second, depth: self.depth },
                 None => Pace::Closed { depth: self.depth.unwrap_or(1) },

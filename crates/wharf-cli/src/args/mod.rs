@@ -18,7 +18,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::load::EchoOptions;
+use crate::load::LoadOptions;
 use crate::proxy::ProxyOptions;
 use crate::serve::ServeOptions;
 use crate::simulate::SimOptions;
@@ -72,7 +72,9 @@ pub(crate) enum Command {
     /// `wharf serve chat`.
     ServeChat(ServeOptions),
     /// `wharf load echo`.
-    LoadEcho(EchoOptions),
+    LoadEcho(LoadOptions),
+    /// `wharf load chat`.
+    LoadChat(LoadOptions),
     /// `wharf proxy`.
     Proxy(Box<ProxyOptions>),
     /// `wharf sim`.
@@ -117,6 +119,9 @@ fn read(line: &[OsString]) -> Result<Result<Command, Failure>, clap::Error> {
         TopLevel::Serve { mode: ServeMode::Chat(args) } => args.check().map(Command::ServeChat),
         TopLevel::Load { mode: LoadMode::Echo(args) } => {
             args.check(&Given::of(&matches)).map(Command::LoadEcho)
+        }
+        TopLevel::Load { mode: LoadMode::Chat(args) } => {
+            args.check(&Given::of(&matches)).map(Command::LoadChat)
         }
         TopLevel::Proxy(args) => args.check().map(Box::new).map(Command::Proxy),
         TopLevel::Sim(args) => args.check().map(Command::Sim),

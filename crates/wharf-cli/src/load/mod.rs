@@ -7,11 +7,13 @@
 //! | [`pattern`] | the bytes of every session's stream, in one table |
 //! | [`session`] | how far each stream has been due, sent, answered |
 //! | [`schedule`] | when messages are due in an open loop |
-//! | [`run`] | the loop |
+//! | [`run`] | the loop of an echo |
+//! | [`chat`] | the one of a chat |
 //! | [`tally`] | what went wrong |
 //! | [`latency`], [`cpu`] | what is measured |
 //! | [`progress`], [`report`] | what is shown |
 
+mod chat;
 mod connect;
 mod cpu;
 mod latency;
@@ -28,15 +30,29 @@ use wharf_port::{CompletionPort, PortOptions};
 
 use crate::failure::{self, Exit, Failure};
 use crate::json::{JsonSink, JsonTarget};
+use chat::Chat;
 use cpu::CpuMeter;
-pub(crate) use options::{EchoOptions, Framing, Length, Pace};
+pub(crate) use options::{Framing, Length, LoadOptions, Pace};
 use pattern::Pattern;
 use progress::Progress;
 use report::{Report, Summary};
-use run::{Run, Setup};
+use run::{Outcome, Run, Setup};
 
 /// Runs `wharf load echo`.
-pub(crate) fn echo(options: &EchoOptions) -> Result<(), Failure> {
+pub(crate) fn echo(options: &LoadOptions) -> Result<(), Failure> {
+    load("echo", options, Run::execute)
+}
+
+/// Runs `wharf load chat`.
+pub(crate) fn chat(options: &LoadOptions) -> Result<(), Failure> {
+    load("chat", options, Chat::execute)
+}
+
+fn load(
+    mode: &'static str,
+    options: &LoadOptions,
+    execute: impl FnOnce(Setup) -> Result<Outcome, Failure>,
+) -> Result<(), Failure> {
     let server_cpu = options.server_pid.map(server_cpu).transpose()?;
     let mut json = JsonSink::open(options.json.as_ref())?;
     connect::check_descriptors(options.sessions)?;
@@ -60,7 +76,7 @@ pub(crate) fn echo(options: &EchoOptions) -> Result<(), Failure> {
     }
     let (address, sockets) =
         connect::connect_all(&mut port, &options.connect, &addresses, sessions, progress.as_ref())?;
-    let outcome = Run::execute(Setup {
+    let outcome = execute(Setup {
         port,
         sockets,
         pattern,
@@ -70,7 +86,7 @@ pub(crate) fn echo(options: &EchoOptions) -> Result<(), Failure> {
         progress,
     })?;
 
-    let report = Report::new("echo", options, &outcome);
+    let report = Report::new(mode, options, &outcome);
     let summary = Summary { options, address, backend, report: &report, outcome: &outcome };
     if options.json == Some(JsonTarget::Stdout) {
         eprint!("{summary}");

@@ -10,7 +10,7 @@ use crate::json::JsonTarget;
 
 /// The options of `wharf load echo`; they have been checked.
 #[derive(Debug)]
-pub(crate) struct EchoOptions {
+pub(crate) struct LoadOptions {
     pub(crate) connect: Target,
     pub(crate) sessions: u64,
     /// Bytes of a message's payload.

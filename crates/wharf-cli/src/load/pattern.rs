@@ -161,6 +161,14 @@ impl Pattern {
         );
     }
 
+    /// The message that begins at `position` of the stream of a lane, header and trailer included.
+    pub(super) fn bytes(&self, lane: usize, position: u64) -> Vec<u8> {
+        self.pieces(lane, position, self.message)
+            .flat_map(|piece| &self.bytes[piece])
+            .copied()
+            .collect()
+    }
+
     /// Whether `bytes` are what the stream of a lane has at `position`.
     #[inline]
     pub(super) fn matches(&self, lane: usize, position: u64, bytes: &[u8]) -> bool {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use wharf_port::Backend;
 
 use super::latency::LatencyMicros;
-use super::options::{EchoOptions, Length, Pace};
+use super::options::{Length, LoadOptions, Pace};
 use super::run::Outcome;
 use crate::args::Bytes;
 
@@ -36,7 +36,7 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(mode: &'static str, options: &EchoOptions, outcome: &Outcome) -> Self {
+    pub(super) fn new(mode: &'static str, options: &LoadOptions, outcome: &Outcome) -> Self {
         let window = &outcome.window;
         let per_second = ratio(u128::from(window.received) * 1_000_000_000, window.nanos.into());
         let cpu = window.server_cpu.and_then(|nanos| ratio(nanos.into(), window.received.into()));
@@ -63,7 +63,7 @@ fn ratio(of: u128, to: u128) -> Option<f64> {
 
 /// The result for people, in a few lines.
 pub(super) struct Summary<'a> {
-    pub(super) options: &'a EchoOptions,
+    pub(super) options: &'a LoadOptions,
     pub(super) address: SocketAddr,
     pub(super) backend: Backend,
     pub(super) report: &'a Report,

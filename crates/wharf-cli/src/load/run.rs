@@ -31,7 +31,7 @@ use crate::failure::{Exit, Failure};
 /// come back.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 /// Bytes of one send. More would hold more of the kernel's memory and bring nothing.
-const SEND_BYTES_MAX: u64 = 256 << 10;
+pub(super) const SEND_BYTES_MAX: u64 = 256 << 10;
 
 /// What a run is made of.
 pub(super) struct Setup {
@@ -70,11 +70,35 @@ pub(super) struct Window {
 
 /// A moment at an edge of the window.
 #[derive(Clone, Copy, Debug)]
-struct Mark {
-    at: Time,
-    received: u64,
+pub(super) struct Mark {
+    pub(super) at: Time,
+    pub(super) received: u64,
     server_cpu: Option<u64>,
     own_cpu: Option<u64>,
+}
+
+impl Mark {
+    pub(super) fn new(
+        at: Time,
+        received: u64,
+        server_cpu: Option<&CpuMeter>,
+        own_cpu: &CpuMeter,
+    ) -> Self {
+        let server_cpu = server_cpu.and_then(|cpu| cpu.nanos().ok());
+        Self { at, received, server_cpu, own_cpu: own_cpu.nanos().ok() }
+    }
+}
+
+impl Window {
+    pub(super) fn between(opened: &Mark, closed: &Mark) -> Self {
+        let cpu = |from: Option<u64>, to: Option<u64>| to?.checked_sub(from?);
+        Self {
+            nanos: closed.at.as_nanos() - opened.at.as_nanos(),
+            received: closed.received - opened.received,
+            server_cpu: cpu(opened.server_cpu, closed.server_cpu),
+            own_cpu: cpu(opened.own_cpu, closed.own_cpu),
+        }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -450,23 +474,11 @@ impl Run {
 
     fn close_window(&mut self, now: Time) {
         let Some(opened) = self.opened else { return };
-        let closed = self.mark(now);
-        let cpu = |from: Option<u64>, to: Option<u64>| to?.checked_sub(from?);
-        self.window = Window {
-            nanos: closed.at.as_nanos() - opened.at.as_nanos(),
-            received: closed.received - opened.received,
-            server_cpu: cpu(opened.server_cpu, closed.server_cpu),
-            own_cpu: cpu(opened.own_cpu, closed.own_cpu),
-        };
+        self.window = Window::between(&opened, &self.mark(now));
     }
 
     fn mark(&self, at: Time) -> Mark {
-        Mark {
-            at,
-            received: self.received,
-            server_cpu: self.server_cpu.as_ref().and_then(|cpu| cpu.nanos().ok()),
-            own_cpu: self.own_cpu.nanos().ok(),
-        }
+        Mark::new(at, self.received, self.server_cpu.as_ref(), &self.own_cpu)
     }
 
     /// Forgets what is due and not begun.
@@ -532,6 +544,6 @@ impl Run {
     }
 }
 
-fn millis(time: Duration) -> u64 {
+pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }

@@ -4,6 +4,7 @@
 
 mod arguments;
 mod failing;
+mod load_chat;
 mod load_echo;
 mod program;
 #[cfg(unix)]
