@@ -10,6 +10,7 @@ use crate::group::GroupState;
 use crate::session_id::SessionId;
 use crate::shared_frame::SharedFrame;
 use crate::sync::{Mutex, MutexGuard};
+use crate::timer::GroupTimer;
 
 /// Bytes that other threads may have wait for one worker, in frames and otherwise.
 const BYTES_MAX: usize = 64 << 20;
@@ -33,6 +34,10 @@ pub(crate) enum Message {
     Leave(SessionId, Arc<GroupState>),
     /// All members of a group are to be closed.
     CloseGroup(Arc<GroupState>),
+    /// A timer of a group has fired: its members are to hear so, with this token.
+    GroupTimer(Arc<GroupState>, u64),
+    /// A timer of a group is to be stopped.
+    CancelGroupTimer(GroupTimer),
     /// The server drains.
     Drain,
     /// The server stops at once.
@@ -50,9 +55,12 @@ impl Message {
             Self::SendFrame(_, frame) | Self::Broadcast(_, frame, _) => {
                 size_of::<Self>() + frame.as_bytes().len()
             }
-            Self::Close(_) | Self::Join(..) | Self::Leave(..) | Self::CloseGroup(_) => {
-                size_of::<Self>()
-            }
+            Self::Close(_)
+            | Self::Join(..)
+            | Self::Leave(..)
+            | Self::CloseGroup(_)
+            | Self::GroupTimer(..)
+            | Self::CancelGroupTimer(_) => size_of::<Self>(),
             Self::Adopt(..) | Self::Drain | Self::Stop | Self::NothingComes => 0,
         }
     }

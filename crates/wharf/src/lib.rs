@@ -60,6 +60,7 @@ mod shared;
 mod shared_frame;
 mod stats;
 mod sync;
+mod timer;
 mod worker;
 
 pub use arrival::Arrival;
@@ -77,6 +78,7 @@ pub use session_id::SessionId;
 pub use session_ref::SessionRef;
 pub use shared_frame::SharedFrame;
 pub use stats::Stats;
+pub use timer::{GroupTimer, SessionTimer};
 pub use wharf_port::{
     Backend, Keepalive, Ledger, ListenError, OpenError, PortOptions, SocketOptions, Time,
     UringFeatures, WaitError, sim,

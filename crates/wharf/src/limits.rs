@@ -38,6 +38,8 @@ pub struct Limits {
     pub slow_reader: SlowReader,
     /// Groups that one session may be in; 0 and up, default 256.
     pub groups_per_session_max: usize,
+    /// Timers that one session may have started and not heard of; 0 and up, default 256.
+    pub timers_per_session_max: usize,
     /// How long a session that is closing may take until everything that was queued for it is with the
     /// kernel; default 60 s.
     pub flush: Duration,
@@ -57,6 +59,7 @@ impl Default for Limits {
             send_bytes_max: 256 << 10,
             slow_reader: SlowReader::Disconnect,
             groups_per_session_max: 256,
+            timers_per_session_max: 256,
             flush: Duration::from_secs(60),
             drain: Duration::from_secs(10),
         }

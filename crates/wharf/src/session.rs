@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::{CloseReason, Context};
+use crate::{CloseReason, Context, Group};
 
 /// What a callback returns: an error closes the session with [`CloseReason::Failed`].
 ///
@@ -63,6 +63,25 @@ pub trait Session: 'static {
     /// Any: it closes the session.
     fn on_writable(&mut self, ctx: &mut Context<'_>) -> Outcome {
         let _ = ctx;
+        Ok(())
+    }
+
+    /// A timer that the session has [started](Context::start_timer) has fired.
+    ///
+    /// # Errors
+    /// Any: it closes the session.
+    fn on_timer(&mut self, ctx: &mut Context<'_>, token: u64) -> Outcome {
+        let _ = (ctx, token);
+        Ok(())
+    }
+
+    /// A timer of a group that the session is in has fired, whoever
+    /// [started](Context::start_group_timer) it.
+    ///
+    /// # Errors
+    /// Any: it closes the session.
+    fn on_group_timer(&mut self, ctx: &mut Context<'_>, group: &Group, token: u64) -> Outcome {
+        let _ = (ctx, group, token);
         Ok(())
     }
 

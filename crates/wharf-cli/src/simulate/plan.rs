@@ -125,6 +125,7 @@ fn draw_limits(dice: &mut Rng, framing: Framing) -> Limits {
         send_bytes_max: Limits::SEND_BYTES_MIN << dice.u32(..=2),
         slow_reader: policies[dice.usize(..usable)],
         groups_per_session_max: 4,
+        timers_per_session_max: 4,
         // Far beyond everything that a run takes: who needs it hangs.
         flush: Duration::from_secs(600),
         drain: millis(dice, 10_000),

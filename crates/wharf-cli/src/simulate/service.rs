@@ -1,6 +1,8 @@
 //! The server's side: sessions that answer, talk to each other, fail and panic, as their clients ask.
 
-use wharf::{Arrival, CloseReason, Context, JoinError, Outcome, SendStatus, Session};
+use std::time::Duration;
+
+use wharf::{Arrival, CloseReason, Context, JoinError, Outcome, SendStatus, Session, Time};
 
 use super::panics;
 use super::record::{ClientNumber, Record};
@@ -54,6 +56,21 @@ impl Service {
             });
         }
         !self.is_closing
+    }
+
+    /// Some frames have one started, so that many end while one runs. Its token is when it is due.
+    fn start_timer(&self, ctx: &mut Context<'_>, frame: &[u8]) {
+        let after = Duration::from_millis(frame.len() as u64 % 64);
+        let due = ctx.now() + after;
+        let timer = ctx.start_timer(after, due.as_nanos());
+        if let Some(timer) = timer.filter(|_| frame.len() % 8 == 1)
+            && !ctx.cancel_timer(timer)
+        {
+            let client = self.client;
+            self.record.with(|book| {
+                book.violate("I7", || format!("client {client}: {timer:?} cannot be cancelled"));
+            });
+        }
     }
 
     fn send(&mut self, ctx: &mut Context<'_>, payload: &[u8]) {
@@ -172,6 +189,7 @@ impl Session for Service {
             return Ok(());
         }
         self.record.with(|book| book.arrived(self.client, frame, ctx.now()));
+        self.start_timer(ctx, frame);
         match frame.first() {
             Some(b's') => {}
             Some(b'b') => self.burst(ctx),
@@ -203,6 +221,17 @@ impl Session for Service {
             self.record.with(|book| book.marks.count("writable again"));
             self.send_own(ctx, 'W', 20);
         }
+        Ok(())
+    }
+
+    fn on_timer(&mut self, ctx: &mut Context<'_>, token: u64) -> Outcome {
+        let (client, now) = (self.client, ctx.now());
+        if self.is_due("a timer") && now < Time::from_nanos(token) {
+            self.record.with(|book| {
+                book.violate("I8", || format!("client {client}: a timer for {token} at {now:?}"));
+            });
+        }
+        self.record.with(|book| book.marks.count("timer fired"));
         Ok(())
     }
 

@@ -89,6 +89,10 @@ impl Group {
         Self { state: server.groups.named(name), server: Arc::clone(server) }
     }
 
+    pub(crate) const fn of(state: Arc<GroupState>, server: Arc<Shared>) -> Self {
+        Self { state, server }
+    }
+
     pub(crate) const fn state(&self) -> &Arc<GroupState> {
         &self.state
     }

@@ -26,6 +26,7 @@ impl Core {
         connection.half = None;
         connection.held = None;
         let flushed = connection.queue.is_empty();
+        self.cancel_timers_of(socket);
         self.leave_all(socket);
         if flushed {
             return self.flushed(socket);
@@ -73,6 +74,7 @@ impl Core {
         let lost = connection.queue.clear(chunks);
         let closing = if reset { port.abort(socket) } else { port.close(socket) };
         debug_assert!(closing.is_ok(), "a session's socket is open until the session is gone");
+        self.cancel_timers_of(socket);
         self.leave_all(socket);
         self.lost(lost);
         if self.drain_until.is_some() {

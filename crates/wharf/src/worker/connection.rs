@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use wharf_port::{Lease, SocketId, Time, TimerId};
 
+use super::timer_table::TimerList;
 use crate::admission::Seat;
 use crate::close_reason::CloseReason;
 use crate::framing::ReceiveBuffer;
@@ -53,10 +54,13 @@ pub(crate) struct Connection {
     #[expect(clippy::box_collection, reason = "sessions are many, and few have it")]
     pub(crate) held: Option<Box<VecDeque<Lease>>>,
     pub(crate) groups: Memberships,
+    /// Those that the user has started.
+    pub(crate) timers: TimerList,
     pub(crate) opened: Time,
     pub(crate) last_receive: Time,
     /// When the half frame began, or the present state of closing.
     pub(crate) since: Time,
+    /// For its deadlines.
     pub(crate) timer: Option<TimerId>,
     pub(crate) reason: Option<Box<CloseReason>>,
     /// Its place among the sessions that the server allows.
@@ -82,6 +86,7 @@ impl Connection {
             half: None,
             held: None,
             groups: Memberships::default(),
+            timers: TimerList::default(),
             opened: now,
             last_receive: now,
             since: now,

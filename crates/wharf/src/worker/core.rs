@@ -11,6 +11,7 @@ use super::Turn;
 use super::broadcasting::Broadcasts;
 use super::connection::Connection;
 use super::connections::Connections;
+use super::timers::UserTimers;
 use crate::framing::{Framing, ReceiveBuffer};
 use crate::limits::Limits;
 use crate::report::DrainReport;
@@ -59,6 +60,8 @@ pub(crate) struct Core {
     pub(super) chunks: Chunks,
     #[expect(clippy::vec_box, reason = "sessions take them boxed, to be small without one")]
     pub(super) buffers: Vec<Box<ReceiveBuffer>>,
+    /// Timers that users have started.
+    pub(super) user_timers: UserTimers,
     /// The timer for tidying up runs.
     pub(super) tidies: bool,
     pub(super) reading: Option<Reading>,
@@ -99,6 +102,7 @@ impl Core {
             writable: Vec::new(),
             chunks: Chunks::default(),
             buffers: Vec::new(),
+            user_timers: UserTimers::default(),
             tidies: false,
             reading: None,
             stats: Stats::default(),

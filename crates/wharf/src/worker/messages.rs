@@ -40,6 +40,10 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
                 Message::Leave(id, group) => {
                     self.core.leave(id.socket(), &group);
                 }
+                Message::GroupTimer(group, token) => self.tell_group(&group, token),
+                Message::CancelGroupTimer(timer) => {
+                    self.core.cancel_group_timer(timer);
+                }
                 Message::CloseGroup(group) => self.core.close_group(&group),
                 Message::Close(id) => self.core.begin_close(id.socket(), CloseReason::Closed),
                 Message::Drain => self.core.drain(),
@@ -83,6 +87,7 @@ impl Core {
     }
 
     fn stop_listeners(&mut self) {
+        self.cancel_group_timers();
         for listener in std::mem::take(&mut self.listeners) {
             self.port.stop_listening(listener);
         }

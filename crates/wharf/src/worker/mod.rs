@@ -19,6 +19,8 @@ mod messages;
 mod reading;
 mod sending;
 mod tidying;
+mod timer_table;
+mod timers;
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -38,6 +40,7 @@ use crate::inbox::Message;
 use crate::report::DrainReport;
 use crate::server::WorkerView;
 use crate::session::Session;
+use crate::timer::TimerName;
 
 /// One worker thread of a server: its completion port and the sessions that live on it.
 ///
@@ -52,8 +55,10 @@ pub struct Worker<H, F> {
     messages: VecDeque<Message>,
     /// Something was put into the inbox since it was emptied.
     has_mail: bool,
-    /// Timers that have fired and wait to be looked at.
+    /// Deadlines that have fired and wait to be looked at.
     due: Vec<Fired>,
+    /// Timers of users that have fired in this turn.
+    fired: Vec<TimerName>,
 }
 
 /// The user's side of one session, and what a callback asks for most.
@@ -82,6 +87,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             messages: VecDeque::new(),
             has_mail: false,
             due: Vec::new(),
+            fired: Vec::new(),
         }
     }
 
@@ -119,6 +125,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         }
         self.work_on_messages();
         self.work_on_backlog();
+        self.tell_fired();
         self.fire_timers(self.core.stats.bytes_in == bytes_before);
         self.tell_writable();
         self.core.deliver_broadcasts();
@@ -146,6 +153,9 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Completion::ListenerClosed { .. } => self.core.shared().listener_closed(),
             Completion::Closed { socket } => self.closed(socket),
             Completion::Timer { token: TIDY, .. } => self.tidy_up(),
+            Completion::Timer { timer, token } if Self::is_users_timer(token) => {
+                self.users_timer_has_fired(timer, token);
+            }
             Completion::Timer { token, .. } => self.timer_has_fired(token),
             Completion::Wake => self.has_mail = true,
             // Clients come later.

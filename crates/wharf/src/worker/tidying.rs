@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::connections::Connections;
+use super::timers::UserTimers;
 use super::{Core, Worker};
 use crate::send_queue::Chunks;
 
@@ -33,6 +34,9 @@ impl<H, F> Worker<H, F> {
         core.connections = Connections::default();
         core.chunks = Chunks::default();
         core.buffers = Vec::new();
+        if core.user_timers.table.is_empty() {
+            core.user_timers = UserTimers::default();
+        }
         wharf_port::release_free_memory();
     }
 }

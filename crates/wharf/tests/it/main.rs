@@ -51,3 +51,4 @@ mod spread;
 mod starting;
 mod stepping;
 mod threads;
+mod timers;
