@@ -5,65 +5,77 @@ use std::fmt;
 
 use crate::framing::FrameError;
 
-/// Why a session ended. Every session has exactly one reason, given to
-/// [`on_disconnected`](crate::Session::on_disconnected).
-#[derive(Debug)]
-#[non_exhaustive]
-pub enum CloseReason {
+/// Declares the reasons once: the enum, the names, and where each is counted.
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $variant:ident $(($of:ty))? = $name:literal,)*) => {
+        /// Why a session ended. Every session has exactly one reason, given to
+        /// [`on_disconnected`](crate::Session::on_disconnected), and counted in
+        /// [`CloseCounts`](crate::CloseCounts).
+        #[derive(Debug)]
+        #[non_exhaustive]
+        pub enum CloseReason {
+            $($(#[$doc])* $variant $(($of))?,)*
+        }
+
+        /// The reasons without what some of them carry.
+        enum Index {
+            $($variant,)*
+        }
+
+        impl CloseReason {
+            /// The names of all reasons, in the order in which they are counted.
+            pub const NAMES: &'static [&'static str] = &[$($name,)*];
+            pub(crate) const COUNT: usize = Self::NAMES.len();
+
+            /// Where the name stands in [`NAMES`](Self::NAMES).
+            pub(crate) const fn index(&self) -> usize {
+                match self {
+                    $(Self::$variant { .. } => Index::$variant as usize,)*
+                }
+            }
+        }
+    };
+}
+
+reasons! {
     /// The peer ended its stream, between two frames.
-    PeerClosed,
+    PeerClosed = "peer_closed",
     /// The peer ended its stream in the middle of a frame.
-    Truncated,
+    Truncated = "truncated",
     /// The peer reset the connection.
-    PeerReset,
+    PeerReset = "peer_reset",
     /// The connection failed: the peer no longer answers or cannot be reached.
-    ConnectionFailed,
+    ConnectionFailed = "connection_failed",
     /// The session was closed by this side: [`Context::close`](crate::Context::close) or
     /// [`SessionRef::close`](crate::SessionRef::close).
-    Closed,
+    Closed = "closed",
     /// Nothing was received for longer than [`Limits::idle`](crate::Limits::idle).
-    Idle,
+    Idle = "idle",
     /// The first frame did not come within [`Limits::first_frame`](crate::Limits::first_frame).
-    FirstFrameLate,
+    FirstFrameLate = "first_frame_late",
     /// A frame was begun and not finished within
     /// [`Limits::frame_deadline`](crate::Limits::frame_deadline).
-    FrameLate,
+    FrameLate = "frame_late",
     /// What the peer sent is no frame, or one that is too long.
-    BadFrame(FrameError),
+    BadFrame(FrameError) = "bad_frame",
     /// The peer reads too slowly: its send queue was full.
-    SlowReader,
+    SlowReader = "slow_reader",
     /// A frame that was to be sent is longer than the framing or the limit allows.
-    SendTooLong,
+    SendTooLong = "send_too_long",
     /// The server drains.
-    Drain,
+    Drain = "drain",
     /// The server stops at once.
-    Stop,
+    Stop = "stop",
     /// A callback returned an error.
-    Failed(Box<dyn Error + Send + Sync>),
+    Failed(Box<dyn Error + Send + Sync>) = "failed",
     /// A callback panicked. Not seen by the session itself, on which no further callback runs.
-    Panicked,
+    Panicked = "panicked",
 }
 
 impl CloseReason {
     /// A short name that stays the same, for logs and metrics.
     pub const fn name(&self) -> &'static str {
-        match self {
-            Self::PeerClosed => "peer_closed",
-            Self::Truncated => "truncated",
-            Self::PeerReset => "peer_reset",
-            Self::ConnectionFailed => "connection_failed",
-            Self::Closed => "closed",
-            Self::Idle => "idle",
-            Self::FirstFrameLate => "first_frame_late",
-            Self::FrameLate => "frame_late",
-            Self::BadFrame(_) => "bad_frame",
-            Self::SlowReader => "slow_reader",
-            Self::SendTooLong => "send_too_long",
-            Self::Drain => "drain",
-            Self::Stop => "stop",
-            Self::Failed(_) => "failed",
-            Self::Panicked => "panicked",
-        }
+        Self::NAMES[self.index()]
     }
 }
 

@@ -37,6 +37,7 @@
 
 mod admission;
 mod arrival;
+mod close_counts;
 mod close_reason;
 mod context;
 mod error;
@@ -64,6 +65,7 @@ mod timer;
 mod worker;
 
 pub use arrival::Arrival;
+pub use close_counts::CloseCounts;
 pub use close_reason::CloseReason;
 pub use context::Context;
 pub use error::ServerError;

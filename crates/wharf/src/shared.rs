@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{OnceLock, PoisonError};
 
 use crate::admission::Admission;
+use crate::close_counts::ClosesOfWorker;
 use crate::framing::{FrameError, Framing};
 use crate::group::{Groups, WorkerSet};
 use crate::inbox::{Inbox, Message, Refused};
@@ -17,6 +18,7 @@ use crate::sync::{AtomicUsize, Mutex, Ordering};
 pub(crate) struct Shared {
     pub(crate) inboxes: Box<[Inbox]>,
     pub(crate) published: Box<[Published]>,
+    pub(crate) closes: Box<[ClosesOfWorker]>,
     pub(crate) admission: Admission,
     pub(crate) groups: Groups,
     framing: Framing,
@@ -42,6 +44,7 @@ impl Shared {
         let SharedSetup { inboxes, admission, listeners, framing, frame_bytes_max } = setup;
         Self {
             published: inboxes.iter().map(|_| Published::default()).collect(),
+            closes: inboxes.iter().map(|_| ClosesOfWorker::default()).collect(),
             groups: Groups::new(inboxes.len()),
             inboxes: inboxes.into_boxed_slice(),
             admission,

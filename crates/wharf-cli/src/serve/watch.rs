@@ -120,6 +120,10 @@ impl<'a> Watch<'a> {
     }
 
     fn report(&self, report: DrainReport) -> Result<(), Failure> {
+        let ended = self.server.close_counts();
+        if ended.total() > 0 {
+            self.console.say(format_args!("sessions ended: {ended}"));
+        }
         self.console.say(report);
         if self.stage == Stage::Stopping {
             return Err(Failure::new(

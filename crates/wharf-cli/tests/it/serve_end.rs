@@ -43,8 +43,9 @@ fn each_signal_ends_it_in_order_and_its_peers_are_told() {
             let ended = serving.end();
             assert_eq!(ended.code, Some(0), "{ended:?}");
             let lines: Vec<&str> = ended.stderr.lines().collect();
-            let [draining, report] = lines[..] else { panic!("{ended:?}") };
+            let [draining, reasons, report] = lines[..] else { panic!("{ended:?}") };
             assert!(draining.contains("draining, 10 sessions left, for at most 10s"), "{draining}");
+            assert_eq!(reasons, "wharf: sessions ended: drain 10");
             assert_eq!(report, "wharf: 10 sessions drained, 0 forced, 0 bytes lost");
             TcpListener::bind(address).unwrap();
         }

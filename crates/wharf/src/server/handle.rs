@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wharf_port::Backend;
 
+use crate::close_counts::{CloseCounts, ClosesOfWorker};
 use crate::framing::FrameError;
 use crate::group::Group;
 use crate::inbox::Message;
@@ -87,6 +88,11 @@ impl ServerHandle {
     /// What all workers have counted, as of their last turns.
     pub fn stats(&self) -> Stats {
         self.shared.stats()
+    }
+
+    /// How many sessions have ended, by reason. Also after the server has ended.
+    pub fn close_counts(&self) -> CloseCounts {
+        ClosesOfWorker::sum(&self.shared.closes)
     }
 
     /// What each worker has counted, as of its last turn.

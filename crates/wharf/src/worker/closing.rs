@@ -96,6 +96,7 @@ impl<H: Session, F> Worker<H, F> {
     pub(super) fn closed(&mut self, socket: SocketId) {
         let Some(connection) = self.core.connection(socket) else { return };
         let reason = connection.reason.take().map_or(CloseReason::Closed, |reason| *reason);
+        self.core.shared().closes[usize::from(self.core.index)].count(&reason);
         tracing::debug!(session = %self.core.session_id(socket), reason = reason.name(), "closed");
         self.call(socket, |handler, context| {
             handler.on_disconnected(context, &reason);

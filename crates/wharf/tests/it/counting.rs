@@ -12,6 +12,7 @@ use crate::support::wire::{Wire, pattern};
 each_backend! {
     traffic_is_counted_to_the_byte,
     sessions_that_come_and_go_are_counted,
+    every_end_is_counted_once_by_its_reason,
     queued_bytes_are_what_is_queued,
     a_server_at_rest_does_nothing,
 }
@@ -51,6 +52,43 @@ fn sessions_that_come_and_go_are_counted(backend: Backend) {
         server.wait_for_sessions(0);
         wait_until("they are counted out", || server.stats().sessions == 0);
     }
+}
+
+fn every_end_is_counted_once_by_its_reason(backend: Backend) {
+    let server = Setup::new(backend).workers(2).start(|_| {
+        on_frame(|ctx, frame| match frame {
+            b"close" => {
+                ctx.close();
+                Ok(())
+            }
+            b"panic" => panic!("as the test wants it"),
+            _ => Err("no such frame".into()),
+        })
+    });
+    let (mut ended, mut stays) = (0, server.connect());
+    for (frame, reason) in
+        [(&b"close"[..], "closed"), (b"panic", "panicked"), (b"?", "failed"), (b"", "peer_closed")]
+    {
+        for count in 1..=3 {
+            let mut client = server.connect();
+            if !frame.is_empty() {
+                client.send(frame);
+                client.bytes_until_gone(1);
+            }
+            drop(client);
+            ended += 1;
+            let what = format!("{reason} is counted {count} times");
+            wait_until(&what, || server.handle.close_counts().get(reason) == count);
+            assert_eq!(server.handle.close_counts().total(), ended);
+        }
+    }
+    let handle = server.handle.clone();
+    handle.drain();
+    stays.expect_end();
+    drop(stays);
+    server.end();
+    let all = "peer_closed 3, closed 3, drain 1, failed 3, panicked 3";
+    assert_eq!(handle.close_counts().to_string(), all);
 }
 
 fn queued_bytes_are_what_is_queued(backend: Backend) {
