@@ -9,7 +9,7 @@ use wharf_port::Time;
 use crate::close_reason::CloseReason;
 use crate::framing::FrameError;
 use crate::group::{Group, JoinError};
-use crate::send_queue::SendStatus;
+use crate::send_queue::{SendLimits, SendLimitsError, SendStatus};
 use crate::session_id::SessionId;
 use crate::session_ref::SessionRef;
 use crate::shared_frame::SharedFrame;
@@ -49,6 +49,21 @@ impl<'worker> Context<'worker> {
     #[inline]
     pub fn send(&mut self, payload: &[u8]) -> SendStatus {
         self.core.send(self.id.socket(), payload)
+    }
+
+    /// Sends a frame in place of the one that was sent with the same key before, if that has not gone and
+    /// the session's policy is [`SlowReader::Coalesce`](crate::SlowReader::Coalesce): a reader who is slow
+    /// gets the newest state and not all states. With other policies it is [`send`](Self::send).
+    pub fn send_keyed(&mut self, key: u64, payload: &[u8]) -> SendStatus {
+        self.core.send_keyed(self.id.socket(), key, payload)
+    }
+
+    /// Gives this session's send queue limits and a policy of its own, instead of the server's.
+    ///
+    /// # Errors
+    /// [`SendLimitsError`] if a number is out of range, or the policy needs frames and there are none.
+    pub fn set_send_limits(&mut self, limits: SendLimits) -> Result<(), SendLimitsError> {
+        self.core.set_send_limits(self.id.socket(), &limits)
     }
 
     /// Sends a frame to any session of the server.

@@ -73,7 +73,7 @@ pub use framing::{FrameError, Framing};
 pub use group::{Group, JoinError, Member};
 pub use limits::Limits;
 pub use report::DrainReport;
-pub use send_queue::{SendStatus, SlowReader};
+pub use send_queue::{SendLimits, SendLimitsError, SendStatus, SlowReader};
 pub use server::{RunningServer, Server, ServerHandle, SteppedServer, WorkerView};
 pub use session::{Outcome, Session};
 pub use session_id::SessionId;

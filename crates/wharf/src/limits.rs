@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::send_queue::SlowReader;
+use crate::send_queue::{SendLimits, SlowReader};
 
 /// Every maximum of a server. All are on; what can be switched off is an `Option`, and `None` spells
 /// it out.
@@ -34,6 +34,19 @@ pub struct Limits {
     /// Bytes that may wait to be sent to one session; 4 KiB and up, default 256 KiB. One frame more is
     /// taken, so that a frame longer than this can be sent at all.
     pub send_bytes_max: usize,
+    /// Frames that may wait to be sent to one session; 1 and up, default 65,536.
+    pub send_frames_max: usize,
+    /// Bytes by which a queue may be fuller than `send_bytes_max` for no longer than `send_burst_time`,
+    /// before its policy acts; default 256 KiB. A reader that keeps up meanwhile is no slow one: a spike is
+    /// over when the queue has fallen to half of its limit. With [`SlowReader::Pause`] there is none: the
+    /// session is not received from as long as its queue is full.
+    pub send_burst_bytes: usize,
+    /// How long a burst may take; default 1 s.
+    pub send_burst_time: Duration,
+    /// How long the kernel may take for what it was given of a session's queue at one time, and one second
+    /// for each 16 KiB more; default 30 s. Beyond it the session is reset as [`SlowReader`] is. A stopped
+    /// peer is seen by this even if too little is sent to it to fill its queue.
+    pub send_deadline: Option<Duration>,
     /// What happens to a session that reads too slowly; default [`SlowReader::Disconnect`].
     pub slow_reader: SlowReader,
     /// Groups that one session may be in; 0 and up, default 256.
@@ -57,6 +70,10 @@ impl Default for Limits {
             frame_deadline: Some(Duration::from_secs(10)),
             idle: Some(Duration::from_secs(60)),
             send_bytes_max: 256 << 10,
+            send_frames_max: 1 << 16,
+            send_burst_bytes: 256 << 10,
+            send_burst_time: Duration::from_secs(1),
+            send_deadline: Some(Duration::from_secs(30)),
             slow_reader: SlowReader::Disconnect,
             groups_per_session_max: 256,
             timers_per_session_max: 256,
@@ -70,15 +87,24 @@ impl Limits {
     /// The largest [`frame_bytes_max`](Self::frame_bytes_max).
     pub const FRAME_BYTES_MAX: usize = 16 << 20;
     /// The smallest [`send_bytes_max`](Self::send_bytes_max).
-    pub const SEND_BYTES_MIN: usize = 4 << 10;
+    pub const SEND_BYTES_MIN: usize = SendLimits::BYTES_MIN;
+
+    /// What each session begins with.
+    pub(crate) const fn send(&self) -> SendLimits {
+        SendLimits {
+            bytes_max: self.send_bytes_max,
+            frames_max: self.send_frames_max,
+            slow_reader: self.slow_reader,
+        }
+    }
 
     /// What is out of range, if anything is.
     pub(crate) fn problem(&self) -> Option<String> {
         if !(1..=Self::FRAME_BYTES_MAX).contains(&self.frame_bytes_max) {
             return Some(format!("frame_bytes_max is {}: 1 to 16 MiB", self.frame_bytes_max));
         }
-        if self.send_bytes_max < Self::SEND_BYTES_MIN {
-            return Some(format!("send_bytes_max is {}: 4 KiB and up", self.send_bytes_max));
+        if let Some(problem) = self.send().problem() {
+            return Some(problem);
         }
         if self.sessions_max == Some(0) {
             return Some("sessions_max is 0: 1 and up".to_owned());
@@ -90,6 +116,8 @@ impl Limits {
             ("first_frame", self.first_frame),
             ("frame_deadline", self.frame_deadline),
             ("idle", self.idle),
+            ("send_burst_time", Some(self.send_burst_time)),
+            ("send_deadline", self.send_deadline),
             ("flush", Some(self.flush)),
             ("drain", Some(self.drain)),
         ];

@@ -58,6 +58,8 @@ counters! {
     sends,
     /// Frames that were dropped because their receiver read too slowly.
     frames_dropped,
+    /// Frames whose place a newer one with the same key has taken.
+    frames_coalesced,
     /// Callbacks that panicked.
     panics,
     /// Bytes that were queued and were thrown away when their session ended.

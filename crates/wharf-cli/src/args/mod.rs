@@ -68,9 +68,9 @@ enum TopLevel {
 #[derive(Debug)]
 pub(crate) enum Command {
     /// `wharf serve echo`.
-    ServeEcho(ServeOptions),
+    ServeEcho(Box<ServeOptions>),
     /// `wharf serve chat`.
-    ServeChat(ServeOptions),
+    ServeChat(Box<ServeOptions>),
     /// `wharf load echo`.
     LoadEcho(LoadOptions),
     /// `wharf load chat`.
@@ -115,8 +115,12 @@ fn read(line: &[OsString]) -> Result<Result<Command, Failure>, clap::Error> {
     let matches = Cli::command().try_get_matches_from(line)?;
     let cli = Cli::from_arg_matches(&matches)?;
     Ok(match cli.command {
-        TopLevel::Serve { mode: ServeMode::Echo(args) } => args.check().map(Command::ServeEcho),
-        TopLevel::Serve { mode: ServeMode::Chat(args) } => args.check().map(Command::ServeChat),
+        TopLevel::Serve { mode: ServeMode::Echo(args) } => {
+            args.check().map(Box::new).map(Command::ServeEcho)
+        }
+        TopLevel::Serve { mode: ServeMode::Chat(args) } => {
+            args.check().map(Box::new).map(Command::ServeChat)
+        }
         TopLevel::Load { mode: LoadMode::Echo(args) } => {
             args.check(&Given::of(&matches)).map(Command::LoadEcho)
         }

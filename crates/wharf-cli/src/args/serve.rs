@@ -8,6 +8,7 @@ use wharf::{Backend, Framing, Limits, SlowReader};
 
 use super::values::{
     Bytes, KIB, Listen, MIB, OrOff, UNBOUNDED, bytes, log_level, number, or_off, seconds,
+    slow_reader,
 };
 use crate::failure::Failure;
 use crate::serve::ServeOptions;
@@ -205,6 +206,43 @@ pub(super) struct ServeArgs {
     )]
     send_max: u64,
 
+    /// Frames that may wait to be sent to a session.
+    #[arg(
+        long,
+        env = "WHARF_SEND_FRAMES",
+        hide_env = true,
+        value_name = "N",
+        help_heading = "Limits",
+        default_value = "65536",
+        value_parser = number(1, UNBOUNDED)
+    )]
+    send_frames: u64,
+
+    /// What may wait beyond --send-max for a second at most, or off.
+    #[arg(
+        long,
+        env = "WHARF_SEND_BURST",
+        hide_env = true,
+        value_name = "BYTES",
+        help_heading = "Limits",
+        default_value = "off",
+        value_parser = or_off(bytes(1, UNBOUNDED))
+    )]
+    send_burst: OrOff<u64>,
+
+    /// How long the system may take for what it was given to send to a session (and a second more for
+    /// each 16KiB), in seconds, or off; then the session is reset.
+    #[arg(
+        long,
+        env = "WHARF_SEND_DEADLINE",
+        hide_env = true,
+        value_name = "SECS",
+        help_heading = "Limits",
+        default_value = "30",
+        value_parser = or_off(seconds(SECONDS_MAX))
+    )]
+    send_deadline: OrOff<Duration>,
+
     /// What becomes of a session when more waits: pause (nothing is received from it until it has
     /// read), disconnect, drop-newest, drop-oldest (these two drop frames; not with raw).
     #[arg(
@@ -213,7 +251,8 @@ pub(super) struct ServeArgs {
         hide_env = true,
         value_name = "POLICY",
         help_heading = "Limits",
-        default_value = "pause"
+        default_value = "pause",
+        value_parser = slow_reader
     )]
     slow: SlowReader,
 }
@@ -238,6 +277,9 @@ impl ServeArgs {
                 frame_deadline: self.frame_deadline.on(),
                 idle: self.idle.on(),
                 send_bytes_max: size(self.send_max),
+                send_frames_max: size(self.send_frames),
+                send_burst_bytes: self.send_burst.on().map_or(0, size),
+                send_deadline: self.send_deadline.on(),
                 slow_reader: self.slow_reader()?,
                 drain: self.drain,
                 ..Limits::default()

@@ -7,6 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
+use wharf::SlowReader;
 
 /// One kibibyte.
 pub(crate) const KIB: u64 = 1 << 10;
@@ -92,6 +93,15 @@ pub(crate) fn or_off<T>(
         "off" => Ok(OrOff::Off),
         _ => limit(text).map(OrOff::On).map_err(|range| format!("{range}, or off")),
     }
+}
+
+/// The policies that sessions without keys and without a mind of their own can have.
+pub(super) fn slow_reader(name: &str) -> Result<SlowReader, String> {
+    let policy = name.parse().ok();
+    let usable = |policy: &SlowReader| !matches!(policy, SlowReader::Coalesce | SlowReader::Refuse);
+    policy
+        .filter(usable)
+        .ok_or_else(|| format!("no policy '{name}': pause, disconnect, drop-newest or drop-oldest"))
 }
 
 /// How much is logged.

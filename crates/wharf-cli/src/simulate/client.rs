@@ -96,7 +96,7 @@ pub(super) enum End {
 impl Habits {
     pub(super) fn draw(dice: &mut Rng, frame_bytes_max: usize) -> Self {
         const KINDS: [&[u8]; 6] =
-            [b"e", b"eeeo", b"eeesbo", b"eeoobkclfx", b"jgghhe", b"jjjgggghhvveobq"];
+            [b"e", b"eeeo", b"eeesbou", b"eeoobukclfx", b"jgghhe", b"jjjgggghhvveobq"];
         const FAREWELLS: [Farewell; 9] = [
             Farewell::Stay,
             Farewell::HalfClose,

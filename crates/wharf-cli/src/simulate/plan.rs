@@ -109,9 +109,15 @@ fn draw_faults(dice: &mut Rng, wanted: &Faults) -> Faults {
 }
 
 fn draw_limits(dice: &mut Rng, framing: Framing) -> Limits {
-    let policies =
-        [SlowReader::Pause, SlowReader::Disconnect, SlowReader::DropNewest, SlowReader::DropOldest];
-    let usable = if framing == Framing::RAW { 2 } else { 4 };
+    let policies = [
+        SlowReader::Pause,
+        SlowReader::Disconnect,
+        SlowReader::Refuse,
+        SlowReader::DropNewest,
+        SlowReader::DropOldest,
+        SlowReader::Coalesce,
+    ];
+    let usable = if framing == Framing::RAW { 3 } else { 6 };
     // Not so short that an honest client in a calm network could miss it.
     let millis = |dice: &mut Rng, most: u64| Duration::from_millis(dice.u64(200..=most));
     Limits {
@@ -123,6 +129,10 @@ fn draw_limits(dice: &mut Rng, framing: Framing) -> Limits {
         // Never off: it is what ends the sessions of those who have vanished.
         idle: Some(millis(dice, 30_000)),
         send_bytes_max: Limits::SEND_BYTES_MIN << dice.u32(..=2),
+        send_frames_max: if dice.u8(..4) == 0 { dice.usize(100..=400) } else { 1 << 16 },
+        send_burst_bytes: if dice.bool() { 0 } else { dice.usize(1..=16 << 10) },
+        send_burst_time: millis(dice, 10_000),
+        send_deadline: dice.bool().then(|| millis(dice, 10_000)),
         slow_reader: policies[dice.usize(..usable)],
         groups_per_session_max: 4,
         timers_per_session_max: 4,

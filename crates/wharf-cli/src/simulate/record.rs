@@ -151,7 +151,7 @@ impl Book {
         if let Some(said) = frame.strip_prefix(b"R") {
             return self.got_broadcast(client, said);
         }
-        let drops = self.limits.slow_reader == SlowReader::DropOldest;
+        let drops = self.drops_queued();
         let expected = &mut self.clients[client].to_client;
         while let Some(next) = expected.pop_front() {
             if next == frame {
@@ -176,7 +176,7 @@ impl Book {
     /// A client has got the end of the server's stream, behind so many bytes that are no whole frame. The
     /// server ends a stream in order only when all that was queued has gone.
     pub(super) fn got_end(&mut self, client: ClientNumber, rest: usize) {
-        let drops = self.limits.slow_reader == SlowReader::DropOldest;
+        let drops = self.drops_queued();
         let entry = &self.clients[client];
         // A note from another session may have taken the place of the last of its own.
         let missing = if drops { 0 } else { entry.to_client.len() };
@@ -211,12 +211,16 @@ impl Book {
 
     fn got_broadcast(&mut self, client: ClientNumber, said: &[u8]) {
         let text = String::from_utf8_lossy(said).into_owned();
-        let drops =
-            matches!(self.limits.slow_reader, SlowReader::DropOldest | SlowReader::DropNewest);
+        let drops = !matches!(self.limits.slow_reader, SlowReader::Pause | SlowReader::Disconnect);
         self.marks.count("broadcast delivered");
         if let Some((invariant, what)) = self.rooms.heard(client, &text, drops) {
             self.violate(invariant, || format!("client {client} {what}"));
         }
+    }
+
+    /// Whether frames that were queued may be left out.
+    fn drops_queued(&self) -> bool {
+        matches!(self.limits.slow_reader, SlowReader::DropOldest | SlowReader::Coalesce)
     }
 
     /// How many clients there have been.
@@ -293,12 +297,15 @@ impl Book {
         self.marks.count(match status {
             SendStatus::Queued => "send queued",
             SendStatus::DroppedOldest => "send dropped the oldest",
+            SendStatus::Replaced => "send replaced an older one",
+            SendStatus::Full => "send refused: full",
             SendStatus::Dropped => "send dropped",
             SendStatus::Closed => "send refused: closed",
             SendStatus::Overloaded => "send refused: overloaded",
             _ => "send: another outcome",
         });
-        if matches!(status, SendStatus::Queued | SendStatus::DroppedOldest) {
+        let taken = [SendStatus::Queued, SendStatus::DroppedOldest, SendStatus::Replaced];
+        if taken.contains(&status) {
             self.clients[client].to_client.push_back(frame.to_vec());
         }
     }

@@ -257,7 +257,7 @@ impl Simulation {
         let limit = self.plan.limits.send_bytes_max;
         match self.plan.limits.slow_reader {
             SlowReader::Pause => 2 * limit + frame,
-            _ => limit + 2 * frame,
+            _ => limit + self.plan.limits.send_burst_bytes + 2 * frame,
         }
     }
 

@@ -86,6 +86,18 @@ impl Service {
         self.send(ctx, &wire::payload(kind, self.sent, self.client, len));
     }
 
+    /// Sends some frames of which each takes the place of the one before, where the policy says so.
+    fn update(&mut self, ctx: &mut Context<'_>, frame: &[u8]) {
+        for key in [1, 2, 1, 1] {
+            self.sent += 1;
+            let len = frame.len().max(20).min(self.manners.frame_bytes_max);
+            let state = wire::payload('U', self.sent, self.client, len);
+            let status = ctx.send_keyed(key, &state);
+            self.is_closing |= status == SendStatus::Closed;
+            self.record.with(|book| book.queued(self.client, status, &state));
+        }
+    }
+
     /// Sends so much that a reader who is not quick is slow.
     fn burst(&mut self, ctx: &mut Context<'_>) {
         for _ in 0..BURST_FRAMES {
@@ -193,6 +205,7 @@ impl Session for Service {
         match frame.first() {
             Some(b's') => {}
             Some(b'b') => self.burst(ctx),
+            Some(b'u') => self.update(ctx, frame),
             Some(b'o') => self.note(ctx),
             Some(b'k') => self.kick(ctx),
             Some(&what @ (b'j' | b'v' | b'g' | b'h' | b'q')) => self.meet(ctx, what),

@@ -69,7 +69,7 @@ fn flags_that_do_not_go_together_are_refused() {
 fn what_is_unknown_or_missing_is_one_line_too() {
     check_refused("load", &["command is missing"]);
     check_refused("serve", &["command is missing"]);
-    check_refused("serve chat", &["chat"]);
+    check_refused("serve ping", &["ping"]);
     check_refused("lod", &["lod"]);
     check_refused("load ecko", &["ecko"]);
     check_refused("load echo --session 5", &["--session", "--sessions"]);

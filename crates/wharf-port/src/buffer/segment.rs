@@ -89,6 +89,14 @@ impl OwnedBytes {
         fits
     }
 
+    /// Takes a part out from among the bytes that have not gone.
+    ///
+    /// # Panics
+    /// If the range does not lie within them.
+    pub fn remove(&mut self, range: Range<usize>) {
+        self.bytes.drain(self.start + range.start..self.start + range.end);
+    }
+
     /// The allocation, for use again.
     pub fn into_vec(self) -> Vec<u8> {
         self.bytes

@@ -3,12 +3,13 @@
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 
 use arbitrary::{Result, Unstructured};
-use wharf_port::{Lease, Segment};
+use wharf_port::{Lease, Segment, SharedBytes};
 
 use crate::framing::Framing;
-use crate::send_queue::{Chunks, Room, SendQueue, SlowReader};
+use crate::send_queue::{Chunks, Room, SendLimits, SendQueue, SlowReader};
 
 /// The longest payload: longer than a chunk.
 const PAYLOAD_MAX: usize = 6_000;
@@ -22,19 +23,26 @@ pub fn send_queue(data: &[u8]) {
 }
 
 fn try_one(input: &mut Unstructured<'_>) -> Result<()> {
-    let policies =
-        [SlowReader::Pause, SlowReader::Disconnect, SlowReader::DropNewest, SlowReader::DropOldest];
+    let policies = [
+        SlowReader::Pause,
+        SlowReader::Disconnect,
+        SlowReader::DropNewest,
+        SlowReader::DropOldest,
+        SlowReader::Coalesce,
+        SlowReader::Refuse,
+    ];
     let policy = *input.choose(&policies)?;
     let framings = [Framing::U16_LE, Framing::U32_BE, Framing::LINES, Framing::RAW];
     // Frames can be left out only where there are frames.
     let framing = *input.choose(if policy.drops() { &framings[..3] } else { &framings })?;
-    let terms = Terms { policy, framing, max: input.int_in_range(1..=8_192)? };
+    let (max, frames_max) = (input.int_in_range(1..=8_192)?, input.int_in_range(1..=64)?);
+    let terms = Terms { policy, framing, max, frames_max };
     let mut sessions = [Session::new(terms), Session::new(terms)];
     let mut chunks = Chunks::default();
     let mut numbers = 0..;
     while !input.is_empty() {
         let session = &mut sessions[usize::from(input.arbitrary::<bool>()?)];
-        match input.int_in_range(0..=9)? {
+        match input.int_in_range(0..=12)? {
             0..=3 => {
                 let payload = payload(input, &mut numbers)?;
                 session.send(&payload, None, &mut chunks);
@@ -42,7 +50,12 @@ fn try_one(input: &mut Unstructured<'_>) -> Result<()> {
             4..=5 => session.echo(&received(input, framing, &mut numbers)?, &mut chunks),
             6 => session.start(),
             7..=8 => session.carry_on(input.int_in_range(1..=8_192)?, &mut chunks),
-            _ => session.end(&mut chunks),
+            9 => session.end(&mut chunks),
+            10..=11 if policy == SlowReader::Coalesce => {
+                let key = input.int_in_range(0..=3)?;
+                session.send_keyed(key, &payload(input, &mut numbers)?, &mut chunks);
+            }
+            _ => session.send_shared(&payload(input, &mut numbers)?, &mut chunks),
         }
         session.check();
     }
@@ -91,14 +104,21 @@ struct Terms {
     policy: SlowReader,
     framing: Framing,
     max: usize,
+    frames_max: usize,
 }
 
 /// A queue, and what must be in it.
 struct Session {
     terms: Terms,
     queue: SendQueue,
-    waiting: VecDeque<Vec<u8>>,
+    waiting: VecDeque<Waiting>,
     in_flight: Option<Flight>,
+}
+
+/// A frame that waits, and its key.
+struct Waiting {
+    bytes: Vec<u8>,
+    key: Option<u64>,
 }
 
 /// A send that the port has.
@@ -106,27 +126,25 @@ struct Flight {
     segments: Vec<Segment>,
     /// What they must be.
     bytes: Vec<u8>,
+    frames: usize,
     gone: usize,
 }
 
 impl Session {
     fn new(terms: Terms) -> Self {
-        let queue = SendQueue::new(terms.policy);
+        let queue = SendQueue::new(&SendLimits {
+            bytes_max: terms.max,
+            frames_max: terms.frames_max,
+            slow_reader: terms.policy,
+        });
         Self { terms, queue, waiting: VecDeque::new(), in_flight: None }
     }
 
     /// Queues a frame as a worker does: from where it lies, if it was received, or by a copy.
     fn send(&mut self, payload: &[u8], lies: Option<(&Lease, Range<usize>)>, chunks: &mut Chunks) {
-        let Terms { policy, framing, max } = self.terms;
-        if self.queue.bytes() >= max {
-            let expected = self.expected_room(payload.len());
-            let room = policy.make_room(&mut self.queue, payload.len(), max, chunks);
-            assert_eq!(room, expected, "{policy:?}");
-            match room {
-                Room::Made { dropped } => drop(self.waiting.drain(..dropped)),
-                Room::None => return,
-                Room::Disconnect => return self.end(chunks),
-            }
+        let framing = self.terms.framing;
+        if !self.is_taken(payload.len(), chunks) {
+            return;
         }
         let Some(envelope) = framing.envelope(payload.len()) else { return };
         if payload.is_empty() && envelope.is_empty() {
@@ -136,21 +154,79 @@ impl Session {
         if !in_place.is_some_and(|(bytes, at)| self.queue.push_received(bytes, at, chunks)) {
             self.queue.push(&envelope, payload, chunks);
         }
-        self.waiting.push_back([envelope.header(), payload, envelope.trailer()].concat());
+        let bytes = [envelope.header(), payload, envelope.trailer()].concat();
+        self.waiting.push_back(Waiting { bytes, key: None });
+    }
+
+    /// Queues a frame that others are sent, too.
+    fn send_shared(&mut self, payload: &[u8], chunks: &mut Chunks) {
+        let Some(envelope) = self.terms.framing.envelope(payload.len()) else { return };
+        let bytes = [envelope.header(), payload, envelope.trailer()].concat();
+        if bytes.is_empty() || !self.is_taken(bytes.len(), chunks) {
+            return;
+        }
+        let shared = SharedBytes::from(Arc::<[u8]>::from(bytes.as_slice()));
+        self.queue.push_shared(shared, std::iter::once(bytes.len()), chunks);
+        self.waiting.push_back(Waiting { bytes, key: None });
+    }
+
+    /// Queues a frame in place of the one with the same key.
+    fn send_keyed(&mut self, key: u64, payload: &[u8], chunks: &mut Chunks) {
+        let Some(envelope) = self.terms.framing.envelope(payload.len()) else { return };
+        let older = self.waiting.iter().position(|frame| frame.key == Some(key));
+        assert_eq!(self.queue.leave_out_key(key, chunks), older.is_some());
+        if let Some(older) = older {
+            self.waiting.remove(older);
+        }
+        if self.is_taken(payload.len(), chunks) {
+            self.queue.push(&envelope, payload, chunks);
+            self.queue.set_key_of_last(key);
+            let bytes = [envelope.header(), payload, envelope.trailer()].concat();
+            self.waiting.push_back(Waiting { bytes, key: Some(key) });
+        }
+    }
+
+    /// Whether the queue takes one more frame, once its policy has made room for it.
+    fn is_taken(&mut self, wanted: usize, chunks: &mut Chunks) -> bool {
+        assert_eq!(self.queue.is_full(), self.is_full());
+        if !self.is_full() {
+            return true;
+        }
+        let expected = self.expected_room(wanted);
+        let room = self.queue.make_room(wanted, chunks);
+        assert_eq!(room, expected, "{:?}", self.terms.policy);
+        match room {
+            Room::Made { dropped } => {
+                self.waiting.drain(..dropped);
+                true
+            }
+            Room::None | Room::Refused => false,
+            Room::Disconnect => {
+                self.end(chunks);
+                false
+            }
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.bytes() >= self.terms.max || self.frames() >= self.terms.frames_max
     }
 
     /// What the policy's documentation says of one more frame for this queue, which is full.
     fn expected_room(&self, wanted: usize) -> Room {
-        let Terms { policy, max, .. } = self.terms;
+        let Terms { policy, max, frames_max, .. } = self.terms;
+        let twice = self.bytes() >= 2 * max || self.frames() >= 2 * frames_max;
         match policy {
-            SlowReader::Pause if self.bytes() < 2 * max => Room::Made { dropped: 0 },
+            SlowReader::Pause if !twice => Room::Made { dropped: 0 },
             SlowReader::Pause | SlowReader::Disconnect => Room::Disconnect,
             SlowReader::DropNewest => Room::None,
-            SlowReader::DropOldest => {
-                let mut bytes = self.bytes();
-                let goes = |frame: &&Vec<u8>| {
-                    let goes = bytes + wanted > max;
-                    bytes -= frame.len();
+            SlowReader::Refuse => Room::Refused,
+            SlowReader::DropOldest | SlowReader::Coalesce => {
+                let (mut bytes, mut frames) = (self.bytes(), self.frames());
+                let goes = |frame: &&Waiting| {
+                    let goes = bytes + wanted > max || frames >= frames_max;
+                    bytes -= frame.bytes.len();
+                    frames -= 1;
                     goes
                 };
                 Room::Made { dropped: self.waiting.iter().take_while(goes).count() }
@@ -172,8 +248,9 @@ impl Session {
         let started = self.queue.start_send();
         assert_eq!(started.is_some(), idle, "one send at a time, and no empty one");
         if let Some(segments) = started {
-            let bytes = self.waiting.drain(..).collect::<Vec<_>>().concat();
-            self.in_flight = Some(Flight { segments, bytes, gone: 0 });
+            let frames = self.waiting.len();
+            let bytes = self.waiting.drain(..).flat_map(|frame| frame.bytes).collect();
+            self.in_flight = Some(Flight { segments, bytes, frames, gone: 0 });
         }
     }
 
@@ -222,11 +299,15 @@ impl Session {
     }
 
     fn waiting_bytes(&self) -> usize {
-        self.waiting.iter().map(Vec::len).sum()
+        self.waiting.iter().map(|frame| frame.bytes.len()).sum()
     }
 
     fn in_flight_bytes(&self) -> usize {
         self.in_flight.as_ref().map_or(0, |flight| flight.bytes.len())
+    }
+
+    fn frames(&self) -> usize {
+        self.waiting.len() + self.in_flight.as_ref().map_or(0, |flight| flight.frames)
     }
 
     fn bytes(&self) -> usize {
@@ -235,14 +316,17 @@ impl Session {
 
     fn check(&self) {
         assert_eq!(self.queue.bytes(), self.bytes());
+        assert_eq!(self.queue.frames() as usize, self.frames());
         assert_eq!(self.queue.is_empty(), self.bytes() == 0);
         let Terms { policy, max, .. } = self.terms;
         let frame = PAYLOAD_MAX + ENVELOPE_MAX;
         let allowed = match policy {
             SlowReader::Pause => 2 * max + frame,
-            SlowReader::Disconnect | SlowReader::DropNewest => max + frame,
+            SlowReader::Disconnect | SlowReader::DropNewest | SlowReader::Refuse => max + frame,
             // One frame more than is with the port, if that alone is too much.
-            SlowReader::DropOldest => max.max(self.in_flight_bytes()) + frame,
+            SlowReader::DropOldest | SlowReader::Coalesce => {
+                max.max(self.in_flight_bytes()) + frame
+            }
         };
         assert!(self.bytes() <= allowed, "{} bytes, {policy:?} of {max}", self.bytes());
     }

@@ -9,7 +9,7 @@ use wharf_port::{SocketId, Time};
 
 use super::{id, server};
 use crate::inbox::Message;
-use crate::send_queue::{SendQueue, SendStatus, SlowReader};
+use crate::send_queue::{SendQueue, SendStatus};
 use crate::session_ref::SessionRef;
 use crate::shared::Shared;
 use crate::worker::{Connection, Connections};
@@ -18,7 +18,12 @@ use crate::worker::{Connection, Connections};
 fn connection(shared: &Shared, socket: SocketId) -> Connection {
     let peer = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
     let seat = shared.admission.admit(peer, 0).unwrap();
-    Connection::new(socket, seat, SendQueue::new(SlowReader::Disconnect), Time::from_nanos(0))
+    Connection::new(
+        socket,
+        seat,
+        SendQueue::new(&crate::Limits::default().send()),
+        Time::from_nanos(0),
+    )
 }
 
 #[test]

@@ -36,13 +36,16 @@ impl Chunks {
 
     /// Takes back what a send is done with.
     pub(crate) fn give_back(&mut self, mut segments: Vec<Segment>) {
-        for segment in segments.drain(..) {
-            if let Segment::Owned(owned) = segment {
-                self.give_back_chunk(owned);
-            }
-        }
+        segments.drain(..).for_each(|segment| self.give_back_one(segment));
         if self.lists.len() < LISTS_MAX && segments.capacity() <= LIST_ROOM_MAX {
             self.lists.push(segments);
+        }
+    }
+
+    /// Takes back one segment.
+    pub(super) fn give_back_one(&mut self, segment: Segment) {
+        if let Segment::Owned(owned) = segment {
+            self.give_back_chunk(owned);
         }
     }
 

@@ -1,5 +1,6 @@
 //! What waits to be sent to one session.
 
+mod capacity;
 mod chunks;
 mod policy;
 
@@ -8,6 +9,8 @@ use std::ops::Range;
 
 use wharf_port::{Lease, Segment, SharedBytes};
 
+pub(crate) use self::capacity::Capacity;
+pub use self::capacity::{SendLimits, SendLimitsError};
 pub(crate) use self::chunks::Chunks;
 pub(crate) use self::policy::Room;
 pub use self::policy::SlowReader;
@@ -27,6 +30,11 @@ pub enum SendStatus {
     Queued,
     /// It is queued, and older frames were dropped for it ([`SlowReader::DropOldest`]).
     DroppedOldest,
+    /// It is queued in place of an older one with the same key ([`SlowReader::Coalesce`]).
+    Replaced,
+    /// It was not taken: the queue is full ([`SlowReader::Refuse`]).
+    /// [`on_writable`](crate::Session::on_writable) says when it no longer is.
+    Full,
     /// It was dropped: the queue is full ([`SlowReader::DropNewest`]).
     Dropped,
     /// It was not taken: the session is closing, or there is none of that id. A queue that is full
@@ -43,27 +51,107 @@ pub enum SendStatus {
 /// What waits to be sent to one session, in order; and how much is with the port.
 ///
 /// One gathered send is in flight at a time. What is queued meanwhile goes with the next one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct SendQueue {
     segments: Vec<Segment>,
     queued_bytes: usize,
     in_flight_bytes: usize,
+    capacity: Capacity,
+    policy: SlowReader,
+    queued_frames: u32,
+    in_flight_frames: u32,
     in_flight: bool,
-    /// The lengths of the queued frames, where a policy may have to leave some out.
+    /// The queued frames, where a policy may have to leave some out.
     #[expect(clippy::box_collection, reason = "sessions are many, and few have it")]
-    frames: Option<Box<VecDeque<u32>>>,
+    frames: Option<Box<VecDeque<Frame>>>,
+}
+
+/// A queued frame.
+#[derive(Clone, Copy, Debug)]
+struct Frame {
+    len: u32,
+    key: Option<u64>,
 }
 
 impl SendQueue {
-    pub(crate) fn new(policy: SlowReader) -> Self {
-        let frames = (policy == SlowReader::DropOldest).then(Box::default);
-        Self { frames, ..Self::default() }
+    pub(crate) fn new(limits: &SendLimits) -> Self {
+        let mut queue = Self {
+            segments: Vec::new(),
+            queued_bytes: 0,
+            in_flight_bytes: 0,
+            capacity: limits.capacity(),
+            policy: limits.slow_reader,
+            queued_frames: 0,
+            in_flight_frames: 0,
+            in_flight: false,
+            frames: None,
+        };
+        queue.set_limits(limits);
+        queue
+    }
+
+    /// Gives the queue other limits. What waits already is to a policy that drops as if it were one frame.
+    pub(crate) fn set_limits(&mut self, limits: &SendLimits) {
+        self.capacity = limits.capacity();
+        self.policy = limits.slow_reader;
+        if !self.policy.needs_frames() {
+            self.frames = None;
+        } else if self.frames.is_none() {
+            let len = u32::try_from(self.queued_bytes).unwrap_or(u32::MAX);
+            let waiting = (len > 0).then_some(Frame { len, key: None });
+            self.queued_frames = u32::from(len > 0);
+            self.frames = Some(Box::new(waiting.into_iter().collect()));
+        }
+    }
+
+    pub(crate) const fn policy(&self) -> SlowReader {
+        self.policy
+    }
+
+    pub(crate) const fn capacity(&self) -> Capacity {
+        self.capacity
+    }
+
+    /// Whether it holds all that it may, and its policy has to be asked.
+    #[inline]
+    pub(crate) const fn is_full(&self) -> bool {
+        self.has_reached(self.capacity)
+    }
+
+    /// Whether so many more bytes and frames fit.
+    #[inline]
+    pub(crate) const fn fits(&self, bytes: usize, frames: usize) -> bool {
+        self.bytes() + bytes <= self.capacity.bytes as usize
+            && self.frames() as usize + frames <= self.capacity.frames as usize
+    }
+
+    /// Whether it has fallen to the low mark.
+    pub(crate) const fn is_low(&self) -> bool {
+        let low = self.capacity.half();
+        self.bytes() <= low.bytes as usize && self.frames() <= low.frames
+    }
+
+    /// Whether it holds all that it may.
+    #[inline]
+    pub(crate) const fn has_reached(&self, max: Capacity) -> bool {
+        self.bytes() >= max.bytes as usize || self.frames() >= max.frames
+    }
+
+    /// Frames that have not gone to the kernel, as far as is known.
+    #[inline]
+    pub(crate) const fn frames(&self) -> u32 {
+        self.queued_frames.saturating_add(self.in_flight_frames)
     }
 
     /// Bytes that have not gone to the kernel, as far as is known.
     #[inline]
     pub(crate) const fn bytes(&self) -> usize {
         self.queued_bytes + self.in_flight_bytes
+    }
+
+    /// Bytes that are with the port; `None` if no send is in flight.
+    pub(crate) fn in_flight_bytes(&self) -> Option<usize> {
+        self.in_flight.then_some(self.in_flight_bytes)
     }
 
     pub(crate) const fn is_empty(&self) -> bool {
@@ -141,21 +229,65 @@ impl SendQueue {
     #[inline]
     fn count(&mut self, len: usize) {
         self.queued_bytes += len;
+        self.queued_frames = self.queued_frames.saturating_add(1);
         if let Some(frames) = &mut self.frames {
-            frames.push_back(u32::try_from(len).unwrap_or(u32::MAX));
+            frames.push_back(Frame { len: u32::try_from(len).unwrap_or(u32::MAX), key: None });
         }
     }
 
-    /// Drops the oldest queued frames until `wanted` bytes are free below `max`; returns how many. What
+    /// Gives the frame that was appended last, by copying it, a key.
+    pub(crate) fn set_key_of_last(&mut self, key: u64) {
+        if let Some(last) = self.frames.as_mut().and_then(|frames| frames.back_mut()) {
+            last.key = Some(key);
+        }
+    }
+
+    /// Leaves out the queued frame with this key; false if there is none.
+    pub(crate) fn leave_out_key(&mut self, key: u64, chunks: &mut Chunks) -> bool {
+        let Some(frames) = &mut self.frames else { return false };
+        let Some(at) = frames.iter().rposition(|frame| frame.key == Some(key)) else {
+            return false;
+        };
+        let start: usize = frames.iter().take(at).map(|frame| frame.len as usize).sum();
+        let Some(frame) = frames.remove(at) else { return false };
+        let len = frame.len as usize;
+        self.queued_bytes -= len;
+        self.queued_frames = self.queued_frames.saturating_sub(1);
+        self.remove(start..start + len, chunks);
+        true
+    }
+
+    /// Takes bytes out from among the queued ones; they were copied in as one.
+    fn remove(&mut self, range: Range<usize>, chunks: &mut Chunks) {
+        let mut start = range.start;
+        for (at, segment) in self.segments.iter_mut().enumerate() {
+            if start >= segment.len() {
+                start -= segment.len();
+                continue;
+            }
+            if let Segment::Owned(owned) = segment {
+                owned.remove(start..start + range.len());
+                if segment.is_empty() {
+                    chunks.give_back_one(self.segments.remove(at));
+                }
+            } else {
+                debug_assert!(false, "frames with keys are copied");
+            }
+            return;
+        }
+    }
+
+    /// Drops the oldest queued frames until a frame of `wanted` bytes fits; returns how many. What
     /// is with the port cannot be taken back.
-    pub(crate) fn drop_oldest(&mut self, wanted: usize, max: usize, chunks: &mut Chunks) -> usize {
-        let mut dropped = 0;
-        let mut bytes = 0;
-        while self.bytes() - bytes + wanted > max {
+    pub(crate) fn drop_oldest(&mut self, wanted: usize, chunks: &mut Chunks) -> usize {
+        let Capacity { bytes: bytes_max, frames: frames_max } = self.capacity;
+        let (mut dropped, mut bytes) = (0, 0);
+        while self.bytes() - bytes + wanted > bytes_max as usize || self.frames() >= frames_max {
             let Some(oldest) = self.frames.as_mut().and_then(|frames| frames.pop_front()) else {
                 break;
             };
-            bytes += oldest as usize;
+            bytes += oldest.len as usize;
+            self.queued_frames = self.queued_frames.saturating_sub(1);
             dropped += 1;
         }
         self.queued_bytes -= bytes;
@@ -191,6 +323,7 @@ impl SendQueue {
         }
         self.in_flight = true;
         self.in_flight_bytes = std::mem::take(&mut self.queued_bytes);
+        self.in_flight_frames = std::mem::take(&mut self.queued_frames);
         if let Some(frames) = &mut self.frames {
             frames.clear();
         }
@@ -201,6 +334,7 @@ impl SendQueue {
     pub(crate) fn end_send(&mut self, unsent: usize) -> usize {
         debug_assert!(self.in_flight);
         self.in_flight = false;
+        self.in_flight_frames = 0;
         std::mem::take(&mut self.in_flight_bytes).saturating_sub(unsent)
     }
 
@@ -210,6 +344,7 @@ impl SendQueue {
         if let Some(frames) = &mut self.frames {
             frames.clear();
         }
+        self.queued_frames = 0;
         std::mem::take(&mut self.queued_bytes)
     }
 }

@@ -20,14 +20,26 @@ pub enum SlowReader {
     /// The oldest frames that have not gone are dropped until the new one fits. Not with
     /// [`Framing::RAW`](crate::Framing::RAW).
     DropOldest,
+    /// A frame that was sent [with a key](crate::Context::send_keyed) takes the place of the one with the
+    /// same key that waits, whether the queue is full or not: right for positions and other states, of
+    /// which only the newest matters. The new one stands at the end. A queue that is full all the same
+    /// drops its oldest frames. Not with [`Framing::RAW`](crate::Framing::RAW).
+    Coalesce,
+    /// The frame is not taken, and the sender is told: [`SendStatus::Full`](crate::SendStatus::Full), and
+    /// [`on_writable`](crate::Session::on_writable) when there is room again. Right where the sender can
+    /// make something better of it than any policy. A broadcast does not ask: a member that is full does
+    /// not get it.
+    Refuse,
 }
 
 impl SlowReader {
-    const NAMED: [(&'static str, Self); 4] = [
+    const NAMED: [(&'static str, Self); 6] = [
         ("pause", Self::Pause),
         ("disconnect", Self::Disconnect),
         ("drop-newest", Self::DropNewest),
         ("drop-oldest", Self::DropOldest),
+        ("coalesce", Self::Coalesce),
+        ("refuse", Self::Refuse),
     ];
 
     /// The name as the command line has it.
@@ -37,7 +49,12 @@ impl SlowReader {
 
     /// Whether frames may be left out, which a stream without frames cannot bear.
     pub(crate) const fn drops(self) -> bool {
-        matches!(self, Self::DropNewest | Self::DropOldest)
+        matches!(self, Self::DropNewest | Self::DropOldest | Self::Coalesce)
+    }
+
+    /// Whether the queue must know where its frames begin.
+    pub(crate) const fn needs_frames(self) -> bool {
+        matches!(self, Self::DropOldest | Self::Coalesce)
     }
 }
 
@@ -48,28 +65,29 @@ pub(crate) enum Room {
     Made { dropped: usize },
     /// It is dropped.
     None,
+    /// It is not taken, and its sender is told.
+    Refused,
     /// The session ends.
     Disconnect,
 }
 
-impl SlowReader {
-    /// Makes room for a payload of `wanted` bytes in a queue that has reached `max`, or says what is to
-    /// be done instead.
+impl SendQueue {
+    /// Makes room for a payload of `wanted` bytes in a queue that is full, as its policy wants it, or says
+    /// what is to be done instead.
     #[cold]
-    pub(crate) fn make_room(
-        self,
-        queue: &mut SendQueue,
-        wanted: usize,
-        max: usize,
-        chunks: &mut Chunks,
-    ) -> Room {
-        match self {
-            Self::Pause if queue.bytes() < max.saturating_mul(2) => Room::Made { dropped: 0 },
-            Self::Pause | Self::Disconnect => Room::Disconnect,
-            Self::DropNewest => Room::None,
+    pub(crate) fn make_room(&mut self, wanted: usize, chunks: &mut Chunks) -> Room {
+        match self.policy() {
+            SlowReader::Pause if !self.has_reached(self.capacity().doubled()) => {
+                Room::Made { dropped: 0 }
+            }
+            SlowReader::Pause | SlowReader::Disconnect => Room::Disconnect,
+            SlowReader::DropNewest => Room::None,
+            SlowReader::Refuse => Room::Refused,
             // What is with the port cannot be dropped. If that alone is too much, the queue still
-            // takes one frame: the newest is what this policy is for.
-            Self::DropOldest => Room::Made { dropped: queue.drop_oldest(wanted, max, chunks) },
+            // takes one frame: the newest is what these policies are for.
+            SlowReader::DropOldest | SlowReader::Coalesce => {
+                Room::Made { dropped: self.drop_oldest(wanted, chunks) }
+            }
         }
     }
 }
@@ -80,7 +98,9 @@ impl FromStr for SlowReader {
     fn from_str(name: &str) -> Result<Self, String> {
         let found = Self::NAMED.iter().find(|(known, _)| *known == name);
         found.map(|(_, policy)| *policy).ok_or_else(|| {
-            format!("no policy '{name}': pause, disconnect, drop-newest or drop-oldest")
+            format!(
+                "no policy '{name}': pause, disconnect, drop-newest, drop-oldest, coalesce or refuse"
+            )
         })
     }
 }

@@ -175,7 +175,7 @@ impl Server {
         }
         if self.limits.slow_reader.drops() && !self.framing.has_frames() {
             return Err(ServerError::Options(format!(
-                "{} needs frames, and the framing is raw: choose pause or disconnect",
+                "{} needs frames, and the framing is raw: choose pause, disconnect or refuse",
                 self.limits.slow_reader.name(),
             )));
         }

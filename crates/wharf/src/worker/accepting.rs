@@ -90,7 +90,7 @@ impl Core {
                 tracing::warn!(%error, "a connection could not be taken over and was closed");
             }
         })?;
-        let queue = SendQueue::new(self.limits.slow_reader);
+        let queue = SendQueue::new(&self.limits.send());
         self.connections.insert(Connection::new(socket, seat, queue, self.now));
         self.stats.accepted += 1;
         self.arm_next_timer(socket);

@@ -185,12 +185,11 @@ impl Core {
     /// Queues all frames as one piece, if none of them meets a full queue.
     #[inline]
     fn enqueue_all(&mut self, member: SocketId, bytes: &SharedBytes, frames: &[Frame]) -> bool {
-        let max = self.limits.send_bytes_max;
         let Some(connection) = self.connections.get_mut(member) else { return true };
         if connection.state != State::Open {
             return true;
         }
-        let fits = connection.queue.bytes() + bytes.as_slice().len() <= max;
+        let fits = connection.queue.fits(bytes.as_slice().len(), frames.len());
         if fits {
             let lengths = frames.iter().map(|frame| frame.range.len());
             connection.queue.push_shared(bytes.clone(), lengths, &mut self.chunks);
@@ -202,7 +201,10 @@ impl Core {
     #[cold]
     fn enqueue_each(&mut self, member: SocketId, bytes: &SharedBytes, frames: &[Frame]) {
         for frame in frames.iter().filter(|frame| frame.except != Some(member)) {
-            self.send_shared(member, bytes.slice(frame.range.clone()));
+            if self.send_shared(member, bytes.slice(frame.range.clone())) == SendStatus::Full {
+                // Nobody is told.
+                self.stats.frames_dropped += 1;
+            }
         }
     }
 }

@@ -56,6 +56,10 @@ pub(crate) struct Connection {
     pub(crate) groups: Memberships,
     /// Those that the user has started.
     pub(crate) timers: TimerList,
+    /// When its queue became full.
+    pub(crate) full_since: Time,
+    /// When the send in flight began.
+    pub(crate) send_since: Time,
     pub(crate) opened: Time,
     pub(crate) last_receive: Time,
     /// When the half frame began, or the present state of closing.
@@ -87,6 +91,8 @@ impl Connection {
             held: None,
             groups: Memberships::default(),
             timers: TimerList::default(),
+            full_since: now,
+            send_since: now,
             opened: now,
             last_receive: now,
             since: now,
@@ -112,6 +118,6 @@ mod tests {
 
     #[test]
     fn a_connection_is_small() {
-        assert!(size_of::<Connection>() <= 176, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 216, "{} bytes", size_of::<Connection>());
     }
 }

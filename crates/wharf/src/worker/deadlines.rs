@@ -1,5 +1,7 @@
 //! The deadlines of a session: one timer each, looked at when it fires.
 
+use std::time::Duration;
+
 use wharf_port::{SocketId, Time};
 
 use super::connection::{Connection, State};
@@ -11,10 +13,15 @@ use crate::session::Session;
 /// Sessions that have their turn in one entry into the kernel, at least, if all have sent something.
 const BATCH: usize = 16;
 
+/// How fast a peer has to read at least, beyond what the send deadline allows.
+const SEND_BYTES_PER_SECOND: u64 = 16 << 10;
+
 /// What comes next for a session that does nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Due {
     Idle,
+    /// The kernel has not taken what it was given to send.
+    Send,
     FirstFrame,
     Frame,
     /// It could not be flushed in time.
@@ -39,6 +46,7 @@ impl Connection {
         let first = limits.first_frame.filter(|_| reads && !self.greeted);
         let frame = limits.frame_deadline.filter(|_| reads && self.half.is_some());
         [
+            self.send_due(limits).map(|due| (due, Due::Send)),
             limits.idle.map(|idle| (self.last_receive + idle, Due::Idle)),
             first.map(|first| (self.opened + first, Due::FirstFrame)),
             frame.map(|frame| (self.since + frame, Due::Frame)),
@@ -46,6 +54,15 @@ impl Connection {
         .into_iter()
         .flatten()
         .min_by_key(|(deadline, _)| *deadline)
+    }
+}
+
+impl Connection {
+    /// When the kernel has to have taken what it was given to send.
+    fn send_due(&self, limits: &Limits) -> Option<Time> {
+        let deadline = limits.send_deadline?;
+        let bytes = self.queue.in_flight_bytes()? as u64;
+        Some(self.send_since + deadline + Duration::from_secs(bytes / SEND_BYTES_PER_SECOND))
     }
 }
 
@@ -72,6 +89,14 @@ impl Core {
         }
     }
 
+    /// Has the session's timer fire when the send that has just begun is late, or before.
+    #[inline]
+    pub(super) fn arm_send_deadline(&mut self, socket: SocketId) {
+        let Some(deadline) = self.limits.send_deadline else { return };
+        // It looks at what is really due when it fires.
+        self.arm_timer(socket, self.now + deadline);
+    }
+
     /// Sets the timer of a session to what is next due for it.
     pub(super) fn arm_next_timer(&mut self, socket: SocketId) {
         let drain_until = self.drain_until;
@@ -93,6 +118,7 @@ impl Core {
             return self.arm_timer(socket, deadline);
         }
         match due {
+            Due::Send => self.terminate(socket, CloseReason::SlowReader, true),
             Due::Idle => self.begin_close(socket, CloseReason::Idle),
             Due::FirstFrame => self.begin_close(socket, CloseReason::FirstFrameLate),
             Due::Frame => self.begin_close(socket, CloseReason::FrameLate),

@@ -9,7 +9,7 @@ use super::connection::State;
 use super::core::Reading;
 use crate::close_reason::CloseReason;
 use crate::framing::Envelope;
-use crate::send_queue::{Room, SendStatus, SlowReader};
+use crate::send_queue::{Room, SendLimits, SendLimitsError, SendStatus, SlowReader};
 use crate::shared_frame::SharedFrame;
 
 impl Core {
@@ -17,12 +17,11 @@ impl Core {
     #[inline]
     pub(crate) fn send(&mut self, socket: SocketId, payload: &[u8]) -> SendStatus {
         self.deliver_broadcasts();
-        let max = self.limits.send_bytes_max;
         let Some(connection) = self.connection(socket) else { return SendStatus::Closed };
         if connection.state != State::Open {
             return SendStatus::Closed;
         }
-        let full = connection.queue.bytes() >= max;
+        let full = connection.queue.is_full();
         let Some(envelope) = self.envelope(payload.len()) else {
             self.begin_close(socket, CloseReason::SendTooLong);
             return SendStatus::Closed;
@@ -32,6 +31,58 @@ impl Core {
             self.enqueue(socket, &envelope, payload);
         }
         status
+    }
+
+    /// Queues a frame in place of an older one with the same key, if the session's policy coalesces.
+    pub(crate) fn send_keyed(&mut self, socket: SocketId, key: u64, payload: &[u8]) -> SendStatus {
+        self.deliver_broadcasts();
+        let Some(connection) = self.connection(socket) else { return SendStatus::Closed };
+        if connection.state != State::Open || connection.queue.policy() != SlowReader::Coalesce {
+            return self.send(socket, payload);
+        }
+        let Some(envelope) = self.envelope(payload.len()) else {
+            self.begin_close(socket, CloseReason::SendTooLong);
+            return SendStatus::Closed;
+        };
+        let Self { connections, chunks, .. } = self;
+        let Some(connection) = connections.get_mut(socket) else { return SendStatus::Closed };
+        let replaced = connection.queue.leave_out_key(key, chunks);
+        let full = connection.queue.is_full();
+        let mut status =
+            if full { self.make_room(socket, payload.len()) } else { SendStatus::Queued };
+        if replaced {
+            self.stats.frames_coalesced += 1;
+            status = SendStatus::Replaced;
+        }
+        let Self { connections, chunks, .. } = self;
+        if let Some(connection) = connections.get_mut(socket) {
+            connection.queue.push(&envelope, payload, chunks);
+            connection.queue.set_key_of_last(key);
+        }
+        self.was_queued(socket);
+        status
+    }
+
+    /// Gives a session's queue limits of its own.
+    pub(crate) fn set_send_limits(
+        &mut self,
+        socket: SocketId,
+        limits: &SendLimits,
+    ) -> Result<(), SendLimitsError> {
+        if let Some(problem) = limits.problem() {
+            return Err(SendLimitsError::OutOfRange(problem));
+        }
+        if limits.slow_reader.drops() && !self.framing.has_frames() {
+            return Err(SendLimitsError::NeedsFrames(limits.slow_reader));
+        }
+        self.deliver_broadcasts();
+        let Some(connection) = self.connection(socket) else { return Ok(()) };
+        connection.queue.set_limits(limits);
+        let full = connection.queue.is_full();
+        if full {
+            self.queue_is_full(socket);
+        }
+        Ok(())
     }
 
     /// Queues a frame that is encoded already for a session of this worker.
@@ -45,13 +96,12 @@ impl Core {
 
     /// Queues one whole frame whose bytes others are sent, too.
     pub(super) fn send_shared(&mut self, socket: SocketId, frame: SharedBytes) -> SendStatus {
-        let max = self.limits.send_bytes_max;
         let len = frame.as_slice().len();
         let Some(connection) = self.connection(socket) else { return SendStatus::Closed };
         if connection.state != State::Open {
             return SendStatus::Closed;
         }
-        let full = connection.queue.bytes() >= max;
+        let full = connection.queue.is_full();
         let status = if full { self.make_room(socket, len) } else { SendStatus::Queued };
         if matches!(status, SendStatus::Queued | SendStatus::DroppedOldest) && len > 0 {
             let Self { connections, chunks, .. } = self;
@@ -87,22 +137,25 @@ impl Core {
     /// Something was put into the queue of a session.
     #[inline]
     pub(super) fn was_queued(&mut self, socket: SocketId) {
-        let Self { connections, dirty, limits, .. } = self;
+        let Self { connections, dirty, .. } = self;
         let Some(connection) = connections.get_mut(socket) else { return };
         if !connection.dirty {
             connection.dirty = true;
             dirty.push(socket);
         }
-        if connection.queue.bytes() >= limits.send_bytes_max {
+        if connection.queue.is_full() {
             self.queue_is_full(socket);
         }
     }
 
     #[cold]
     fn queue_is_full(&mut self, socket: SocketId) {
-        let pauses = self.limits.slow_reader == SlowReader::Pause;
+        let now = self.now;
         let Some(connection) = self.connection(socket) else { return };
-        connection.was_full = true;
+        let pauses = connection.queue.policy() == SlowReader::Pause;
+        if !std::mem::replace(&mut connection.was_full, true) {
+            connection.full_since = now;
+        }
         if pauses && !std::mem::replace(&mut connection.slow, true) {
             // It may be long until what is held is read, and the others need the buffers.
             let held = connection.held.iter_mut().flat_map(|held| held.iter_mut());
@@ -114,9 +167,11 @@ impl Core {
     /// The queue of a session is full: what its policy makes of one more frame.
     #[cold]
     fn make_room(&mut self, socket: SocketId, wanted: usize) -> SendStatus {
-        let (policy, max) = (self.limits.slow_reader, self.limits.send_bytes_max);
+        if self.is_in_burst(socket) {
+            return SendStatus::Queued;
+        }
         let Some(connection) = self.connections.get_mut(socket) else { return SendStatus::Closed };
-        match policy.make_room(&mut connection.queue, wanted, max, &mut self.chunks) {
+        match connection.queue.make_room(wanted, &mut self.chunks) {
             Room::Made { dropped: 0 } => SendStatus::Queued,
             Room::Made { dropped } => {
                 self.stats.frames_dropped += dropped as u64;
@@ -126,6 +181,7 @@ impl Core {
                 self.stats.frames_dropped += 1;
                 SendStatus::Dropped
             }
+            Room::Refused => SendStatus::Full,
             Room::Disconnect => {
                 self.terminate(socket, CloseReason::SlowReader, true);
                 SendStatus::Closed
@@ -133,8 +189,21 @@ impl Core {
         }
     }
 
+    /// Whether a queue that is full has been so for no longer than a burst may take.
+    fn is_in_burst(&self, socket: SocketId) -> bool {
+        let (now, limits) = (self.now, &self.limits);
+        let Some(connection) = self.connections.get(socket) else { return false };
+        let queue = &connection.queue;
+        let bytes = u32::try_from(limits.send_burst_bytes).unwrap_or(u32::MAX);
+        bytes > 0
+            && queue.policy() != SlowReader::Pause
+            && now < connection.full_since + limits.send_burst_time
+            && !queue.has_reached(queue.capacity().plus(bytes))
+    }
+
     /// Starts the sends of a turn: one for each session that has something to send.
     pub(super) fn flush(&mut self) {
+        let now = self.now;
         let mut dirty = std::mem::take(&mut self.dirty);
         for socket in dirty.drain(..) {
             let Some(connection) = self.connection(socket) else { continue };
@@ -143,9 +212,11 @@ impl Core {
                 continue;
             }
             if let Some(segments) = connection.queue.start_send() {
+                connection.send_since = now;
                 self.stats.sends += 1;
                 let started = self.port.send(socket, segments);
                 debug_assert!(started.is_ok(), "a session's socket is open until it terminates");
+                self.arm_send_deadline(socket);
             }
         }
         self.dirty = dirty;
@@ -160,11 +231,13 @@ impl Core {
     ) {
         let unsent = if result.is_ok() { 0 } else { segments.iter().map(Segment::len).sum() };
         self.chunks.give_back(segments);
-        let low = self.limits.send_bytes_max / 2;
         let Some(connection) = self.connection(socket) else { return };
         let gone = connection.queue.end_send(unsent);
         let (state, bytes) = (connection.state, connection.queue.bytes());
-        let drained = bytes <= low && std::mem::take(&mut connection.was_full);
+        let drained = connection.was_full && connection.queue.is_low();
+        if drained {
+            connection.was_full = false;
+        }
         let resumes = drained && std::mem::take(&mut connection.slow);
         self.stats.bytes_out += gone as u64;
         if let Err(error) = result {

@@ -44,6 +44,7 @@ mod in_place;
 mod leftovers;
 mod limits;
 mod order;
+mod send_limits;
 #[cfg(target_os = "linux")]
 mod shortage;
 mod slow_readers;

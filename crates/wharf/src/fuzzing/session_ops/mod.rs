@@ -71,6 +71,8 @@ impl Case {
             SlowReader::Disconnect,
             SlowReader::DropNewest,
             SlowReader::DropOldest,
+            SlowReader::Coalesce,
+            SlowReader::Refuse,
         ];
         let (framing, policy) = (*input.choose(&framings)?, *input.choose(&policies)?);
         let frame_max = *input.choose(&[client::PAYLOAD_MIN, 64, 1_000, 5_000])?;
@@ -91,7 +93,7 @@ impl Case {
             ..PortOptions::default()
         };
         let journal = Rc::<RefCell<Journal>>::default();
-        journal.borrow_mut().drops_oldest = policy == SlowReader::DropOldest;
+        journal.borrow_mut().drops_oldest = policy.needs_frames();
         let writes = Rc::clone(&journal);
         let factory: Factory = Box::new(move |arrival| Recorder::new(arrival, Rc::clone(&writes)));
         let started = Server::bind(SERVER.to_string())
@@ -102,6 +104,8 @@ impl Case {
                 per_address_max: Some(SESSIONS_MAX - 1),
                 frame_bytes_max: frame_max,
                 send_bytes_max: SEND_BYTES_MAX,
+                send_burst_bytes: 0,
+                send_deadline: None,
                 slow_reader: policy,
                 // Who was paused and is not resumed must be found as such, and not end for it.
                 first_frame: None,
@@ -192,8 +196,8 @@ impl Case {
     fn check(&self) {
         // What a policy allows, and one frame with its envelope.
         let queue_max = match self.policy {
-            SlowReader::Pause | SlowReader::DropOldest => 2 * SEND_BYTES_MAX,
-            SlowReader::Disconnect | SlowReader::DropNewest => SEND_BYTES_MAX,
+            SlowReader::Pause | SlowReader::DropOldest | SlowReader::Coalesce => 2 * SEND_BYTES_MAX,
+            SlowReader::Disconnect | SlowReader::DropNewest | SlowReader::Refuse => SEND_BYTES_MAX,
         } + 2 * (self.frame_max.max(client::PAYLOAD_MIN) + 4);
         for worker in 0..self.server.workers() {
             // To look at it checks that the ledger of its buffers balances.

@@ -34,6 +34,8 @@ impl Setup {
             frame_bytes_max: usize::from(u16::MAX),
             first_frame: None,
             frame_deadline: None,
+            send_deadline: None,
+            send_burst_bytes: 0,
             idle: None,
             ..Limits::default()
         };
