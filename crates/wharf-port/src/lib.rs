@@ -91,7 +91,8 @@
 //! 11. **Time and chance** come from the port: [`now`](CompletionPort::now) is read once per wait, and
 //!     [`random`](CompletionPort::random) seeds hashes and jitter. (`rule_11_*`)
 //! 12. **One listener per address.** A second one fails. Stopping a listener delivers what waits in its
-//!     queue first. (`rule_12_*`)
+//!     queue first. A [paused](CompletionPort::pause_accept) one accepts nobody, but what had been accepted
+//!     or asked for is still delivered; who waits in its queue is not lost. (`rule_12_*`)
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 

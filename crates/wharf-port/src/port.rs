@@ -132,6 +132,20 @@ impl CompletionPort {
         self.driver.stop_listening(listener);
     }
 
+    /// Accepts nobody until [`resume_accept`](Self::resume_accept): who connects meanwhile waits in the
+    /// listener's queue. What is on its way is still delivered: connections that have been accepted
+    /// already, and on Windows those for which accepts had been posted, at most
+    /// [`IocpOptions::accept_depth`](crate::IocpOptions::accept_depth). Does nothing if the listener is
+    /// closed or closing: [`stop_listening`](Self::stop_listening) ends a pause.
+    pub fn pause_accept(&mut self, listener: ListenerId) {
+        self.driver.pause_accept(listener);
+    }
+
+    /// Accepts again. Does nothing if the listener is not paused.
+    pub fn resume_accept(&mut self, listener: ListenerId) {
+        self.driver.resume_accept(listener);
+    }
+
     /// Takes a fresh socket in.
     ///
     /// # Errors

@@ -310,6 +310,14 @@ impl Driver {
         each!(self, driver => driver.stop_listening(id));
     }
 
+    pub(crate) fn pause_accept(&mut self, id: ListenerId) {
+        each!(self, driver => driver.pause_accept(id));
+    }
+
+    pub(crate) fn resume_accept(&mut self, id: ListenerId) {
+        each!(self, driver => driver.resume_accept(id));
+    }
+
     pub(crate) fn adopt(&mut self, socket: FreshSocket) -> io::Result<SocketId> {
         each!(self, driver => driver.adopt(socket))
     }

@@ -38,6 +38,8 @@ pub(crate) enum Message {
     GroupTimer(Arc<GroupState>, u64),
     /// A timer of a group is to be stopped.
     CancelGroupTimer(GroupTimer),
+    /// Whether the server accepts has changed.
+    LookWhetherPaused,
     /// The server drains.
     Drain,
     /// The server stops at once.
@@ -61,7 +63,11 @@ impl Message {
             | Self::CloseGroup(_)
             | Self::GroupTimer(..)
             | Self::CancelGroupTimer(_) => size_of::<Self>(),
-            Self::Adopt(..) | Self::Drain | Self::Stop | Self::NothingComes => 0,
+            Self::Adopt(..)
+            | Self::LookWhetherPaused
+            | Self::Drain
+            | Self::Stop
+            | Self::NothingComes => 0,
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::inbox::{Inbox, Message, Refused};
 use crate::send_queue::SendStatus;
 use crate::shared_frame::SharedFrame;
 use crate::stats::{Published, Stats};
-use crate::sync::{AtomicUsize, Mutex, Ordering};
+use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 
 /// One per server.
 #[derive(Debug)]
@@ -25,6 +25,8 @@ pub(crate) struct Shared {
     frame_bytes_max: usize,
     /// Listeners that have not closed.
     listeners_open: AtomicUsize,
+    /// Its listeners are to accept nobody for now.
+    paused: AtomicBool,
     pub(crate) addresses: OnceLock<Vec<SocketAddr>>,
     causes: Mutex<Vec<&'static str>>,
 }
@@ -51,6 +53,7 @@ impl Shared {
             framing,
             frame_bytes_max,
             listeners_open: AtomicUsize::new(listeners),
+            paused: AtomicBool::new(false),
             addresses: OnceLock::new(),
             causes: Mutex::default(),
         }
@@ -108,6 +111,23 @@ impl Shared {
         if self.listeners_open.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.put_all(|| Message::NothingComes);
         }
+    }
+
+    /// Has the listeners accept, or not. Workers are told to look, so that the last word counts
+    /// whichever of two messages a worker gets first.
+    pub(crate) fn set_accepting(&self, accepting: bool) {
+        self.paused.store(!accepting, Ordering::Release);
+        self.put_all(|| Message::LookWhetherPaused);
+    }
+
+    /// Whether the listeners are to accept nobody.
+    pub(crate) fn is_paused(&self) -> bool {
+        self.paused.load(Ordering::Acquire)
+    }
+
+    /// Whether a listener is left, and none is paused.
+    pub(crate) fn is_accepting(&self) -> bool {
+        !self.is_paused() && self.listeners_open.load(Ordering::Acquire) > 0
     }
 
     /// A worker has failed, and its listeners with it: the others stop.

@@ -29,6 +29,7 @@ pub(super) struct Listener {
     socket: Socket,
     /// An edge has told of connections, and no accept has found the end of them.
     readable: bool,
+    paused: bool,
     backoff: Backoff,
     /// Once it is stopped: how many it may still accept.
     last: Option<u32>,
@@ -41,7 +42,7 @@ impl Listener {
 
     /// Whether there may be connections to accept now.
     pub(super) fn may_accept(&self) -> bool {
-        self.readable && self.backoff.resume_at().is_none()
+        self.readable && !self.paused && self.backoff.resume_at().is_none()
     }
 
     pub(super) const fn resume_at(&self) -> Option<Time> {
@@ -95,7 +96,8 @@ impl Readiness {
         self.next_listener = self.next_listener.checked_add(1).ok_or(Errno::NFILE)?;
         self.poller.add(&socket, Name::Listener(id))?;
         let backoff = Backoff::default();
-        self.listeners.push(Listener { id, socket, readable: false, backoff, last: None });
+        let (readable, paused) = (false, false);
+        self.listeners.push(Listener { id, socket, readable, paused, backoff, last: None });
         self.operations += 1;
         Ok(id)
     }
@@ -111,7 +113,22 @@ impl Readiness {
         if listener.last.is_none() {
             listener.last = Some(LAST_MAX);
             listener.readable = true;
+            listener.paused = false;
             listener.backoff = Backoff::default();
+        }
+    }
+
+    pub(crate) fn pause_accept(&mut self, id: ListenerId) {
+        let listening = |it: &&mut Listener| it.id == id && it.last.is_none();
+        if let Some(listener) = self.listeners.iter_mut().find(listening) {
+            listener.paused = true;
+        }
+    }
+
+    /// What the edges have told meanwhile is noted.
+    pub(crate) fn resume_accept(&mut self, id: ListenerId) {
+        if let Some(listener) = self.listeners.iter_mut().find(|it| it.id == id) {
+            listener.paused = false;
         }
     }
 

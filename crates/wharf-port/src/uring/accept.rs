@@ -22,14 +22,20 @@ pub(super) struct Listener {
     socket: sys::Socket,
     armed: bool,
     stopping: bool,
+    paused: bool,
     backoff: Backoff,
 }
 
 impl Uring {
     pub(crate) fn listen(&mut self, socket: sys::Socket) -> Result<ListenerId, Errno> {
         let number = u32::try_from(self.listeners.len()).map_err(|_| Errno::NOBUFS)?;
-        let listener =
-            Listener { socket, armed: false, stopping: false, backoff: Backoff::default() };
+        let listener = Listener {
+            socket,
+            armed: false,
+            stopping: false,
+            paused: false,
+            backoff: Backoff::default(),
+        };
         self.listeners.push(Some(listener));
         self.operations += 1;
         self.arm_accept(number);
@@ -99,6 +105,7 @@ impl Uring {
     fn accept_stopped(&mut self, number: u32, outcome: Outcome, now: Time) {
         let multishot = self.features.multishot_accept;
         let Some(listener) = self.listener_mut(number) else { return };
+        let paused = listener.paused;
         let rest = match outcome.checked() {
             Ok(_) => {
                 self.stats.rearmed += u64::from(multishot);
@@ -115,7 +122,12 @@ impl Uring {
                 listener.backoff.failure(cause, now).map(|rest| (cause, rest))
             }
         };
-        let Some((cause, retry_after)) = rest else { return self.arm_accept(number) };
+        let Some((cause, retry_after)) = rest else {
+            if !paused {
+                self.arm_accept(number);
+            }
+            return;
+        };
         self.stats.accept_delays += 1;
         let listener = ListenerId(number);
         self.ready.push_back(Completion::AcceptDelayed { listener, cause, retry_after });
@@ -124,7 +136,9 @@ impl Uring {
     /// Arms the accepts of listeners whose rest is over.
     pub(super) fn end_rests(&mut self, now: Time) {
         for index in 0..self.listeners.len() {
-            let due = self.listeners[index].as_mut().is_some_and(|it| it.backoff.take_due(now));
+            let due = self.listeners[index]
+                .as_mut()
+                .is_some_and(|it| it.backoff.take_due(now) && !it.paused);
             if let (true, Ok(number)) = (due, u32::try_from(index)) {
                 self.arm_accept(number);
             }
@@ -148,9 +162,29 @@ impl Uring {
         }
     }
 
-    /// Whether a listener is to stop and its accept is still in the kernel.
-    pub(super) fn is_stopping(&mut self, number: u32) -> bool {
-        self.listener_mut(number).is_some_and(|listener| listener.stopping && listener.armed)
+    /// A pause is a cancel; the accept is not armed again.
+    pub(crate) fn pause_accept(&mut self, id: ListenerId) {
+        let Some(listener) = self.listener_mut(id.0).filter(|it| !it.stopping) else { return };
+        let paused = std::mem::replace(&mut listener.paused, true);
+        if !paused && listener.armed {
+            self.stage_cancel(Token::numbered(Kind::Accept, id.0));
+        }
+    }
+
+    /// If the cancel is on its way still, the accept is armed again when it has ended.
+    pub(crate) fn resume_accept(&mut self, id: ListenerId) {
+        let Some(listener) = self.listener_mut(id.0) else { return };
+        let paused = std::mem::replace(&mut listener.paused, false);
+        let rests = listener.backoff.resume_at().is_some();
+        if paused && !listener.armed && !rests && !listener.stopping {
+            self.arm_accept(id.0);
+        }
+    }
+
+    /// Whether the accept of a listener is in the kernel and not wanted there.
+    pub(super) fn is_unwanted_accept(&mut self, number: u32) -> bool {
+        let unwanted = |it: &mut Listener| it.armed && (it.stopping || it.paused);
+        self.listener_mut(number).is_some_and(unwanted)
     }
 
     /// Takes what waits in the queue of a listener that has stopped, and closes it. A connection that

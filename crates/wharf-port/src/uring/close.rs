@@ -56,7 +56,7 @@ impl Uring {
         let kind = target.kind();
         match kind {
             Kind::Wake => return self.closed && self.wake_armed,
-            Kind::Accept => return self.is_stopping(target.number()),
+            Kind::Accept => return self.is_unwanted_accept(target.number()),
             _ => {}
         }
         let Ok(socket) = self.find(target.socket()) else { return false };

@@ -101,6 +101,7 @@ macro_rules! on_one_backend {
 
 mod harness;
 
+mod accept_pause;
 mod cancel;
 mod choice;
 mod close;

@@ -36,6 +36,24 @@ impl ServerHandle {
         self.shared.put_all(|| Message::Stop);
     }
 
+    /// Accepts nobody for now: who connects waits in the system's queue until
+    /// [`resume_accepting`](Self::resume_accepting), as many as fit into it. Those who are on their way
+    /// still become sessions. A drain ends the pause: who waits is accepted and sent away in order.
+    /// Returns at once.
+    pub fn pause_accepting(&self) {
+        self.shared.set_accepting(false);
+    }
+
+    /// Accepts again, those first who have waited.
+    pub fn resume_accepting(&self) {
+        self.shared.set_accepting(true);
+    }
+
+    /// Whether it accepts: it is not paused, and has listeners still, which a drain or a stop closes.
+    pub fn is_accepting(&self) -> bool {
+        self.shared.is_accepting()
+    }
+
     /// The addresses that it listens on, with their real ports.
     pub fn addresses(&self) -> &[SocketAddr] {
         self.shared.addresses.get().map_or(&[], Vec::as_slice)

@@ -46,6 +46,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
                 }
                 Message::CloseGroup(group) => self.core.close_group(&group),
                 Message::Close(id) => self.core.begin_close(id.socket(), CloseReason::Closed),
+                Message::LookWhetherPaused => self.core.look_whether_paused(),
                 Message::Drain => self.core.drain(),
                 Message::Stop => self.core.stop(),
                 Message::NothingComes => self.core.nothing_comes = true,
@@ -83,6 +84,17 @@ impl Core {
         let Some(connection) = self.connection(socket) else { return };
         if connection.state != State::Terminating {
             self.terminate(socket, CloseReason::Stop, true);
+        }
+    }
+
+    fn look_whether_paused(&mut self) {
+        let paused = self.shared().is_paused();
+        for &listener in &self.listeners {
+            if paused {
+                self.port.pause_accept(listener);
+            } else {
+                self.port.resume_accept(listener);
+            }
         }
     }
 

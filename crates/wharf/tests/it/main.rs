@@ -30,6 +30,7 @@ macro_rules! each_backend {
 
 mod support;
 
+mod accept_pauses;
 mod buffers;
 mod bulk;
 mod counting;

@@ -22,6 +22,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long it rests when it cannot accept, or when too many wait.
 const REST: Duration = Duration::from_millis(10);
 
+/// How long it rests at most while it is paused. It is woken when it is not; the bound is for the case
+/// that the kernel had no memory for a knock.
+const PAUSE: Duration = Duration::from_secs(5);
+
 /// A connection, or why there was none.
 type Accepted<A> = Result<(<A as Api>::Socket, SocketAddr), Code>;
 
@@ -46,7 +50,16 @@ struct Shared<A: Api> {
 #[derive(Debug)]
 struct Book<A: Api> {
     accepted: VecDeque<Accepted<A>>,
+    paused: bool,
     stops: bool,
+}
+
+/// What the thread is to do next.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Next {
+    Accept,
+    Rest(Duration),
+    End,
 }
 
 impl<A: Api> Acceptor<A> {
@@ -60,7 +73,7 @@ impl<A: Api> Acceptor<A> {
             bell: api.open_port()?,
             port: Arc::clone(port),
             listener: Arc::clone(listener),
-            book: Mutex::new(Book { accepted: VecDeque::new(), stops: false }),
+            book: Mutex::new(Book { accepted: VecDeque::new(), paused: false, stops: false }),
         });
         let its = Arc::clone(&shared);
         let thread = Builder::new().name("wharf-accept".to_owned()).spawn(move || its.run());
@@ -71,6 +84,14 @@ impl<A: Api> Acceptor<A> {
     /// What has been accepted.
     pub(super) fn take(&self) -> VecDeque<Accepted<A>> {
         std::mem::take(&mut lock(&self.shared.book).accepted)
+    }
+
+    /// Has the thread accept nobody, or go on. It may be about to accept one.
+    pub(super) fn pause(&self, paused: bool) {
+        lock(&self.shared.book).paused = paused;
+        if !paused {
+            notify(&self.shared.api, &self.shared.bell);
+        }
     }
 
     /// Ends the thread.
@@ -92,38 +113,48 @@ impl<A: Api> Drop for Acceptor<A> {
 
 impl<A: Api> Shared<A> {
     fn run(&self) {
-        while let Some(has_room) = self.has_room() {
-            if !has_room {
-                self.rest();
-            } else if self.api.wait_acceptable(&self.listener, LOOK_EVERY) {
-                self.accept();
+        loop {
+            match self.next() {
+                Next::Accept if self.api.wait_acceptable(&self.listener, LOOK_EVERY) => {
+                    self.accept();
+                }
+                Next::Accept => {}
+                Next::Rest(how_long) => self.rest(how_long),
+                Next::End => return,
             }
         }
     }
 
-    /// Whether more connections may wait for the worker; `None` when the thread is to end.
-    fn has_room(&self) -> Option<bool> {
+    fn next(&self) -> Next {
         let book = lock(&self.book);
-        (!book.stops).then(|| book.accepted.len() < WAITING_MAX)
+        if book.stops {
+            Next::End
+        } else if book.paused {
+            Next::Rest(PAUSE)
+        } else if book.accepted.len() >= WAITING_MAX {
+            Next::Rest(REST)
+        } else {
+            Next::Accept
+        }
     }
 
     fn accept(&self) {
         let accepted = self.api.accept_now(&self.listener);
         let short = match &accepted {
             // It was said that there is one: not again at once.
-            Err(Code::WOULD_BLOCK) => return self.rest(),
+            Err(Code::WOULD_BLOCK) => return self.rest(REST),
             Err(code) => AcceptError::from(*code) != AcceptError::Aborted,
             Ok(_) => false,
         };
         lock(&self.book).accepted.push_back(accepted);
         notify(&self.api, &self.port);
         if short {
-            self.rest();
+            self.rest(REST);
         }
     }
 
-    fn rest(&self) {
-        // That it is to end is the only thing that it is woken for.
-        let _ = self.api.dequeue(&self.bell, &mut [OVERLAPPED_ENTRY::default()], Some(REST));
+    fn rest(&self, how_long: Duration) {
+        // It is woken when it is to end or to go on, and looks at what is asked of it either way.
+        let _ = self.api.dequeue(&self.bell, &mut [OVERLAPPED_ENTRY::default()], Some(how_long));
     }
 }

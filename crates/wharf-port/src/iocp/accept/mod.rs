@@ -52,6 +52,8 @@ pub(super) struct Listener<A: Api> {
     first: Option<FirstReceive>,
     backoff: Backoff,
     stopping: Stopping,
+    /// No accept is posted; those that are posted go on.
+    paused: bool,
     /// When silent clients are next looked for.
     police_at: Option<Time>,
 }
@@ -79,7 +81,7 @@ impl<A: Api> Listener<A> {
 
     /// Whether it accepts, and does not rest.
     fn may_post(&self) -> bool {
-        self.stopping == Stopping::No && self.backoff.resume_at().is_none()
+        self.stopping == Stopping::No && !self.paused && self.backoff.resume_at().is_none()
     }
 
     /// Whether it is stopped and has something to do that no packet will tell of.
@@ -132,6 +134,7 @@ impl<A: Api> Iocp<A> {
             first: self.options.first_receive,
             backoff: Backoff::default(),
             stopping: Stopping::No,
+            paused: false,
             police_at: None,
         });
         self.started += 1;
@@ -172,6 +175,24 @@ impl<A: Api> Iocp<A> {
             && listener.stopping == Stopping::No
         {
             listener.stopping = Stopping::Asked;
+        }
+    }
+
+    pub(crate) fn pause_accept(&mut self, id: ListenerId) {
+        self.set_paused(id, true);
+    }
+
+    /// The next wait posts accepts again.
+    pub(crate) fn resume_accept(&mut self, id: ListenerId) {
+        self.set_paused(id, false);
+    }
+
+    fn set_paused(&mut self, id: ListenerId, paused: bool) {
+        if let Some(listener) = self.listeners.iter_mut().find(|it| it.id == id) {
+            listener.paused = paused;
+            if let Source::Acceptor(acceptor) = &listener.source {
+                acceptor.pause(paused);
+            }
         }
     }
 

@@ -23,6 +23,7 @@ pub(super) struct Listener {
     backoff: Backoff,
     /// The kernel tells when somebody waits.
     armed: bool,
+    paused: bool,
     stopped: bool,
 }
 
@@ -48,7 +49,8 @@ impl Sim {
         let id = ListenerId(self.next_listener);
         self.next_listener += 1;
         let backoff = Backoff::default();
-        self.listeners.push(Listener { id, address, backoff, armed: false, stopped: false });
+        let (armed, paused, stopped) = (false, false, false);
+        self.listeners.push(Listener { id, address, backoff, armed, paused, stopped });
         self.operations += 1;
         Ok(id)
     }
@@ -64,12 +66,26 @@ impl Sim {
         }
     }
 
+    /// What the kernel tells of meanwhile is left in the queue; being armed again, it tells anew.
+    pub(crate) fn pause_accept(&mut self, id: ListenerId) {
+        if let Some(listener) = self.listeners.iter_mut().find(|listener| listener.id == id) {
+            listener.paused = true;
+        }
+    }
+
+    pub(crate) fn resume_accept(&mut self, id: ListenerId) {
+        if let Some(listener) = self.listeners.iter_mut().find(|listener| listener.id == id) {
+            listener.paused = false;
+            self.note_work();
+        }
+    }
+
     /// Arms what has rested, and closes what is stopped, after who waits in its queue.
     pub(super) fn tend_listeners(&mut self, world: &mut World) {
         for listener in &mut self.listeners {
             let rests = listener.backoff.resume_at().is_some();
             let rests = rests && !listener.backoff.take_due(world.now);
-            if !rests && !listener.armed && !listener.stopped {
+            if !rests && !listener.armed && !listener.paused && !listener.stopped {
                 listener.armed = true;
                 world.arm_accept(listener.address);
             }
@@ -91,6 +107,9 @@ impl Sim {
         self.listeners[at].armed = false;
         if !stays_armed && self.personality.stays_armed() {
             self.stats.rearmed += 1;
+        }
+        if self.listeners[at].paused {
+            return;
         }
         self.accept_some(world, at, BATCH);
         let listener = &mut self.listeners[at];

@@ -345,6 +345,20 @@ impl CheckedPort {
         })
     }
 
+    /// The connections of a listener that have come and were put aside.
+    pub(crate) fn accepted_so_far(&mut self, listener: ListenerId) -> Vec<FreshSocket> {
+        let mut accepted = Vec::new();
+        for completion in std::mem::take(&mut self.kept) {
+            match completion {
+                Completion::Accepted { listener: of, socket } if of == listener => {
+                    accepted.push(socket);
+                }
+                other => self.kept.push_back(other),
+            }
+        }
+        accepted
+    }
+
     /// Waits until a listener that was stopped has closed.
     pub(crate) fn listener_closed(&mut self, listener: ListenerId) {
         self.pick("a listener to close", |completion| match completion {

@@ -1,5 +1,6 @@
 //! The three ways to accept: the worker's own, and those of other threads.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use windows_sys::Win32::Networking::WinSock::WSAEINVAL;
@@ -9,16 +10,21 @@ use super::super::rig::{Rig, assert_clean, four_accepts, received};
 use super::super::switches::Switches;
 use crate::completion::Completion;
 use crate::error::AcceptError;
+use crate::ids::ListenerId;
 use crate::options::{AcceptRefill, IocpOptions};
 
 const ALL: [AcceptRefill; 3] =
     [AcceptRefill::Inline, AcceptRefill::Thread, AcceptRefill::AcceptThread];
 
 fn accepting(refill: AcceptRefill, switches: Switches) -> Rig {
+    listening(refill, switches).0
+}
+
+fn listening(refill: AcceptRefill, switches: Switches) -> (Rig, ListenerId) {
     let iocp = IocpOptions { refill, ..four_accepts() };
     let mut rig = Rig::with(Switches { threads: true, ..switches }, iocp);
-    rig.listen();
-    rig
+    let listener = rig.listen();
+    (rig, listener)
 }
 
 /// Turns until so many have been accepted.
@@ -178,5 +184,60 @@ fn a_queue_that_cannot_be_emptied_keeps_no_listener_from_closing() {
         rig.until(|it| matches!(it, Completion::ListenerClosed { .. }));
         assert!(rig.mock.counts().plain_accepts - before < 20, "{refill:?}");
         assert_clean(&rig.finish());
+    }
+}
+
+#[test]
+fn a_pause_posts_no_accept_and_a_resume_posts_them_all() {
+    for refill in ALL {
+        let (mut rig, listener) = listening(refill, Switches::default());
+        let first = rig.client();
+        accept(&mut rig, 1);
+        rig.iocp.pause_accept(listener);
+        // Those that are posted take four clients, and a thread may be about to take one more.
+        let clients: Vec<Client> = (0..30).map(|_| rig.client()).collect();
+        let late = late(&mut rig);
+        assert!(late.len() <= 5, "{refill:?}: {} were accepted during a pause", late.len());
+        rig.iocp.resume_accept(listener);
+        let came = accept(&mut rig, clients.len() - late.len());
+        let peers: Vec<SocketAddr> = late.iter().chain(&came).filter_map(peer).collect();
+        let expected: Vec<SocketAddr> = clients.iter().map(Client::address).collect();
+        assert_eq!(peers, expected, "{refill:?}");
+        drop((first, late, came));
+        assert_clean(&rig.finish());
+    }
+}
+
+#[test]
+fn stopping_a_paused_listener_takes_who_waits() {
+    for refill in ALL {
+        let (mut rig, listener) = listening(refill, Switches::default());
+        rig.iocp.pause_accept(listener);
+        let clients: Vec<Client> = (0..30).map(|_| rig.client()).collect();
+        let late = late(&mut rig);
+        assert!(late.len() <= 5, "{refill:?}: {} were accepted during a pause", late.len());
+        rig.iocp.stop_listening(listener);
+        let came = rig.until(|it| matches!(it, Completion::ListenerClosed { .. }));
+        let peers = late.iter().chain(&came).filter_map(peer).count();
+        assert_eq!(peers, clients.len(), "{refill:?}");
+        drop((late, came));
+        assert_clean(&rig.finish());
+    }
+}
+
+/// What is accepted until nothing comes for some turns.
+fn late(rig: &mut Rig) -> Vec<Completion> {
+    let mut all = Vec::new();
+    for _ in 0..20 {
+        all.extend(rig.turn_for(Duration::from_millis(5)));
+    }
+    all
+}
+
+/// Who has connected.
+fn peer(completion: &Completion) -> Option<SocketAddr> {
+    match completion {
+        Completion::Accepted { socket, .. } => Some(socket.peer()),
+        _ => None,
     }
 }
