@@ -54,7 +54,9 @@ fn member(arrival: &Arrival) -> Member {
 }
 
 fn server(backend: Backend, sessions: usize) -> Result<Server, ServerError> {
-    let limits = Limits { sessions_max: Some(sessions), ..Limits::default() };
+    // Most of them say nothing, however long the test takes.
+    let (first_frame, idle) = (None, None);
+    let limits = Limits { sessions_max: Some(sessions), first_frame, idle, ..Limits::default() };
     let port = PortOptions { backend, ..PortOptions::default() };
     let server = Server::bind("127.0.0.1:0").workers(1).limits(limits).port_options(port);
     server.clone().start_stepped(member)?;

@@ -21,6 +21,10 @@ use crate::framing::Envelope;
 /// it continues what is queued already: a slice of its own costs the kernel more than the copy.
 const SLICE_BYTES_MIN: usize = 512;
 
+/// Beyond so many segments a short shared piece is copied as well: whoever has so many is slow, and a
+/// segment of its own would take as much memory as the copy.
+const SHARED_SEGMENTS_MAX: usize = 16;
+
 /// What has become of a frame that was to be sent. It may be ignored: none of the outcomes leaves a
 /// stream with a hole in it unless the policy says so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -54,6 +58,8 @@ pub enum SendStatus {
 #[derive(Debug)]
 pub(crate) struct SendQueue {
     segments: Vec<Segment>,
+    /// The first of them that may lie in received bytes.
+    attached_from: u32,
     queued_bytes: usize,
     in_flight_bytes: usize,
     capacity: Capacity,
@@ -77,6 +83,7 @@ impl SendQueue {
     pub(crate) fn new(limits: &SendLimits) -> Self {
         let mut queue = Self {
             segments: Vec::new(),
+            attached_from: 0,
             queued_bytes: 0,
             in_flight_bytes: 0,
             capacity: limits.capacity(),
@@ -214,7 +221,13 @@ impl SendQueue {
         lengths: impl Iterator<Item = usize>,
         chunks: &mut Chunks,
     ) {
-        self.push_segment(Segment::Shared(bytes), chunks);
+        let len = bytes.as_slice().len();
+        if self.segments.len() >= SHARED_SEGMENTS_MAX && len < SLICE_BYTES_MIN {
+            let fitted = self.room_for(len, chunks).try_extend(bytes.as_slice());
+            debug_assert!(fitted, "room was made");
+        } else {
+            self.push_segment(Segment::Shared(bytes), chunks);
+        }
         lengths.for_each(|len| self.count(len));
     }
 
@@ -268,6 +281,9 @@ impl SendQueue {
             if let Segment::Owned(owned) = segment {
                 owned.remove(start..start + range.len());
                 if segment.is_empty() {
+                    if at < self.attached_from as usize {
+                        self.attached_from -= 1;
+                    }
                     chunks.give_back_one(self.segments.remove(at));
                 }
             } else {
@@ -308,6 +324,8 @@ impl SendQueue {
         }
         let mut gone = chunks.take_list();
         gone.extend(self.segments.drain(..whole));
+        let whole = u32::try_from(whole).unwrap_or(u32::MAX);
+        self.attached_from = self.attached_from.saturating_sub(whole);
         chunks.give_back(gone);
     }
 
@@ -315,7 +333,9 @@ impl SendQueue {
     /// out, since it may be long until they go.
     pub(crate) fn start_send(&mut self) -> Option<Vec<Segment>> {
         if self.in_flight {
-            self.segments.iter_mut().for_each(Segment::detach);
+            // Each once: this is asked in every turn, and a slow reader may have many.
+            self.segments[self.attached_from as usize..].iter_mut().for_each(Segment::detach);
+            self.attached_from = u32::try_from(self.segments.len()).unwrap_or(u32::MAX);
             return None;
         }
         if self.queued_bytes == 0 {
@@ -327,6 +347,7 @@ impl SendQueue {
         if let Some(frames) = &mut self.frames {
             frames.clear();
         }
+        self.attached_from = 0;
         Some(std::mem::take(&mut self.segments))
     }
 
@@ -345,6 +366,7 @@ impl SendQueue {
             frames.clear();
         }
         self.queued_frames = 0;
+        self.attached_from = 0;
         std::mem::take(&mut self.queued_bytes)
     }
 }
