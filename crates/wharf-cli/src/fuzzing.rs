@@ -6,7 +6,7 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use arbitrary::{Result, Unstructured};
-use wharf::{Framing, SlowReader};
+use wharf::{Framing, Limits, SlowReader};
 
 use crate::args::{Command, Listen, Parsed, Target, UNBOUNDED, bytes, definition, parse_line};
 use crate::failure::Exit;
@@ -102,7 +102,18 @@ fn value(input: &mut Unstructured<'_>) -> Result<OsString> {
     Ok(match input.int_in_range(0..=4)? {
         0 => input.choose(&VALUES)?.into(),
         1 => input.int_in_range(0..=70_000u32)?.to_string().into(),
-        2 => input.choose(&["raw", "lines", "u16le", "u32be"])?.into(),
+        2 => input
+            .choose(&[
+                "raw",
+                "lines",
+                "u16le",
+                "u32be",
+                "game",
+                "fixed:64",
+                r"delimiter:\r\n",
+                "length:1:3:be:2",
+            ])?
+            .into(),
         3 => input
             .choose(&["pause", "disconnect", "drop-newest", "drop-oldest", "auto", "both"])?
             .into(),
@@ -133,7 +144,8 @@ fn check(command: &Command) {
     match command {
         Command::ServeEcho(options) | Command::ServeChat(options) => check_serve(options),
         Command::LoadEcho(options) | Command::LoadChat(options) => {
-            assert!(options.size <= options.framing.payload_max());
+            let framing = &options.framing;
+            assert!(options.size <= framing.payload_max() && options.size >= framing.payload_min());
             assert!(options.sessions > 0 && options.size > 0);
             comes_back::<Target>(&options.connect.to_string());
         }
@@ -153,6 +165,7 @@ fn check_serve(options: &ServeOptions) {
     assert!(!listen.is_empty());
     assert!(workers.is_none_or(|workers| (1..=1_024).contains(&workers)));
     assert!((1..=framing.payload_max()).contains(&limits.frame_bytes_max));
+    assert!((framing.payload_min()..=Limits::FRAME_BYTES_MAX).contains(&limits.frame_bytes_max));
     let drops = matches!(limits.slow_reader, SlowReader::DropNewest | SlowReader::DropOldest);
     assert!(*framing != Framing::RAW || !drops);
     let times = [limits.idle, limits.first_frame, limits.frame_deadline, Some(limits.drain)];
@@ -180,6 +193,7 @@ fn check_value(word: &str) {
     let value = word.split_once('=').map_or(word, |(_, value)| value);
     comes_back::<Target>(value);
     comes_back::<Listen>(value);
+    check_framing(value);
     check_size(value);
 }
 
@@ -190,6 +204,18 @@ fn comes_back<T: FromStr + Display + PartialEq + Debug>(text: &str) {
         let printed = value.to_string();
         assert!(port(text).is_some() && port(text) == port(&printed), "{text:?} is {printed:?}");
         assert_eq!(printed.parse().ok(), Some(value), "{text:?}");
+    }
+}
+
+/// A framing is printed as it is read, and the two that read it mean the same.
+fn check_framing(text: &str) {
+    let (server, client) = (text.parse::<Framing>(), text.parse::<crate::load::Framing>());
+    assert_eq!(server.is_ok(), client.is_ok(), "{text:?}");
+    if let (Ok(server), Ok(client)) = (server, client) {
+        assert_eq!(server.to_string().parse().as_ref(), Ok(&server), "{text:?}");
+        let shortest = client.payload_min();
+        let header = client.header(shortest);
+        assert!(header.len() <= 16 && client.trailer().len() <= 16, "{text:?}");
     }
 }
 

@@ -62,6 +62,8 @@ reasons! {
     SlowReader = "slow_reader",
     /// A frame that was to be sent is longer than the framing or the limit allows.
     SendTooLong = "send_too_long",
+    /// The framing has no frame for what was to be sent, or its [`Codec`](crate::Codec) refused it.
+    SendBadFrame(FrameError) = "send_bad_frame",
     /// The server drains.
     Drain = "drain",
     /// The server stops at once.
@@ -95,6 +97,7 @@ impl fmt::Display for CloseReason {
             Self::BadFrame(error) => write!(f, "bad frame: {error}"),
             Self::SlowReader => f.write_str("the peer reads too slowly"),
             Self::SendTooLong => f.write_str("a frame to be sent is too long"),
+            Self::SendBadFrame(error) => write!(f, "nothing that can be sent: {error}"),
             Self::Drain => f.write_str("the server drains"),
             Self::Stop => f.write_str("the server stops"),
             Self::Failed(error) => write!(f, "a callback failed: {error}"),

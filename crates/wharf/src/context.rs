@@ -66,6 +66,12 @@ impl<'worker> Context<'worker> {
         self.core.set_send_limits(self.id.socket(), &limits)
     }
 
+    /// Sends one frame that is given in parts, one behind the other, without putting them together first.
+    #[inline]
+    pub fn send_parts(&mut self, parts: &[&[u8]]) -> SendStatus {
+        self.core.send_parts(self.id.socket(), parts)
+    }
+
     /// Sends a frame to any session of the server.
     pub fn send_to(&mut self, session: SessionId, payload: &[u8]) -> SendStatus {
         if session.worker() == self.id.worker() {

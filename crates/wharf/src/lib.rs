@@ -62,6 +62,7 @@ mod shared_frame;
 mod stats;
 mod sync;
 mod timer;
+mod unwinding;
 mod worker;
 
 pub use arrival::Arrival;
@@ -69,7 +70,10 @@ pub use close_counts::CloseCounts;
 pub use close_reason::CloseReason;
 pub use context::Context;
 pub use error::ServerError;
-pub use framing::{FrameError, Framing};
+pub use framing::{
+    ByteOrder, Codec, Decoded, Envelope, FrameError, Framing, FramingError, GamePacket,
+    LengthCounts, LengthField,
+};
 pub use group::{Group, JoinError, Member};
 pub use limits::Limits;
 pub use report::DrainReport;

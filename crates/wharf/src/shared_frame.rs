@@ -25,14 +25,16 @@ impl SharedFrame {
         payload: &[u8],
         max: usize,
     ) -> Result<Self, FrameError> {
-        let envelope = framing.wrap(payload, max)?;
+        let envelope = framing.wrap(&[payload], max)?;
         let (header, trailer) = (envelope.header(), envelope.trailer());
-        let bytes = header.iter().chain(payload).chain(trailer).copied().collect();
-        let payload = header.len()..header.len() + payload.len();
-        Ok(Self { bytes, payload, framing: *framing })
+        let body = &payload[envelope.replaced()..];
+        let bytes = header.iter().chain(body).chain(trailer).copied().collect();
+        let start = header.len() - envelope.replaced();
+        let payload = start..start + payload.len();
+        Ok(Self { bytes, payload, framing: framing.clone() })
     }
 
-    /// What was encoded.
+    /// What was encoded; with the length filled in, where that is part of the message.
     pub fn payload(&self) -> &[u8] {
         &self.bytes[self.payload.clone()]
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use wharf_port::{Backend, SocketId};
 
 use super::Given;
@@ -114,8 +114,15 @@ pub(super) struct LoadArgs {
     )]
     messages: Option<u64>,
 
-    /// How messages are told apart: not at all, by LF, or by a length before each.
-    #[arg(long, env = "WHARF_FRAMING", value_name = "F", default_value = "raw")]
+    // rustdoc would look for a link in the brackets.
+    #[arg(
+        long,
+        help = "How messages are told apart: raw, lines, u16le, u16be, u32le, u32be, game, fixed:N, \
+                delimiter:TEXT or length:OFFSET:WIDTH:le|be[:whole][:ADJUSTMENT]",
+        env = "WHARF_FRAMING",
+        value_name = "F",
+        default_value = "raw"
+    )]
     framing: Framing,
 
     /// What does the I/O of this program: auto, uring, readiness or iocp.
@@ -140,13 +147,25 @@ pub(super) struct LoadArgs {
 impl LoadArgs {
     /// Checks what clap cannot: flags against each other.
     pub(super) fn check(self, given: &Given<'_>) -> Result<LoadOptions, Failure> {
-        let payload_max = self.framing.payload_max();
-        if self.size > payload_max {
+        let (size, framing) = (self.size, &self.framing);
+        let (payload_min, payload_max) = (framing.payload_min(), framing.payload_max());
+        if payload_min == payload_max && size != payload_min {
             return Err(Failure::arguments(format_args!(
-                "--size {} does not fit into the length of --framing {}: give at most {payload_max}, \
-                 or a u32 framing",
-                Bytes(self.size),
-                self.framing,
+                "--size {} is not that of --framing {framing}: give {payload_min}",
+                Bytes(size),
+            )));
+        }
+        if size > payload_max {
+            return Err(Failure::arguments(format_args!(
+                "--size {} does not fit into the length of --framing {framing}: give at most \
+                 {payload_max}, or a u32 framing",
+                Bytes(size),
+            )));
+        }
+        if size < payload_min {
+            return Err(Failure::arguments(format_args!(
+                "--size {} is less than --framing {framing} can say: give {payload_min} or more",
+                Bytes(size),
             )));
         }
         Ok(LoadOptions {
@@ -183,15 +202,5 @@ impl LoadArgs {
                 duration: self.duration.unwrap_or(Duration::from_secs(10)),
             }),
         }
-    }
-}
-
-impl ValueEnum for Framing {
-    fn value_variants<'a>() -> &'a [Self] {
-        &Self::ALL
-    }
-
-    fn to_possible_value(&self) -> Option<clap::builder::PossibleValue> {
-        Some(self.name().into())
     }
 }

@@ -83,6 +83,7 @@ pub(crate) enum Command {
 
 /// What a command line asks for.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "a process has one")]
 pub(crate) enum Parsed {
     /// To run a command.
     Run(Command),

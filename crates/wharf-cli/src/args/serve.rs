@@ -71,10 +71,13 @@ pub(super) struct ServeArgs {
     )]
     listen: Vec<Listen>,
 
-    /// How frames are told apart: raw (not at all), lines, or a length before each: u16le, u16be,
-    /// u32le, u32be.
+    // rustdoc would look for a link in the brackets.
     #[arg(
         long,
+        help = "How frames are told apart: raw (not at all), lines, a length before each (u16le, u16be, \
+                u32le, u32be), game (u16le size of all, u16le id), fixed:N (bytes), delimiter:TEXT (\\n, \
+                \\r, \\t, \\0, \\\\, \\xHH) or length:OFFSET:WIDTH:le|be[:whole][:ADJUSTMENT] (a field of \
+                1 to 8 bytes)",
         env = "WHARF_FRAMING",
         hide_env = true,
         value_name = "FRAMING",
@@ -293,15 +296,29 @@ impl ServeArgs {
     }
 
     fn frame_max(&self) -> Result<usize, Failure> {
-        let payload_max = self.framing.payload_max();
+        let framing = &self.framing;
+        let (payload_min, payload_max) = (framing.payload_min(), framing.payload_max());
         let asked = self.frame_max.map(size);
-        let frame_max = asked.unwrap_or_else(|| Limits::default().frame_bytes_max.min(payload_max));
+        let default = Limits::default().frame_bytes_max.max(payload_min).min(payload_max);
+        let frame_max = asked.unwrap_or(default);
         if frame_max > payload_max {
             return Err(Failure::arguments(format_args!(
-                "--frame-max {} is more than the length of --framing {} can say: give at most \
+                "--frame-max {} is more than the length of --framing {framing} can say: give at most \
                  {payload_max}, or a u32 framing",
                 Bytes(frame_max as u64),
-                self.framing.name(),
+            )));
+        }
+        if frame_max > Limits::FRAME_BYTES_MAX {
+            return Err(Failure::arguments(format_args!(
+                "--framing {framing} has frames of {payload_min} bytes or more: 16MiB are the most \
+                 that a frame may have",
+            )));
+        }
+        if frame_max < payload_min {
+            return Err(Failure::arguments(format_args!(
+                "--frame-max {} is less than every frame of --framing {framing} has: give \
+                 {payload_min} or more",
+                Bytes(frame_max as u64),
             )));
         }
         Ok(frame_max)
@@ -309,7 +326,7 @@ impl ServeArgs {
 
     fn slow_reader(&self) -> Result<SlowReader, Failure> {
         let drops = matches!(self.slow, SlowReader::DropNewest | SlowReader::DropOldest);
-        if drops && self.framing == Framing::RAW {
+        if drops && !self.framing.has_frames() {
             return Err(Failure::arguments(format_args!(
                 "--slow {} leaves out frames, and --framing raw has none: give pause or disconnect, \
                  or another framing",

@@ -3,12 +3,13 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`options`] | what is asked for |
+//! | [`framing`] | how messages are told apart |
 //! | [`connect`] | resolves, checks the limits, connects |
 //! | [`pattern`] | the bytes of every session's stream, in one table |
 //! | [`session`] | how far each stream has been due, sent, answered |
 //! | [`schedule`] | when messages are due in an open loop |
 //! | [`run`] | the loop of an echo |
-//! | [`chat`] | the one of a chat |
+//! | [`mod@chat`] | the one of a chat |
 //! | [`tally`] | what went wrong |
 //! | [`latency`], [`cpu`] | what is measured |
 //! | [`progress`], [`report`] | what is shown |
@@ -16,6 +17,7 @@
 mod chat;
 mod connect;
 mod cpu;
+mod framing;
 mod latency;
 mod options;
 mod pattern;
@@ -32,7 +34,8 @@ use crate::failure::{self, Exit, Failure};
 use crate::json::{JsonSink, JsonTarget};
 use chat::Chat;
 use cpu::CpuMeter;
-pub(crate) use options::{Framing, Length, LoadOptions, Pace};
+pub(crate) use framing::Framing;
+pub(crate) use options::{Length, LoadOptions, Pace};
 use pattern::Pattern;
 use progress::Progress;
 use report::{Report, Summary};
@@ -68,7 +71,7 @@ fn load(
     if let Some(reason) = port.fallback_reason() {
         eprintln!("wharf: backend {backend}, since the best one is not to be had: {reason}");
     }
-    let pattern = Pattern::new(options.framing, size, sessions);
+    let pattern = Pattern::new(&options.framing, size, sessions);
 
     let progress = Progress::new();
     if let Some(progress) = &progress {

@@ -21,7 +21,7 @@ use std::sync::Arc;
 
 use wharf_port::{Segment, SharedBytes};
 
-use super::options::Framing;
+use super::framing::Framing;
 use crate::split_mix::SplitMix64;
 
 /// The longest message, with header and trailer, that is laid into the table whole.
@@ -55,7 +55,7 @@ enum Layout {
 
 impl Pattern {
     /// The streams of `sessions` sessions, of messages of `size` bytes.
-    pub(super) fn new(framing: Framing, size: usize, sessions: usize) -> Self {
+    pub(super) fn new(framing: &Framing, size: usize, sessions: usize) -> Self {
         let header = framing.header(size as u64);
         let trailer = framing.trailer();
         let message = header.len() + size + trailer.len();
@@ -214,20 +214,23 @@ fn prime_from(from: usize) -> usize {
 }
 
 /// Random bytes, the same in every run.
-struct Random {
+struct Random<'framing> {
     numbers: SplitMix64,
-    any: bool,
+    framing: &'framing Framing,
 }
 
-impl Random {
-    const fn new(framing: Framing) -> Self {
-        Self { numbers: SplitMix64::new(0x7761_7266), any: framing.takes_any_byte() }
+impl<'framing> Random<'framing> {
+    const fn new(framing: &'framing Framing) -> Self {
+        Self { numbers: SplitMix64::new(0x7761_7266), framing }
     }
 
+    /// One that the payload may hold: of 256, at most 17 are not.
     fn byte(&mut self) -> u8 {
-        match self.numbers.draw().to_le_bytes()[0] {
-            byte @ (b'\n' | b'\r') if !self.any => byte ^ 0x40,
-            byte => byte,
+        loop {
+            let byte = self.numbers.draw().to_le_bytes()[0];
+            if self.framing.takes(byte) {
+                return byte;
+            }
         }
     }
 }
@@ -243,21 +246,31 @@ mod tests {
     }
 
     /// Every layout: raw, laid and gathered.
-    const SHAPES: [(Framing, usize); 8] = [
-        (Framing::Raw, 64),
-        (Framing::Raw, 1 << 20),
-        (Framing::Lines, 64),
-        (Framing::Lines, 100_000),
-        (Framing::U16Le, 1),
-        (Framing::U16Be, 65_535),
-        (Framing::U32Le, 2044),
-        (Framing::U32Be, 2045),
+    const SHAPES: [(&str, usize); 13] = [
+        ("raw", 64),
+        ("raw", 1 << 20),
+        ("lines", 64),
+        ("lines", 100_000),
+        ("u16le", 1),
+        ("u16be", 65_535),
+        ("u32le", 2044),
+        ("u32be", 2045),
+        ("game", 60),
+        ("game", 5_000),
+        ("fixed:80", 80),
+        (r"delimiter:\r\n--", 64),
+        ("length:2:3:be:whole", 5_000),
     ];
+
+    fn framing(text: &str) -> Framing {
+        text.parse().unwrap()
+    }
 
     #[test]
     fn a_stream_is_whole_frames_one_after_another() {
-        for (framing, size) in SHAPES {
-            let pattern = Pattern::new(framing, size, 3);
+        for (text, size) in SHAPES {
+            let framing = framing(text);
+            let pattern = Pattern::new(&framing, size, 3);
             let message = usize::try_from(pattern.message()).unwrap();
             for session in 0..3 {
                 let bytes = stream(&pattern, session, 0, message * 3);
@@ -267,8 +280,7 @@ mod tests {
                     assert!(frame.ends_with(framing.trailer()));
                     let payload = &frame[header.len()..message - framing.trailer().len()];
                     assert_eq!(payload.len(), size);
-                    let has_line_end = payload.iter().any(|byte| matches!(byte, b'\n' | b'\r'));
-                    assert!(framing.takes_any_byte() || !has_line_end);
+                    assert!(payload.iter().all(|byte| framing.takes(*byte)), "{framing} {size}");
                 }
             }
         }
@@ -276,8 +288,9 @@ mod tests {
 
     #[test]
     fn what_is_sent_matches_wherever_it_is_cut() {
-        for (framing, size) in SHAPES {
-            let pattern = Pattern::new(framing, size, 3);
+        for (text, size) in SHAPES {
+            let framing = framing(text);
+            let pattern = Pattern::new(&framing, size, 3);
             let (lane, len) = (pattern.lane(2), 300_000);
             let bytes = stream(&pattern, 2, 0, len);
             let mut at = 0;
@@ -295,8 +308,9 @@ mod tests {
 
     #[test]
     fn each_wrong_byte_is_noticed_and_found() {
-        for (framing, size) in SHAPES {
-            let pattern = Pattern::new(framing, size, 3);
+        for (text, size) in SHAPES {
+            let framing = framing(text);
+            let pattern = Pattern::new(&framing, size, 3);
             let mut bytes = stream(&pattern, 1, 777, 5000);
             for at in [0, 1, 2, 3, 4, 63, 64, 2047, 2048, 4999] {
                 bytes[at] ^= 1;
@@ -311,8 +325,9 @@ mod tests {
 
     #[test]
     fn swapped_sessions_and_shifted_streams_are_noticed() {
-        for (framing, size) in SHAPES {
-            let pattern = Pattern::new(framing, size, 100);
+        for (text, size) in SHAPES {
+            let framing = framing(text);
+            let pattern = Pattern::new(&framing, size, 100);
             let lanes: Vec<usize> = (0..100).map(|session| pattern.lane(session)).collect();
             let own = stream(&pattern, 0, 0, 4096);
             assert!(lanes[1..].iter().all(|&lane| !pattern.matches(lane, 0, &own)));
@@ -328,9 +343,9 @@ mod tests {
     #[test]
     fn lanes_are_distinct_as_far_as_the_table_goes() {
         for (framing, size, sessions) in
-            [(Framing::Raw, 64, 50_000), (Framing::U32Le, 60, 10_000), (Framing::U32Le, 2044, 509)]
+            [("raw", 64, 50_000), ("u32le", 60, 10_000), ("u32le", 2044, 509)]
         {
-            let pattern = Pattern::new(framing, size, sessions);
+            let pattern = Pattern::new(&self::framing(framing), size, sessions);
             let mut lanes: Vec<usize> =
                 (0..sessions).map(|session| pattern.lane(session)).collect();
             lanes.sort_unstable();

@@ -2,7 +2,7 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`echo`], [`chat`] | what the sessions do |
+//! | [`mod@echo`], [`mod@chat`] | what the sessions do |
 //! | [`options`] | what is asked for |
 //! | [`start`] | what is said when it starts, and when it cannot |
 //! | [`watch`] | from the start to the end: drain, stop, report |

@@ -24,7 +24,7 @@ impl ServeOptions {
         let first = Server::bind(addresses.next().unwrap_or_default());
         let server = addresses
             .fold(first, Server::and_bind)
-            .framing(self.framing)
+            .framing(self.framing.clone())
             .limits(self.limits.clone())
             .backend(self.backend);
         match self.workers {

@@ -283,7 +283,7 @@ impl Client {
         let len = dice.usize(..=self.habits.frame_bytes_max);
         let payload = wire::payload(kind, self.frames_written.into(), self.number, len);
         let is_last = self.frames_written == self.habits.frames;
-        let mut frame = wire::encode(self.framing, &payload);
+        let mut frame = wire::encode(&self.framing, &payload);
         if is_last && self.habits.farewell == Farewell::Truncate {
             frame.truncate(frame.len() / 2);
         }
@@ -326,7 +326,7 @@ impl Client {
             Ok(count) => {
                 record.with(|book| book.took_bytes(self.number));
                 self.received.extend_from_slice(&bytes[..count]);
-                while let Some(frame) = wire::decode(self.framing, &mut self.received) {
+                while let Some(frame) = wire::decode(&self.framing, &mut self.received) {
                     record.with(|book| book.got(self.number, &frame));
                 }
                 Progress::Something

@@ -57,8 +57,8 @@ impl Plan {
             buffers: 1 << dice.u32(1..=4),
             buffer_bytes: 64 << dice.u32(..=8),
             backlog_window: 64 << dice.u32(..=12),
-            framing,
-            limits: draw_limits(dice, framing),
+            framing: framing.clone(),
+            limits: draw_limits(dice, &framing),
             greets: dice.bool(),
             descriptors_max: if dice.u8(..4) == 0 { dice.usize(2..=8) } else { usize::MAX },
             clients_max: dice.usize(1..=30),
@@ -89,7 +89,7 @@ impl Plan {
 }
 
 fn draw_framing(dice: &mut Rng) -> Framing {
-    let all = [
+    let mut all = vec![
         Framing::RAW,
         Framing::LINES,
         Framing::U16_LE,
@@ -97,7 +97,7 @@ fn draw_framing(dice: &mut Rng) -> Framing {
         Framing::U32_LE,
         Framing::U32_BE,
     ];
-    all[dice.usize(..all.len())]
+    all.swap_remove(dice.usize(..all.len()))
 }
 
 fn draw_faults(dice: &mut Rng, wanted: &Faults) -> Faults {
@@ -108,7 +108,7 @@ fn draw_faults(dice: &mut Rng, wanted: &Faults) -> Faults {
     })
 }
 
-fn draw_limits(dice: &mut Rng, framing: Framing) -> Limits {
+fn draw_limits(dice: &mut Rng, framing: &Framing) -> Limits {
     let policies = [
         SlowReader::Pause,
         SlowReader::Disconnect,
@@ -117,7 +117,7 @@ fn draw_limits(dice: &mut Rng, framing: Framing) -> Limits {
         SlowReader::DropOldest,
         SlowReader::Coalesce,
     ];
-    let usable = if framing == Framing::RAW { 3 } else { 6 };
+    let usable = if framing.has_frames() { 6 } else { 3 };
     // Not so short that an honest client in a calm network could miss it.
     let millis = |dice: &mut Rng, most: u64| Duration::from_millis(dice.u64(200..=most));
     Limits {

@@ -106,7 +106,7 @@ impl Simulation {
         let shared = record.clone();
         let factory = move |arrival: &Arrival| Service::new(&shared, arrival, manners);
         let server = Server::bind(SERVER.to_string())
-            .framing(plan.framing)
+            .framing(plan.framing.clone())
             .workers(plan.workers)
             .limits(plan.limits.clone())
             .port_options(port)
@@ -196,7 +196,7 @@ impl Simulation {
         let Some(address) = peer.local_address() else { return };
         let is_garbage = habits.is_garbage;
         let number = self.record.with(|book| book.client(address, is_garbage));
-        self.clients.push(Client::new(number, peer, self.plan.framing, habits));
+        self.clients.push(Client::new(number, peer, self.plan.framing.clone(), habits));
     }
 
     /// Makes one turn of a worker, and looks at it.

@@ -22,10 +22,10 @@ fn filler(number: u64) -> u8 {
 }
 
 /// A payload as it goes over the wire.
-pub(super) fn encode(framing: Framing, payload: &[u8]) -> Vec<u8> {
+pub(super) fn encode(framing: &Framing, payload: &[u8]) -> Vec<u8> {
     let len = payload.len();
     let mut bytes = Vec::with_capacity(len + 4);
-    match framing {
+    match *framing {
         Framing::U16_LE => bytes.extend(u16::try_from(len).unwrap_or(u16::MAX).to_le_bytes()),
         Framing::U16_BE => bytes.extend(u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes()),
         Framing::U32_LE => bytes.extend(u32::try_from(len).unwrap_or(u32::MAX).to_le_bytes()),
@@ -33,15 +33,15 @@ pub(super) fn encode(framing: Framing, payload: &[u8]) -> Vec<u8> {
         _ => {}
     }
     bytes.extend_from_slice(payload);
-    if framing == Framing::LINES {
+    if *framing == Framing::LINES {
         bytes.push(b'\n');
     }
     bytes
 }
 
 /// Takes the first whole frame out of what was received; raw, that is all of it.
-pub(super) fn decode(framing: Framing, received: &mut Vec<u8>) -> Option<Vec<u8>> {
-    let (header, len, trailer) = match framing {
+pub(super) fn decode(framing: &Framing, received: &mut Vec<u8>) -> Option<Vec<u8>> {
+    let (header, len, trailer) = match *framing {
         Framing::U16_LE => (2, usize::from(u16::from_le_bytes(first(received)?)), 0),
         Framing::U16_BE => (2, usize::from(u16::from_be_bytes(first(received)?)), 0),
         Framing::U32_LE => (4, usize::try_from(u32::from_le_bytes(first(received)?)).ok()?, 0),
@@ -83,11 +83,11 @@ mod tests {
     #[test]
     fn what_is_encoded_is_decoded() {
         for framing in [Framing::LINES, Framing::U16_LE, Framing::U16_BE, Framing::U32_LE] {
-            let mut bytes = encode(framing, b"one");
-            bytes.extend(encode(framing, b""));
-            assert_eq!(decode(framing, &mut bytes).unwrap(), b"one");
-            assert_eq!(decode(framing, &mut bytes).unwrap(), b"");
-            assert_eq!(decode(framing, &mut bytes), None);
+            let mut bytes = encode(&framing, b"one");
+            bytes.extend(encode(&framing, b""));
+            assert_eq!(decode(&framing, &mut bytes).unwrap(), b"one");
+            assert_eq!(decode(&framing, &mut bytes).unwrap(), b"");
+            assert_eq!(decode(&framing, &mut bytes), None);
         }
     }
 }

@@ -33,7 +33,8 @@ fn a_value_out_of_its_range_is_named_with_its_flag_and_its_range() {
         ("--duration", "-1", "'-1'"),
         ("--warmup", "0", "or off"),
         ("--messages", "0", "from 1 to 4294967296"),
-        ("--framing", "u64le", "raw, lines, u16le, u16be, u32le, u32be"),
+        ("--framing", "u64le", "raw, lines, u16le, u16be, u32le, u32be, game, fixed:N"),
+        ("--framing", "fixed:0", "at least 1"),
         ("--backend", "kqueue", "auto, uring, readiness or iocp"),
         ("--server-pid", "0", "from 1 to"),
         ("--connect", "7777", "IP:PORT"),
@@ -58,6 +59,9 @@ fn a_value_out_of_its_range_is_named_with_its_flag_and_its_range() {
 #[test]
 fn flags_that_do_not_go_together_are_refused() {
     check_refused("load echo --framing u16le --size 64KiB", &["64KiB", "u16le", "65535", "u32"]);
+    check_refused("load echo --framing game --size 65532", &["65532", "game", "at most 65531"]);
+    check_refused("load echo --framing fixed:32", &["--size 64 B", "fixed:32", "give 32"]);
+    check_refused("load echo --framing length:0:2:be:100", &["--size 64 B", "give 100 or more"]);
     check_refused("load echo --messages 5 --duration 1", &["--messages", "--duration"]);
     check_refused("load echo --messages 5 --warmup 1", &["--messages", "--warmup"]);
     let mut command = wharf(["load", "echo"]);

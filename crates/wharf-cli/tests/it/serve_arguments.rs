@@ -7,7 +7,7 @@ use crate::program::{run, wharf};
 use crate::serving::{Serving, backends, check_echo, connect, serve_echo};
 
 /// Values that are refused, and what is said about them.
-const WRONG: [(&str, &str, &str); 50] = [
+const WRONG: [(&str, &str, &str); 64] = [
     ("--listen", "here", "IP:PORT, [IPV6]:PORT or NAME:PORT"),
     ("--listen", "7777", "IP:PORT"),
     ("--listen", ":7777", "IP:PORT"),
@@ -26,8 +26,22 @@ const WRONG: [(&str, &str, &str); 50] = [
     ("--workers", "1.5", "from 1 to 1024"),
     ("--workers", "", "from 1 to 1024"),
     ("--backend", "epoll", "auto, uring, readiness or iocp"),
-    ("--framing", "u64le", "raw, lines, u16le, u16be, u32le or u32be"),
-    ("--framing", "RAW", "raw, lines, u16le, u16be, u32le or u32be"),
+    ("--framing", "u64le", "raw, lines, u16le, u16be, u32le, u32be, game, fixed:N"),
+    ("--framing", "RAW", "raw, lines, u16le, u16be, u32le, u32be, game, fixed:N"),
+    ("--framing", "fixed", "fixed:N"),
+    ("--framing", "fixed:0", "give at least 1"),
+    ("--framing", "fixed:-1", "fixed:N"),
+    ("--framing", "delimiter:", "give 1 to 16"),
+    ("--framing", "delimiter:0123456789abcdefg", "give 1 to 16"),
+    ("--framing", r"delimiter:\q", "delimiter:TEXT"),
+    ("--framing", r"delimiter:\x0", "delimiter:TEXT"),
+    ("--framing", "length:0:9:be", "give 1 to 8"),
+    ("--framing", "length:14:4:be", "smaller offset"),
+    ("--framing", "length:0:4", "length:OFFSET:WIDTH"),
+    ("--framing", "length:0:4:me", "length:OFFSET:WIDTH"),
+    ("--framing", "length:0:4:be:half", "length:OFFSET:WIDTH"),
+    ("--framing", "length:0:4:be:whole:1:2", "length:OFFSET:WIDTH"),
+    ("--framing", "length:0:1:be:-256", "nearer to 0"),
     ("--frame-max", "0", "1 B to 16MiB"),
     ("--frame-max", "16777217", "1 B to 16MiB"),
     ("--frame-max", "17MiB", "1 B to 16MiB"),
@@ -61,7 +75,7 @@ const WRONG: [(&str, &str, &str); 50] = [
 ];
 
 /// Values at the borders, all of them effective without another flag.
-const RIGHT: [&str; 36] = [
+const RIGHT: [&str; 45] = [
     "--workers 1",
     "--framing raw",
     "--framing lines --slow drop-newest",
@@ -70,6 +84,15 @@ const RIGHT: [&str; 36] = [
     "--framing u16be --frame-max 65535",
     "--framing u32le --frame-max 16MiB",
     "--framing u32be --frame-max 16777216",
+    "--framing game --frame-max 65533",
+    "--framing fixed:1",
+    "--framing fixed:16777216",
+    r"--framing delimiter:\r\n",
+    r"--framing delimiter:\xFF\0:\\ --slow drop-oldest",
+    "--framing length:0:1:be --frame-max 255",
+    "--framing length:8:8:le:whole:-4",
+    "--framing length:0:3:be:+3",
+    "--framing fixed:100000",
     "--frame-max 1",
     "--frame-max 65536",
     "--sessions-max 1",
@@ -140,6 +163,11 @@ fn flags_that_do_not_go_together_are_refused() {
         ("--slow drop-oldest --framing raw", "pause or disconnect"),
         ("--frame-max 65536 --framing u16le", "at most 65535"),
         ("--frame-max 64KiB --framing u16be", "at most 65535"),
+        ("--frame-max 65534 --framing game", "at most 65533"),
+        ("--frame-max 256 --framing length:0:1:le", "at most 255"),
+        ("--frame-max 17 --framing fixed:16", "at most 16"),
+        ("--frame-max 15 --framing fixed:16", "give 16 or more"),
+        ("--framing fixed:16777217", "16MiB are the most"),
         ("--workers 1 --workers 2", "multiple times"),
         ("--listen 127.0.0.1:7999 --listen 127.0.0.1:0,127.0.0.1:7999", "given twice"),
         ("--workers", "required"),

@@ -1,4 +1,4 @@
-//! Frames that begin with the length of their payload.
+//! Frames that begin with the length of their payload: the few that are read most.
 
 use super::{Decoded, Envelope, FrameError};
 
@@ -46,41 +46,40 @@ impl LengthPrefix {
 
     #[inline]
     pub(super) fn decode(self, bytes: &[u8], max: usize) -> Result<Decoded, FrameError> {
-        let Some(announced) = self.announced(bytes) else { return Ok(Decoded::Partial) };
+        let header = self.header_len();
+        let Some(announced) = self.announced(bytes) else {
+            return Ok(Decoded::Partial { needed: Some(header) });
+        };
         if announced > max {
             return Err(FrameError::TooLong { announced, max });
         }
-        let header = self.header_len();
         let consumed = header + announced;
         if bytes.len() < consumed {
-            return Ok(Decoded::Partial);
+            return Ok(Decoded::Partial { needed: Some(consumed) });
         }
         Ok(Decoded::Frame { payload: header..consumed, consumed })
     }
 
-    /// How many bytes the frame that `begun` begins still needs: for its header, if that is not
-    /// complete.
-    pub(super) fn missing(self, begun: &[u8]) -> usize {
-        let header = self.header_len();
-        let whole = self.announced(begun).map_or(header, |announced| header + announced);
-        whole.saturating_sub(begun.len())
-    }
-
+    /// What goes around a payload of `len` bytes; `None` if it is too long.
     #[inline]
     pub(super) fn envelope(self, len: usize) -> Option<Envelope> {
-        let mut header = [0; 4];
-        match self.width {
+        Some(match self.width {
             Width::Two => {
                 let length = u16::try_from(len).ok()?;
-                let bytes =
-                    if self.big_endian { length.to_be_bytes() } else { length.to_le_bytes() };
-                header[..2].copy_from_slice(&bytes);
+                Envelope::of_header(if self.big_endian {
+                    length.to_be_bytes()
+                } else {
+                    length.to_le_bytes()
+                })
             }
             Width::Four => {
                 let length = u32::try_from(len).ok()?;
-                header = if self.big_endian { length.to_be_bytes() } else { length.to_le_bytes() };
+                Envelope::of_header(if self.big_endian {
+                    length.to_be_bytes()
+                } else {
+                    length.to_le_bytes()
+                })
             }
-        }
-        Some(Envelope { header, header_len: self.width as u8, trailer: b"" })
+        })
     }
 }

@@ -12,15 +12,12 @@ pub(super) fn decode(bytes: &[u8], scanned: usize, max: usize) -> Result<Decoded
     }
     match end {
         Some(end) => Ok(Decoded::Frame { payload: 0..payload, consumed: end + 1 }),
-        None => Ok(Decoded::Partial),
+        None => Ok(Decoded::Partial { needed: None }),
     }
 }
 
-/// The bytes up to the end of the line, or all; but no more than the longest line takes with CR and LF,
-/// which is enough to tell that this one is longer.
-pub(super) fn belonging(begun: &[u8], next: &[u8], max: usize) -> usize {
-    let room = max.saturating_add(2).saturating_sub(begun.len()).max(1);
-    let next = &next[..next.len().min(room)];
+/// The bytes up to the end of the line, or all.
+pub(super) fn belonging(next: &[u8]) -> usize {
     memchr(b'\n', next).map_or(next.len(), |at| at + 1)
 }
 

@@ -1,100 +1,55 @@
 //! Where a frame begins and ends. TCP is a stream: it splits and merges what was sent.
 
+mod codec;
+mod delimiter;
+mod envelope;
+mod error;
+mod game;
+mod length_field;
 mod length_prefix;
 mod lines;
 mod receive_buffer;
+#[cfg(test)]
+mod tests;
+mod text;
 
-use std::ops::Range;
-use std::str::FromStr;
-
-use thiserror::Error;
-
+pub use self::codec::{Codec, Decoded};
+pub use self::envelope::Envelope;
+pub use self::error::{FrameError, FramingError};
+pub use self::game::GamePacket;
+pub use self::length_field::{ByteOrder, LengthCounts, LengthField};
 pub(crate) use self::receive_buffer::ReceiveBuffer;
 
+use self::codec::OwnCodec;
+use self::delimiter::Delimiter;
+use self::length_field::CheckedField;
 use self::length_prefix::LengthPrefix;
+
+/// What is copied at first of a frame whose end cannot be told, and then as much as there is of it.
+const COPIED_MIN: usize = 256;
 
 /// Where a frame begins and ends.
 ///
 /// A frame that lies in one received buffer is handed over without a copy. Every framing has a maximum,
 /// [`Limits::frame_bytes_max`](crate::Limits::frame_bytes_max), that is checked before anything is
 /// allocated.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+///
+/// A framing has a text form, which `wharf serve --framing` takes: `raw`, `lines`, `u16le`, `u16be`,
+/// `u32le`, `u32be`, `game`, `fixed:N`, `delimiter:TEXT` (with the escapes `\n`, `\r`, `\t`, `\0`, `\\`
+/// and `\xHH`) and `length:OFFSET:WIDTH:le|be[:whole][:ADJUSTMENT]`.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Framing(Kind);
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// Those that are read most come first; only what users wrote is called through a pointer.
+#[derive(Clone, PartialEq, Eq, Debug)]
 enum Kind {
+    LengthPrefix(LengthPrefix),
     Raw,
     Lines,
-    LengthPrefix(LengthPrefix),
-}
-
-/// Where the next frame lies in bytes that were received.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) enum Decoded {
-    /// A whole frame: where its payload lies, and how many bytes it takes with header and trailer.
-    Frame { payload: Range<usize>, consumed: usize },
-    /// The beginning of a frame.
-    Partial,
-}
-
-/// What goes before and after a payload.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Envelope {
-    header: [u8; 4],
-    header_len: u8,
-    trailer: &'static [u8],
-}
-
-impl Envelope {
-    pub(crate) fn header(&self) -> &[u8] {
-        &self.header[..usize::from(self.header_len)]
-    }
-
-    /// Whether nothing goes around a payload.
-    pub(crate) const fn is_empty(&self) -> bool {
-        self.header_len == 0 && self.trailer.is_empty()
-    }
-
-    pub(crate) const fn trailer(&self) -> &'static [u8] {
-        self.trailer
-    }
-
-    /// Where the frame lies whose payload lies at `payload` in `bytes`, if it has this envelope there
-    /// already.
-    #[inline]
-    pub(crate) fn find_around(&self, bytes: &[u8], payload: Range<usize>) -> Option<Range<usize>> {
-        let start = payload.start.checked_sub(usize::from(self.header_len))?;
-        let (before, rest) = bytes.get(start..)?.split_at_checked(payload.start - start)?;
-        // By its length: comparing a handful of bytes is not worth a call.
-        let same = match before {
-            [] => true,
-            [a, b] => [*a, *b] == self.header[..2],
-            [a, b, c, d] => [*a, *b, *c, *d] == self.header,
-            _ => false,
-        };
-        if !same {
-            return None;
-        }
-        if self.trailer.is_empty() {
-            return Some(start..payload.end);
-        }
-        let behind = rest.get(payload.len()..)?;
-        behind.starts_with(self.trailer).then(|| start..payload.end + self.trailer.len())
-    }
-}
-
-/// Why received bytes are no frame.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
-#[non_exhaustive]
-pub enum FrameError {
-    /// A frame is longer than the limit.
-    #[error("a frame of {announced} bytes, and at most {max} are allowed")]
-    TooLong {
-        /// What the header says; with a delimiter, how much has come without one.
-        announced: usize,
-        /// [`Limits::frame_bytes_max`](crate::Limits::frame_bytes_max).
-        max: usize,
-    },
+    LengthField(CheckedField),
+    Delimiter(Delimiter),
+    Fixed(usize),
+    Codec(OwnCodec),
 }
 
 impl Framing {
@@ -102,7 +57,7 @@ impl Framing {
     /// for, since it is rarely what a protocol wants.
     pub const RAW: Self = Self(Kind::Raw);
     /// Lines: LF ends a frame, and one CR before it is left out. Sent with LF. A last line without LF
-    /// is delivered at the end of the stream.
+    /// is delivered at the end of the stream. A line to be sent that holds LF comes in as several.
     pub const LINES: Self = Self(Kind::Lines);
     /// A length of two bytes, little-endian, that counts the payload that follows.
     pub const U16_LE: Self = Self(Kind::LengthPrefix(LengthPrefix::U16_LE));
@@ -112,97 +67,154 @@ impl Framing {
     pub const U32_LE: Self = Self(Kind::LengthPrefix(LengthPrefix::U32_LE));
     /// A length of four bytes, big-endian, that counts the payload that follows.
     pub const U32_BE: Self = Self(Kind::LengthPrefix(LengthPrefix::U32_BE));
+    /// The header of many game servers: a size of two bytes that includes the four of the header, and an
+    /// id of two bytes, both little-endian. The size is taken off; the id stays in front of the body,
+    /// and what is sent begins with one. See [`GamePacket`].
+    pub const GAME: Self = Self(Kind::LengthField(CheckedField::GAME));
 
-    const NAMED: [(&'static str, Self); 6] = [
-        ("raw", Self::RAW),
-        ("lines", Self::LINES),
-        ("u16le", Self::U16_LE),
-        ("u16be", Self::U16_BE),
-        ("u32le", Self::U32_LE),
-        ("u32be", Self::U32_BE),
-    ];
-
-    /// The name as the command line has it.
-    pub fn name(self) -> &'static str {
-        Self::NAMED.iter().find(|(_, framing)| *framing == self).map_or("custom", |(name, _)| name)
+    /// A delimiter of 1 to 16 bytes ends each frame. It is taken off, and put behind what is sent. A
+    /// payload to be sent must not hold it: it would come in as several frames. Bytes behind the last one
+    /// are half a frame when the stream ends.
+    ///
+    /// # Errors
+    /// [`FramingError::Delimiter`] if there are too few bytes or too many.
+    pub fn delimiter(bytes: impl AsRef<[u8]>) -> Result<Self, FramingError> {
+        Delimiter::new(bytes.as_ref()).map(|delimiter| Self(Kind::Delimiter(delimiter)))
     }
 
-    /// The longest payload that can be expressed.
-    pub const fn payload_max(self) -> usize {
-        match self.0 {
-            Kind::Raw | Kind::Lines => usize::MAX,
+    /// Every frame has exactly `len` bytes. What is sent must have as many.
+    ///
+    /// # Errors
+    /// [`FramingError::FixedLength`] if that is none.
+    pub const fn fixed(len: usize) -> Result<Self, FramingError> {
+        if len == 0 {
+            return Err(FramingError::FixedLength);
+        }
+        Ok(Self(Kind::Fixed(len)))
+    }
+
+    /// A frame says its length near its beginning. See [`LengthField`].
+    ///
+    /// # Errors
+    /// [`FramingError`] if there can be no such field.
+    pub fn length_field(field: LengthField) -> Result<Self, FramingError> {
+        let field = CheckedField::new(field)?;
+        Ok(Self(field.as_prefix().map_or(Kind::LengthField(field), Kind::LengthPrefix)))
+    }
+
+    /// A framing of your own. It is asked for its [`payload_max`](Codec::payload_max) here.
+    pub fn codec(codec: impl Codec) -> Self {
+        Self(Kind::Codec(OwnCodec::new(codec)))
+    }
+
+    /// The longest payload that can be expressed, in bytes.
+    pub fn payload_max(&self) -> usize {
+        match &self.0 {
+            Kind::Raw | Kind::Lines | Kind::Delimiter(_) => usize::MAX,
             Kind::LengthPrefix(prefix) => prefix.payload_max(),
+            Kind::LengthField(field) => field.payload_max(),
+            Kind::Fixed(len) => *len,
+            Kind::Codec(codec) => codec.payload_max(),
         }
     }
 
-    /// Whether what is sent keeps its boundaries.
-    pub(crate) fn has_frames(self) -> bool {
-        self.0 != Kind::Raw
+    /// The shortest payload that is a frame, in bytes.
+    pub fn payload_min(&self) -> usize {
+        match &self.0 {
+            Kind::LengthField(field) => field.payload_min(),
+            Kind::Fixed(len) => *len,
+            _ => 0,
+        }
+    }
+
+    /// Whether what is sent keeps its boundaries: not with [`RAW`](Self::RAW).
+    #[inline]
+    pub fn has_frames(&self) -> bool {
+        !matches!(self.0, Kind::Raw)
     }
 
     /// Looks for a frame at the beginning of `bytes`. `scanned` of them were looked at before, and did
     /// not make a frame.
     #[inline]
     pub(crate) fn decode(
-        self,
+        &self,
         bytes: &[u8],
         scanned: usize,
         max: usize,
     ) -> Result<Decoded, FrameError> {
-        match self.0 {
-            Kind::Raw if bytes.is_empty() => Ok(Decoded::Partial),
+        match &self.0 {
+            Kind::LengthPrefix(prefix) => prefix.decode(bytes, max),
+            Kind::Raw if bytes.is_empty() => Ok(Decoded::Partial { needed: None }),
             Kind::Raw => Ok(Decoded::Frame { payload: 0..bytes.len(), consumed: bytes.len() }),
             Kind::Lines => lines::decode(bytes, scanned, max),
-            Kind::LengthPrefix(prefix) => prefix.decode(bytes, max),
+            Kind::LengthField(field) => field.decode(bytes, max),
+            Kind::Delimiter(delimiter) => delimiter.decode(bytes, scanned, max),
+            Kind::Fixed(len) => decode_fixed(*len, bytes, max),
+            Kind::Codec(codec) => codec.decode(bytes, max),
         }
     }
 
-    /// How many of the bytes in `next` belong to the frame that `begun` begins, as far as can be told
-    /// yet: at least one, at most all. No more than the rest of one frame is ever copied, and no more
-    /// of one that is too long than `max` and what goes around it.
-    pub(crate) fn belonging(self, begun: &[u8], next: &[u8], max: usize) -> usize {
-        match self.0 {
-            Kind::Raw => next.len(),
-            Kind::Lines => lines::belonging(begun, next, max),
-            Kind::LengthPrefix(prefix) => prefix.missing(begun).clamp(1, next.len()),
+    /// How many of the bytes in `next` are to be copied behind `held` ones that begin a frame, where its
+    /// length is not known. No more of one that is too long than `max` and what goes around it.
+    fn belonging(&self, held: usize, next: &[u8], max: usize) -> usize {
+        let room = |around: usize| max.saturating_add(around).saturating_sub(held).max(1);
+        match &self.0 {
+            // With CR and LF.
+            Kind::Lines => lines::belonging(&next[..next.len().min(room(2))]),
+            Kind::Delimiter(delimiter) => {
+                let room = room(delimiter.bytes().len());
+                delimiter.belonging(&next[..next.len().min(room)])
+            }
+            Kind::Codec(_) => held.max(COPIED_MIN).min(room(2 * Envelope::AFFIX_MAX)),
+            Kind::Raw | Kind::LengthPrefix(_) | Kind::LengthField(_) | Kind::Fixed(_) => next.len(),
         }
     }
 
     /// What remains as a frame when the stream ends behind `bytes`; `None` if they are half a frame.
-    pub(crate) fn last_frame(self, bytes: &[u8]) -> Option<&[u8]> {
-        match self.0 {
-            Kind::Lines => Some(lines::without_cr(bytes)),
-            Kind::Raw | Kind::LengthPrefix(_) => None,
+    pub(crate) fn last_frame<'bytes>(
+        &self,
+        bytes: &'bytes [u8],
+        max: usize,
+    ) -> Result<Option<&'bytes [u8]>, FrameError> {
+        match &self.0 {
+            Kind::Lines => Ok(Some(lines::without_cr(bytes))),
+            Kind::Codec(codec) => Ok(codec.last_frame(bytes, max)?.map(|payload| &bytes[payload])),
+            _ => Ok(None),
         }
     }
 
-    /// What goes around a payload, which may have at most `max` bytes if it is a frame.
+    /// What goes around a payload, which is given in parts, and may have at most `max` bytes if it is a
+    /// frame.
     #[inline]
-    pub(crate) fn wrap(&self, payload: &[u8], max: usize) -> Result<Envelope, FrameError> {
-        let announced = payload.len();
-        let fits = announced <= max || !self.has_frames();
-        let envelope = if fits { self.envelope(announced) } else { None };
-        envelope.ok_or_else(|| FrameError::TooLong { announced, max: max.min(self.payload_max()) })
-    }
-
-    /// What goes around a payload of `len` bytes; `None` if it is too long.
-    #[inline]
-    pub(crate) fn envelope(self, len: usize) -> Option<Envelope> {
-        match self.0 {
-            Kind::Raw => Some(Envelope { header: [0; 4], header_len: 0, trailer: b"" }),
-            Kind::Lines => Some(Envelope { header: [0; 4], header_len: 0, trailer: b"\n" }),
-            Kind::LengthPrefix(prefix) => prefix.envelope(len),
+    pub(crate) fn wrap(&self, parts: &[&[u8]], max: usize) -> Result<Envelope, FrameError> {
+        let len = parts.iter().fold(0_usize, |len, part| len.saturating_add(part.len()));
+        match &self.0 {
+            Kind::Raw => return Ok(Envelope::EMPTY),
+            _ if len > max => {}
+            Kind::LengthPrefix(prefix) => {
+                if let Some(envelope) = prefix.envelope(len) {
+                    return Ok(envelope);
+                }
+            }
+            Kind::Lines => return Ok(Envelope::LF),
+            Kind::LengthField(field) => return field.envelope(parts, len),
+            Kind::Delimiter(delimiter) => return Ok(delimiter.envelope()),
+            Kind::Fixed(expected) if len == *expected => return Ok(Envelope::EMPTY),
+            Kind::Fixed(expected) => {
+                return Err(FrameError::WrongLength { len, expected: *expected });
+            }
+            Kind::Codec(codec) => return codec.wrap(parts),
         }
+        Err(FrameError::TooLong { announced: len, max: max.min(self.payload_max()) })
     }
 }
 
-impl FromStr for Framing {
-    type Err = String;
-
-    fn from_str(name: &str) -> Result<Self, String> {
-        let found = Self::NAMED.iter().find(|(known, _)| *known == name);
-        found
-            .map(|(_, framing)| *framing)
-            .ok_or_else(|| format!("no framing '{name}': raw, lines, u16le, u16be, u32le or u32be"))
+fn decode_fixed(len: usize, bytes: &[u8], max: usize) -> Result<Decoded, FrameError> {
+    if len > max {
+        return Err(FrameError::TooLong { announced: len, max });
     }
+    if bytes.len() < len {
+        return Ok(Decoded::Partial { needed: Some(len) });
+    }
+    Ok(Decoded::Frame { payload: 0..len, consumed: len })
 }

@@ -2,6 +2,7 @@
 //! is a function of bytes that panics if something is wrong.
 
 mod frame_decode;
+mod frame_model;
 mod send_queue;
 mod session_ops;
 

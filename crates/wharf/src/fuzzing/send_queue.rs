@@ -34,10 +34,10 @@ fn try_one(input: &mut Unstructured<'_>) -> Result<()> {
     let policy = *input.choose(&policies)?;
     let framings = [Framing::U16_LE, Framing::U32_BE, Framing::LINES, Framing::RAW];
     // Frames can be left out only where there are frames.
-    let framing = *input.choose(if policy.drops() { &framings[..3] } else { &framings })?;
+    let framing = input.choose(if policy.drops() { &framings[..3] } else { &framings })?;
     let (max, frames_max) = (input.int_in_range(1..=8_192)?, input.int_in_range(1..=64)?);
-    let terms = Terms { policy, framing, max, frames_max };
-    let mut sessions = [Session::new(terms), Session::new(terms)];
+    let terms = Terms { policy, framing: framing.clone(), max, frames_max };
+    let mut sessions = [Session::new(terms.clone()), Session::new(terms)];
     let mut chunks = Chunks::default();
     let mut numbers = 0..;
     while !input.is_empty() {
@@ -83,13 +83,13 @@ struct Received {
 
 fn received(
     input: &mut Unstructured<'_>,
-    framing: Framing,
+    framing: &Framing,
     numbers: &mut impl Iterator<Item = u32>,
 ) -> Result<Received> {
     let (mut bytes, mut payloads) = (Vec::new(), Vec::new());
     for _ in 0..input.int_in_range(1..=4)? {
         let payload = payload(input, numbers)?;
-        let Some(envelope) = framing.envelope(payload.len()) else { continue };
+        let Ok(envelope) = framing.wrap(&[&payload], PAYLOAD_MAX) else { continue };
         bytes.extend_from_slice(envelope.header());
         payloads.push(bytes.len()..bytes.len() + payload.len());
         bytes.extend_from_slice(&payload);
@@ -99,7 +99,7 @@ fn received(
 }
 
 /// What a session is set up with.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Terms {
     policy: SlowReader,
     framing: Framing,
@@ -142,11 +142,10 @@ impl Session {
 
     /// Queues a frame as a worker does: from where it lies, if it was received, or by a copy.
     fn send(&mut self, payload: &[u8], lies: Option<(&Lease, Range<usize>)>, chunks: &mut Chunks) {
-        let framing = self.terms.framing;
         if !self.is_taken(payload.len(), chunks) {
             return;
         }
-        let Some(envelope) = framing.envelope(payload.len()) else { return };
+        let Ok(envelope) = self.terms.framing.wrap(&[payload], PAYLOAD_MAX) else { return };
         if payload.is_empty() && envelope.is_empty() {
             return;
         }
@@ -160,7 +159,7 @@ impl Session {
 
     /// Queues a frame that others are sent, too.
     fn send_shared(&mut self, payload: &[u8], chunks: &mut Chunks) {
-        let Some(envelope) = self.terms.framing.envelope(payload.len()) else { return };
+        let Ok(envelope) = self.terms.framing.wrap(&[payload], PAYLOAD_MAX) else { return };
         let bytes = [envelope.header(), payload, envelope.trailer()].concat();
         if bytes.is_empty() || !self.is_taken(bytes.len(), chunks) {
             return;
@@ -172,7 +171,7 @@ impl Session {
 
     /// Queues a frame in place of the one with the same key.
     fn send_keyed(&mut self, key: u64, payload: &[u8], chunks: &mut Chunks) {
-        let Some(envelope) = self.terms.framing.envelope(payload.len()) else { return };
+        let Ok(envelope) = self.terms.framing.wrap(&[payload], PAYLOAD_MAX) else { return };
         let older = self.waiting.iter().position(|frame| frame.key == Some(key));
         assert_eq!(self.queue.leave_out_key(key, chunks), older.is_some());
         if let Some(older) = older {
@@ -285,7 +284,7 @@ impl Session {
         assert_eq!(self.queue.clear(chunks), waiting);
         self.come_back(chunks);
         assert!(self.queue.is_empty());
-        *self = Self::new(self.terms);
+        *self = Self::new(self.terms.clone());
     }
 
     /// Everything that waits goes out.

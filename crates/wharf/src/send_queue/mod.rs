@@ -15,7 +15,7 @@ pub(crate) use self::chunks::Chunks;
 pub(crate) use self::policy::Room;
 pub use self::policy::SlowReader;
 
-use crate::framing::Envelope;
+use crate::framing::{Envelope, FrameError};
 
 /// A received payload of fewer bytes than this is copied rather than sent from where it lies, unless
 /// it continues what is queued already: a slice of its own costs the kernel more than the copy.
@@ -47,9 +47,21 @@ pub enum SendStatus {
     /// It was not taken: it is longer than the framing or
     /// [`Limits::frame_bytes_max`](crate::Limits::frame_bytes_max) allows.
     TooLong,
+    /// It was not taken: the framing has no frame for it, since it is shorter than every frame, has another
+    /// length than all, or is nothing that a [`Codec`](crate::Codec) takes.
+    BadFrame,
     /// It was not taken: the inbox of the session's worker is full, since other threads send faster
     /// than it works.
     Overloaded,
+}
+
+impl From<FrameError> for SendStatus {
+    fn from(error: FrameError) -> Self {
+        match error {
+            FrameError::TooLong { .. } => Self::TooLong,
+            _ => Self::BadFrame,
+        }
+    }
 }
 
 /// What waits to be sent to one session, in order; and how much is with the port.
@@ -165,7 +177,7 @@ impl SendQueue {
         !self.in_flight && self.queued_bytes == 0
     }
 
-    /// Appends a frame by copying it.
+    /// Appends a frame by copying it: `payload` is what the header does not stand in for.
     pub(crate) fn push(&mut self, envelope: &Envelope, payload: &[u8], chunks: &mut Chunks) {
         let (header, trailer) = (envelope.header(), envelope.trailer());
         let len = header.len() + payload.len() + trailer.len();
@@ -174,6 +186,24 @@ impl SendQueue {
             let fitted = owned.try_extend(part);
             debug_assert!(fitted, "room was made for all parts");
         }
+        self.count(len);
+    }
+
+    /// The same of a payload in parts, the first bytes of which the header may stand in for.
+    pub(crate) fn push_parts(&mut self, envelope: &Envelope, parts: &[&[u8]], chunks: &mut Chunks) {
+        let (header, trailer) = (envelope.header(), envelope.trailer());
+        let payload: usize = parts.iter().map(|part| part.len()).sum();
+        let mut replaced = envelope.replaced();
+        let len = header.len() + payload - replaced + trailer.len();
+        let owned = self.room_for(len, chunks);
+        let mut fitted = owned.try_extend(header);
+        for part in parts {
+            let skipped = replaced.min(part.len());
+            replaced -= skipped;
+            fitted &= owned.try_extend(&part[skipped..]);
+        }
+        fitted &= owned.try_extend(trailer);
+        debug_assert!(fitted, "room was made for all parts");
         self.count(len);
     }
 

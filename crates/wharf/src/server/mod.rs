@@ -75,7 +75,7 @@ impl Server {
 
     /// Where a frame begins and ends; default [`Framing::U32_LE`].
     #[must_use]
-    pub const fn framing(mut self, framing: Framing) -> Self {
+    pub fn framing(mut self, framing: Framing) -> Self {
         self.framing = framing;
         self
     }
@@ -161,16 +161,24 @@ impl Server {
         if let Some(problem) = self.limits.problem() {
             return Err(ServerError::Options(problem));
         }
-        let payload_max = self.framing.payload_max();
-        if self.limits.frame_bytes_max == Limits::default().frame_bytes_max {
+        let (payload_min, payload_max) = (self.framing.payload_min(), self.framing.payload_max());
+        let frame_bytes_max = &mut self.limits.frame_bytes_max;
+        if *frame_bytes_max == Limits::default().frame_bytes_max {
             // Nobody has chosen it: what the framing can express is as good.
-            self.limits.frame_bytes_max = self.limits.frame_bytes_max.min(payload_max);
+            let needed = payload_min.min(Limits::FRAME_BYTES_MAX);
+            *frame_bytes_max = (*frame_bytes_max).max(needed).min(payload_max);
         }
-        if self.limits.frame_bytes_max > payload_max {
+        if *frame_bytes_max > payload_max {
             return Err(ServerError::Options(format!(
-                "frame_bytes_max is {} and {} cannot express more than {payload_max}",
-                self.limits.frame_bytes_max,
-                self.framing.name(),
+                "frame_bytes_max is {frame_bytes_max} and {} cannot express more than {payload_max}",
+                self.framing,
+            )));
+        }
+        if *frame_bytes_max < payload_min {
+            return Err(ServerError::Options(format!(
+                "frame_bytes_max is {frame_bytes_max} and every frame of {} has {payload_min} bytes or \
+                 more",
+                self.framing,
             )));
         }
         if self.limits.slow_reader.drops() && !self.framing.has_frames() {

@@ -121,7 +121,7 @@ impl Terms {
     pub(super) fn of(plan: &Plan) -> Self {
         Self {
             port: plan.port.clone(),
-            framing: plan.framing,
+            framing: plan.framing.clone(),
             limits: plan.limits.clone(),
             listen: ListenOptions { accepted: plan.socket.clone(), ..ListenOptions::default() },
         }
@@ -137,7 +137,7 @@ impl Terms {
         Core::new(Setup {
             index: u16::try_from(index).unwrap_or(u16::MAX),
             port,
-            framing: self.framing,
+            framing: self.framing.clone(),
             limits: self.limits.clone(),
             shared: Arc::clone(shared),
         })
@@ -164,7 +164,7 @@ pub(super) fn make_handle(plan: &Plan, opened: Vec<Opened>) -> ServerHandle {
         inboxes,
         admission,
         listeners: plan.addresses.len(),
-        framing: plan.framing,
+        framing: plan.framing.clone(),
         frame_bytes_max: plan.limits.frame_bytes_max,
     }));
     ServerHandle { shared, backend, fallback_reason }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use wharf_port::{AcceptError, FreshSocket, ListenError, ListenOptions, SocketId};
 
-use super::callbacks::drop_quietly;
 use super::connection::{Connection, State};
 use super::{Core, Handler, Worker};
 use crate::admission::{Refusal, Seat};
@@ -16,6 +15,7 @@ use crate::close_reason::CloseReason;
 use crate::inbox::Message;
 use crate::send_queue::SendQueue;
 use crate::session::Session;
+use crate::unwinding::drop_quietly;
 
 impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// A listener of this worker has a connection: it goes to the worker with the fewest sessions, or

@@ -65,22 +65,24 @@ impl Core {
         payload: &[u8],
         except: Option<SessionId>,
     ) -> SendStatus {
-        let Ok(envelope) = self.framing.wrap(payload, self.limits.frame_bytes_max) else {
-            return SendStatus::TooLong;
+        let envelope = match self.framing.wrap(&[payload], self.limits.frame_bytes_max) {
+            Ok(envelope) => envelope,
+            Err(error) => return error.into(),
         };
         let workers = group.state().workers();
         let others = workers.without(self.index);
         let (header, trailer) = (envelope.header(), envelope.trailer());
-        let len = header.len() + payload.len() + trailer.len();
+        let body = &payload[envelope.replaced()..];
+        let len = header.len() + body.len() + trailer.len();
         if !group.is_of(self.shared()) || !others.is_empty() || len > GATHERED_FRAME_MAX {
             return match self.shared().frame(payload) {
                 Ok(frame) => self.broadcast_frame(group, &frame, except),
-                Err(_) => SendStatus::TooLong,
+                Err(error) => error.into(),
             };
         }
         if !workers.is_empty() {
             let except = self.own_socket(except);
-            self.gather(group.state(), &[header, payload, trailer], except);
+            self.gather(group.state(), &[header, body, trailer], except);
         }
         SendStatus::Queued
     }
@@ -95,7 +97,10 @@ impl Core {
         if !group.is_of(self.shared()) {
             return group.put(frame, except);
         }
-        let Ok(frame) = self.shared().own_frame(frame) else { return SendStatus::TooLong };
+        let frame = match self.shared().own_frame(frame) {
+            Ok(frame) => frame,
+            Err(error) => return error.into(),
+        };
         let others = group.state().workers().without(self.index);
         let message = || Message::Broadcast(Arc::clone(group.state()), frame.clone(), except);
         let status = self.shared().broadcast(&others, message);

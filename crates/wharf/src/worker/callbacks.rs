@@ -9,6 +9,7 @@ use super::connection::{Connection, State};
 use crate::close_reason::CloseReason;
 use crate::context::Context;
 use crate::session::{Outcome, Session};
+use crate::unwinding::drop_quietly;
 
 impl<H: Session, F> Worker<H, F> {
     /// Runs a callback of a session that is there.
@@ -62,18 +63,6 @@ impl<H: Session, F> Worker<H, F> {
             if self.core.connection(socket).is_some_and(open) {
                 self.call(socket, H::on_writable);
             }
-        }
-    }
-}
-
-/// Drops what the user has made. A panic in there is the session's own, too; false if there was one.
-pub(super) fn drop_quietly<T>(value: T) -> bool {
-    match catch_unwind(AssertUnwindSafe(|| drop(value))) {
-        Ok(()) => true,
-        Err(payload) => {
-            // Its own drop may panic as well; this is where it ends.
-            std::mem::forget(payload);
-            false
         }
     }
 }

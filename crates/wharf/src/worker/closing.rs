@@ -2,11 +2,11 @@
 
 use wharf_port::SocketId;
 
-use super::callbacks::drop_quietly;
 use super::connection::State;
 use super::{Core, Worker};
 use crate::close_reason::CloseReason;
 use crate::session::Session;
+use crate::unwinding::drop_quietly;
 
 impl Core {
     /// Begins an orderly end: nothing more is taken in, what is queued is sent, the peer is told, and

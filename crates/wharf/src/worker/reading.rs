@@ -71,10 +71,11 @@ impl<H: Session, F> Worker<H, F> {
                 self.deliver(socket, &bytes[payload]);
                 consumed
             }
-            Ok(Decoded::Partial) => {
-                let half = self.core.take_buffer();
-                self.core.begin_half_frame(socket);
-                self.continue_frame(socket, half, bytes)
+            Ok(Decoded::Partial { needed }) => {
+                let mut half = self.core.take_buffer();
+                half.begin(bytes, needed);
+                self.core.begin_half_frame(socket, half);
+                bytes.len()
             }
             Err(error) => {
                 self.core.begin_close(socket, CloseReason::BadFrame(error));
@@ -90,21 +91,24 @@ impl<H: Session, F> Worker<H, F> {
         mut half: Box<ReceiveBuffer>,
         bytes: &[u8],
     ) -> usize {
-        let (framing, max) = (self.core.framing, self.core.limits.frame_bytes_max);
-        let used = half.fill(framing, max, bytes);
-        match half.frame(framing, max) {
-            Ok(Some(frame)) => {
+        let max = self.core.limits.frame_bytes_max;
+        match half.fill(&self.core.framing, max, bytes) {
+            Ok((used, Some(frame))) => {
                 self.deliver(socket, frame);
                 self.core.give_back_buffer(half);
+                used
             }
-            Ok(None) => {
+            Ok((used, None)) => {
                 if let Some(connection) = self.core.connection(socket) {
                     connection.half = Some(half);
                 }
+                used
             }
-            Err(error) => self.core.begin_close(socket, CloseReason::BadFrame(error)),
+            Err(error) => {
+                self.core.begin_close(socket, CloseReason::BadFrame(error));
+                bytes.len()
+            }
         }
-        used
     }
 
     #[inline]
@@ -127,13 +131,14 @@ impl<H: Session, F> Worker<H, F> {
     }
 
     fn end_of_frames(&mut self, socket: SocketId) {
-        let framing = self.core.framing;
+        let max = self.core.limits.frame_bytes_max;
         let half = self.core.connection(socket).and_then(|connection| connection.half.take());
         let mut reason = CloseReason::PeerClosed;
         if let Some(half) = half {
-            match framing.last_frame(half.bytes()) {
-                Some(frame) => self.deliver(socket, frame),
-                None => reason = CloseReason::Truncated,
+            match self.core.framing.last_frame(half.bytes(), max) {
+                Ok(Some(frame)) => self.deliver(socket, frame),
+                Ok(None) => reason = CloseReason::Truncated,
+                Err(error) => reason = CloseReason::BadFrame(error),
             }
             self.core.give_back_buffer(half);
         }
@@ -259,10 +264,11 @@ impl Core {
         debug_assert!(told.is_ok(), "a session's socket is open until the session is gone");
     }
 
-    fn begin_half_frame(&mut self, socket: SocketId) {
+    fn begin_half_frame(&mut self, socket: SocketId, half: Box<ReceiveBuffer>) {
         let now = self.now;
         if let Some(connection) = self.connection(socket) {
             connection.since = now;
+            connection.half = Some(half);
         }
         if let Some(deadline) = self.limits.frame_deadline {
             self.arm_timer(socket, now + deadline);

@@ -8,7 +8,7 @@ use super::Core;
 use super::connection::State;
 use super::core::Reading;
 use crate::close_reason::CloseReason;
-use crate::framing::Envelope;
+use crate::framing::{Envelope, FrameError};
 use crate::send_queue::{Room, SendLimits, SendLimitsError, SendStatus, SlowReader};
 use crate::shared_frame::SharedFrame;
 
@@ -16,19 +16,41 @@ impl Core {
     /// Queues a frame for a session of this worker.
     #[inline]
     pub(crate) fn send(&mut self, socket: SocketId, payload: &[u8]) -> SendStatus {
+        let queue = |core: &mut Self, envelope: &_| core.enqueue(socket, envelope, payload);
+        self.send_wrapped(socket, &[payload], queue)
+    }
+
+    /// Queues one frame that is given in parts, one behind the other.
+    pub(crate) fn send_parts(&mut self, socket: SocketId, parts: &[&[u8]]) -> SendStatus {
+        let queue = |core: &mut Self, envelope: &_| core.enqueue_parts(socket, envelope, parts);
+        self.send_wrapped(socket, parts, queue)
+    }
+
+    /// Wraps a frame, makes room for it, and has `queue` put it into its queue.
+    #[inline]
+    fn send_wrapped(
+        &mut self,
+        socket: SocketId,
+        parts: &[&[u8]],
+        queue: impl FnOnce(&mut Self, &Envelope),
+    ) -> SendStatus {
         self.deliver_broadcasts();
         let Some(connection) = self.connection(socket) else { return SendStatus::Closed };
         if connection.state != State::Open {
             return SendStatus::Closed;
         }
         let full = connection.queue.is_full();
-        let Some(envelope) = self.envelope(payload.len()) else {
-            self.begin_close(socket, CloseReason::SendTooLong);
-            return SendStatus::Closed;
+        let envelope = match self.framing.wrap(parts, self.limits.frame_bytes_max) {
+            Ok(envelope) => envelope,
+            Err(error) => return self.cannot_send(socket, error),
         };
-        let status = if full { self.make_room(socket, payload.len()) } else { SendStatus::Queued };
+        let status = if full {
+            self.make_room(socket, parts.iter().map(|part| part.len()).sum())
+        } else {
+            SendStatus::Queued
+        };
         if matches!(status, SendStatus::Queued | SendStatus::DroppedOldest) {
-            self.enqueue(socket, &envelope, payload);
+            queue(self, &envelope);
         }
         status
     }
@@ -40,9 +62,9 @@ impl Core {
         if connection.state != State::Open || connection.queue.policy() != SlowReader::Coalesce {
             return self.send(socket, payload);
         }
-        let Some(envelope) = self.envelope(payload.len()) else {
-            self.begin_close(socket, CloseReason::SendTooLong);
-            return SendStatus::Closed;
+        let envelope = match self.framing.wrap(&[payload], self.limits.frame_bytes_max) {
+            Ok(envelope) => envelope,
+            Err(error) => return self.cannot_send(socket, error),
         };
         let Self { connections, chunks, .. } = self;
         let Some(connection) = connections.get_mut(socket) else { return SendStatus::Closed };
@@ -56,7 +78,7 @@ impl Core {
         }
         let Self { connections, chunks, .. } = self;
         if let Some(connection) = connections.get_mut(socket) {
-            connection.queue.push(&envelope, payload, chunks);
+            connection.queue.push(&envelope, &payload[envelope.replaced()..], chunks);
             connection.queue.set_key_of_last(key);
         }
         self.was_queued(socket);
@@ -85,12 +107,23 @@ impl Core {
         Ok(())
     }
 
+    /// There is no frame for what was to be sent. A stream without it would have a hole.
+    #[cold]
+    fn cannot_send(&mut self, socket: SocketId, error: FrameError) -> SendStatus {
+        let reason = match error {
+            FrameError::TooLong { .. } => CloseReason::SendTooLong,
+            _ => CloseReason::SendBadFrame(error),
+        };
+        self.begin_close(socket, reason);
+        SendStatus::Closed
+    }
+
     /// Queues a frame that is encoded already for a session of this worker.
     pub(crate) fn send_frame(&mut self, socket: SocketId, frame: &SharedFrame) -> SendStatus {
         self.deliver_broadcasts();
         match self.shared().own_frame(frame) {
             Ok(frame) => self.send_shared(socket, frame.shared()),
-            Err(_) => SendStatus::TooLong,
+            Err(error) => error.into(),
         }
     }
 
@@ -112,13 +145,6 @@ impl Core {
         status
     }
 
-    /// What goes around a payload; `None` if it is too long.
-    #[inline]
-    fn envelope(&self, len: usize) -> Option<Envelope> {
-        let fits = len <= self.limits.frame_bytes_max || !self.framing.has_frames();
-        if fits { self.framing.envelope(len) } else { None }
-    }
-
     #[inline]
     fn enqueue(&mut self, socket: SocketId, envelope: &Envelope, payload: &[u8]) {
         if payload.is_empty() && envelope.is_empty() {
@@ -129,8 +155,18 @@ impl Core {
         let queue = &mut connection.queue;
         let in_place = reading.as_ref().and_then(|reading| reading.frame_around(envelope, payload));
         if !in_place.is_some_and(|(lease, frame)| queue.push_received(lease, frame, chunks)) {
-            queue.push(envelope, payload, chunks);
+            queue.push(envelope, &payload[envelope.replaced()..], chunks);
         }
+        self.was_queued(socket);
+    }
+
+    fn enqueue_parts(&mut self, socket: SocketId, envelope: &Envelope, parts: &[&[u8]]) {
+        if envelope.is_empty() && parts.iter().all(|part| part.is_empty()) {
+            return;
+        }
+        let Self { connections, chunks, .. } = self;
+        let Some(connection) = connections.get_mut(socket) else { return };
+        connection.queue.push_parts(envelope, parts, chunks);
         self.was_queued(socket);
     }
 

@@ -38,6 +38,7 @@ mod draining;
 mod ends;
 mod failures;
 mod fairness;
+mod framings;
 mod groups;
 mod ids;
 mod in_place;

@@ -104,12 +104,11 @@ impl Meeting {
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::options::Framing;
     use super::*;
 
     #[test]
     fn a_member_has_met_when_both_messages_have_come_however_they_are_split() {
-        let pattern = Pattern::new(Framing::Lines, 10, 2);
+        let pattern = Pattern::new(&"lines".parse().unwrap(), 10, 2);
         let message = |number| pattern.bytes(pattern.lane(0), number * pattern.message());
         let stream = [message(0), message(0), message(1), b"more".to_vec()].concat();
         for split in 0..stream.len() - 4 {
@@ -125,7 +124,7 @@ mod tests {
 
     #[test]
     fn the_second_message_does_not_come_alone() {
-        let pattern = Pattern::new(Framing::Lines, 10, 2);
+        let pattern = Pattern::new(&"lines".parse().unwrap(), 10, 2);
         let second = pattern.bytes(pattern.lane(0), pattern.message());
         assert_eq!(Meeting::new(&pattern, 2).met(1, &second), Met::Strange);
     }

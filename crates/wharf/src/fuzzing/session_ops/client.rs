@@ -74,7 +74,7 @@ impl Client {
         let len = (*input.choose(&[PAYLOAD_MIN, 64, 600, 5_000])?).min(frame_max);
         for _ in 0..*input.choose(&[1, 2, 70])? {
             let payload = numbered(&format!("{:02x}{:06x}", self.number, self.frames.len()), len);
-            self.unwritten.extend(encode(self.framing, &[&payload]));
+            self.unwritten.extend(encode(&self.framing, &[&payload]));
             self.frames.push(payload);
         }
         Ok(())
@@ -155,7 +155,7 @@ impl Client {
     /// The frames that have been received whole.
     pub(super) fn received_frames(&self) -> Vec<Vec<u8>> {
         let Stream { mut frames, error } =
-            decode(self.framing, Limits::FRAME_BYTES_MAX, &[&self.received]);
+            decode(&self.framing, Limits::FRAME_BYTES_MAX, &[&self.received]);
         assert_eq!(error, None);
         if self.framing == Framing::LINES
             && !self.received.ends_with(b"\n")

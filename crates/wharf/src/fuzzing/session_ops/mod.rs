@@ -74,7 +74,7 @@ impl Case {
             SlowReader::Coalesce,
             SlowReader::Refuse,
         ];
-        let (framing, policy) = (*input.choose(&framings)?, *input.choose(&policies)?);
+        let (framing, policy) = (input.choose(&framings)?.clone(), *input.choose(&policies)?);
         let frame_max = *input.choose(&[client::PAYLOAD_MIN, 64, 1_000, 5_000])?;
         let window_bytes = *input.choose(&[512, 4_096, 256 << 10])?;
         let seed = input.arbitrary::<u8>()?.into();
@@ -97,7 +97,7 @@ impl Case {
         let writes = Rc::clone(&journal);
         let factory: Factory = Box::new(move |arrival| Recorder::new(arrival, Rc::clone(&writes)));
         let started = Server::bind(SERVER.to_string())
-            .framing(framing)
+            .framing(framing.clone())
             .workers(input.int_in_range(1..=2)?)
             .limits(Limits {
                 sessions_max: Some(SESSIONS_MAX),
@@ -145,7 +145,7 @@ impl Case {
         let local = SocketAddr::new(Ipv4Addr::new(10, 0, 1, host).into(), port);
         let options = SocketOptions { bind: Some(local), ..SocketOptions::default() };
         let peer = self.network.connect_with(SERVER, &options);
-        self.clients.push(Client::new(number, peer, local, self.framing));
+        self.clients.push(Client::new(number, peer, local, self.framing.clone()));
     }
 
     fn turn(&mut self, second: bool) {
