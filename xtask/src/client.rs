@@ -53,13 +53,24 @@ impl Client {
         Ok(self.stream.write_all(bytes)?)
     }
 
+    /// Reads so many bytes.
+    pub(crate) fn read(&mut self, bytes: usize) -> Result<Vec<u8>> {
+        let mut got = vec![0; bytes];
+        self.stream.read_exact(&mut got).map_err(|error| {
+            format!("{bytes} bytes were expected, and did not all come: {error}")
+        })?;
+        Ok(got)
+    }
+
     /// Reads as many bytes as are expected, and compares them.
     pub(crate) fn expect(&mut self, expected: &[u8]) -> Result<()> {
-        let mut got = vec![0; expected.len()];
-        self.stream.read_exact(&mut got).map_err(|error| {
-            format!("{} bytes were expected, and did not all come: {error}", expected.len())
-        })?;
-        compare(&got, expected, 0)
+        compare(&self.read(expected.len())?, expected, 0)
+    }
+
+    /// How many bytes have come and have not been read.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn waiting(&self) -> Result<usize> {
+        Ok(usize::try_from(rustix::io::ioctl_fionread(&self.stream)?)?)
     }
 
     /// Reads to the end of the stream, which must come without a byte and without a reset.

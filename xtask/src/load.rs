@@ -136,6 +136,13 @@ impl Load {
         count.ok_or_else(|| format!("the report has no count '{field}': {}", self.0).into())
     }
 
+    /// A percentile of the latency, in microseconds: `p50`, `p99` and others.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn micros(&self, percentile: &str) -> Result<f64> {
+        let micros = self.0["latency_us"][percentile].as_f64();
+        micros.ok_or_else(|| format!("the report has no {percentile}: {}", self.0).into())
+    }
+
     /// What came back, for people.
     pub(crate) fn figure(&self) -> Result<String> {
         let per_second = self.0["per_second"].as_f64().unwrap_or(0.0);

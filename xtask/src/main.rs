@@ -11,6 +11,7 @@
 //! | [`fuzz`] | made-up input for what takes input from outside |
 //! | [`loom`] | the models of what crosses threads |
 //! | [`sanitize`] | the port's tests under AddressSanitizer and `LeakSanitizer` |
+//! | [`sessions`] | attackers beside honest clients, and a drain under load, on running servers |
 //! | [`simulation`] | the simulation, for as many seeds as CI has time for |
 //! | [`smoke`] | the release binary against a real client |
 //! | [`soak`] | ten thousand sessions for minutes, some of them hostile |
@@ -41,6 +42,8 @@ mod procfs;
 mod proof;
 mod sanitize;
 mod server;
+#[cfg(target_os = "linux")]
+mod sessions;
 mod simulation;
 mod smoke;
 #[cfg(target_os = "linux")]
@@ -111,6 +114,30 @@ enum Command {
         /// As often and as long as must be shown: some minutes.
         #[arg(long)]
         many: bool,
+    },
+    /// Shows of running servers what sessions promise: attackers are ended and delay nobody, and a drain
+    /// loses nothing.
+    #[cfg(target_os = "linux")]
+    Sessions {
+        /// Only these.
+        #[arg(value_enum)]
+        only: Vec<sessions::Show>,
+        /// As large as must be shown: some minutes.
+        #[arg(long)]
+        many: bool,
+        /// Only on this backend.
+        #[arg(long)]
+        backend: Option<String>,
+    },
+    /// What `sessions addresses` does in a network namespace of its own.
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    AddressesWithin {
+        #[arg(long)]
+        backend: String,
+        #[arg(long)]
+        many: bool,
+        wharf: PathBuf,
     },
     /// Runs the fuzz targets; needs cargo-fuzz and the nightly toolchain.
     Fuzz {
@@ -232,6 +259,15 @@ fn run(command: Command) -> Result<Totals> {
         Command::Canaries { only, bless } => canaries::run(&only, bless)?,
         #[cfg(target_os = "linux")]
         Command::Faults { only, many } => faults::run(&only, many)?,
+        #[cfg(target_os = "linux")]
+        Command::Sessions { only, many, backend } => {
+            sessions::run(&only, many, backend.as_deref())?
+        }
+        #[cfg(target_os = "linux")]
+        Command::AddressesWithin { backend, many, wharf } => {
+            println!("{}", sessions::addresses_within(&wharf, &backend, many)?);
+            return Ok(Totals::default());
+        }
         Command::Fuzz { targets, seconds, keep } => fuzz::run(&targets, seconds, keep)?,
         Command::Loom { exhaustive } => loom::run(exhaustive)?,
         #[cfg(target_os = "linux")]

@@ -63,6 +63,15 @@ pub(crate) fn cpu(process: u32) -> Result<Duration> {
     Ok(Duration::from_nanos(nanos))
 }
 
+/// Bytes that the system's send buffer of a TCP connection may grow to.
+#[cfg(target_os = "linux")]
+pub(crate) fn send_buffer_max() -> Result<usize> {
+    let path = "/proc/sys/net/ipv4/tcp_wmem";
+    let text = fs::read_to_string(path)?;
+    let max = text.split_whitespace().nth(2).ok_or_else(|| format!("{path} has no maximum"))?;
+    Ok(max.parse()?)
+}
+
 /// How many sockets each of a process's epoll instances watches, the fewest first: one instance is
 /// one worker of the backend `readiness`.
 pub(crate) fn watched(process: u32) -> Result<Vec<usize>> {

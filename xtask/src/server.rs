@@ -40,8 +40,13 @@ pub(crate) enum Signal {
 
 /// The words for `wharf serve echo` on a free port of the loopback interface.
 pub(crate) fn serve_echo(wharf: &Path, flags: &str) -> Command {
+    serve(wharf, "echo", flags)
+}
+
+/// The same for any mode of `wharf serve`.
+pub(crate) fn serve(wharf: &Path, mode: &str, flags: &str) -> Command {
     let mut command = Command::new(wharf);
-    command.args(["serve", "echo", "--listen", "127.0.0.1:0"]);
+    command.args(["serve", mode, "--listen", "127.0.0.1:0"]);
     command.args(flags.split_whitespace());
     command
 }
@@ -76,13 +81,19 @@ impl Server {
         let stdout = read_lines(child.stdout.take(), Some(first));
         let stderr = read_lines(child.stderr.take(), None);
         let line = first_line.recv_timeout(START_MAX).unwrap_or_default();
-        let Some(address) = address(&line) else {
+        let Some(&address) = addresses(&line).first() else {
             let _ = child.kill();
             let _ = child.wait();
             let said = all_of(Some(stderr));
             return Err(format!("`{words}` does not listen, and says: {}", said.trim()).into());
         };
         Ok(Self { child, address, line, stdout: Some(stdout), stderr: Some(stderr) })
+    }
+
+    /// All addresses on which it listens.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
+        addresses(&self.line)
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -123,9 +134,10 @@ impl Drop for Server {
     }
 }
 
-/// The address in `listening on ADDRESS backend=...`.
-fn address(line: &str) -> Option<SocketAddr> {
-    line.strip_prefix("listening on ")?.split_whitespace().next()?.parse().ok()
+/// The addresses in `listening on ADDRESS,ADDRESS backend=...`.
+fn addresses(line: &str) -> Vec<SocketAddr> {
+    let listed = line.strip_prefix("listening on ").and_then(|it| it.split_whitespace().next());
+    listed.map_or_else(Vec::new, |listed| listed.split(',').flat_map(str::parse).collect())
 }
 
 #[cfg(unix)]
@@ -149,8 +161,10 @@ mod tests {
 
     #[test]
     fn the_first_line_says_where() {
-        let said = address("listening on 127.0.0.1:7777 backend=uring workers=2");
-        assert_eq!(said, "127.0.0.1:7777".parse().ok());
-        assert_eq!(address("listening"), None);
+        let said = addresses("listening on 127.0.0.1:7777,[::1]:80 backend=uring workers=2");
+        let expected: [SocketAddr; 2] =
+            ["127.0.0.1:7777", "[::1]:80"].map(|address| address.parse().unwrap());
+        assert_eq!(said, expected);
+        assert_eq!(addresses("listening"), []);
     }
 }

@@ -112,7 +112,7 @@ impl Terms<'_> {
 
 /// Waits until a server has as many descriptors open as it had before its sessions; gives how long it
 /// took.
-fn settled(server: &Server, descriptors: usize, limit: Duration) -> Result<Duration> {
+pub(crate) fn settled(server: &Server, descriptors: usize, limit: Duration) -> Result<Duration> {
     let stopwatch = wait::Stopwatch::start();
     let back = || procfs::descriptors(server.id()).is_ok_and(|now| now <= descriptors);
     wait::until(limit, || back().then_some(())).ok_or_else(|| {

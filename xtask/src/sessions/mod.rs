@@ -1,0 +1,129 @@
+//! What must be shown of sessions, with the program as its users run it: attackers beside honest clients,
+//! and a drain in the middle of it. Some seconds each; `--many` is the size that must be shown.
+//!
+//! | module | what it shows |
+//! |---|---|
+//! | [`slowloris`], [`drippers`] | who drips is closed by the frame deadline, and delays nobody |
+//! | [`addresses`], [`attempts`], [`namespace`] | an address gets no more sessions than it may have |
+//! | [`drain`], [`streams`] | a drain loses no byte of who reads |
+//! | [`reasons`] | why a server has closed its sessions, by its own log |
+
+mod addresses;
+mod attempts;
+mod drain;
+mod drippers;
+mod namespace;
+mod reasons;
+mod slowloris;
+mod streams;
+
+use std::path::Path;
+
+use clap::ValueEnum;
+
+use crate::checks::{Checks, ensure};
+use crate::totals::Totals;
+use crate::workspace::{self, Profile};
+use crate::{Result, client, server};
+
+pub(crate) use self::addresses::within as addresses_within;
+
+/// What is shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Show {
+    /// Clients that drip are closed by the frame deadline, and the others do not notice them.
+    Slowloris,
+    /// An address gets no more sessions than it may have, however often it tries.
+    Addresses,
+    /// A server that is told to end in the middle of traffic loses no byte of who reads.
+    Drain,
+}
+
+/// Descriptors that the largest of them needs.
+const DESCRIPTORS: u64 = 10_500;
+
+/// What the checks of one run have in common.
+#[derive(Clone, Copy, Debug)]
+struct Terms<'a> {
+    wharf: &'a Path,
+    backend: &'a str,
+    /// As large as must be shown, where CI has seconds.
+    many: bool,
+}
+
+/// Shows these, or all of them, on each backend.
+pub(crate) fn run(only: &[Show], many: bool, only_backend: Option<&str>) -> Result<Totals> {
+    let wharf = workspace::wharf(Profile::Release)?;
+    if many {
+        client::need_descriptors(DESCRIPTORS)?;
+    }
+    let mut checks = Checks::default();
+    for backend in server::backends(&wharf)? {
+        if only_backend.is_some_and(|only| only != backend) {
+            continue;
+        }
+        let terms = Terms { wharf: &wharf, backend, many };
+        for show in Show::value_variants() {
+            if only.is_empty() || only.contains(show) {
+                checks.check(format!("{backend}, {}", show.headline()), || show.run(&terms));
+            }
+        }
+    }
+    let totals = checks.totals();
+    ensure(totals != Totals::default(), || "there is no such backend here".to_owned())?;
+    Ok(totals)
+}
+
+impl Show {
+    const fn headline(self) -> &'static str {
+        match self {
+            Self::Slowloris => "clients that drip",
+            Self::Addresses => "an address that wants all sessions",
+            Self::Drain => "a drain under load",
+        }
+    }
+
+    fn run(self, terms: &Terms<'_>) -> Result<String> {
+        match self {
+            Self::Slowloris => slowloris::run(terms),
+            Self::Addresses => addresses::run(terms),
+            Self::Drain => drain::run(terms),
+        }
+    }
+}
+
+impl Terms<'_> {
+    /// The smaller size, or what must be shown.
+    const fn either<T: Copy>(&self, small: T, shown: T) -> T {
+        if self.many { shown } else { small }
+    }
+
+    /// What the rounds of a run come to: the median; where CI runs it beside other things, which disturb
+    /// single rounds, the least. What a server does shows in every round.
+    fn of_rounds(&self, figures: &[f64]) -> f64 {
+        self.either(figures.iter().copied().fold(f64::INFINITY, f64::min), median(figures))
+    }
+
+    /// The flags that every server of these checks gets, and more of them.
+    fn flags(&self, more: &str) -> String {
+        format!("--backend {} --workers 2 --log debug {more}", self.backend)
+    }
+}
+
+/// The middle of some figures, in no order.
+fn median(figures: &[f64]) -> f64 {
+    let mut sorted = figures.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        assert_eq!(median(&[9.0, 1.0, 5.0]), 5.0);
+        assert!(median(&[]).is_nan());
+    }
+}
