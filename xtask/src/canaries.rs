@@ -89,6 +89,19 @@ impl Canary {
     }
 }
 
+/// Removes the files of a copy that the tree does not have.
+fn remove_strangers(copy: &Path, folder: &Path) -> Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            remove_strangers(copy, &path)?;
+        } else if !workspace::root().join(path.strip_prefix(copy)?).is_file() {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
 /// A copy of the tree to which the bugs are applied, and where it is built.
 struct Cage {
     tree: PathBuf,
@@ -103,7 +116,8 @@ impl Cage {
         Ok(cage)
     }
 
-    /// Copies what git knows of. What is the same already is left alone, so that it is not built again.
+    /// Copies what git knows of, and takes out what it no longer does. What is the same already is left
+    /// alone, so that it is not built again.
     fn copy_tree(&self) -> Result<()> {
         let mut list = Command::new("git");
         list.args(["ls-files", "-z", "--cached", "--others", "--exclude-standard"]);
@@ -117,7 +131,7 @@ impl Cage {
             fs::create_dir_all(to.parent().unwrap_or(&self.tree))?;
             fs::copy(&from, &to)?;
         }
-        Ok(())
+        remove_strangers(&self.tree, &self.tree)
     }
 
     /// Applies a bug, lets the simulation find it, and takes it out again.
