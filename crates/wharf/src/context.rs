@@ -14,6 +14,7 @@ use crate::session_id::SessionId;
 use crate::session_ref::SessionRef;
 use crate::shared_frame::SharedFrame;
 use crate::timer::{GroupTimer, SessionTimer};
+use crate::typed::{OnMessage, TypedRef};
 use crate::worker::Core;
 
 /// What a callback can do: send to its own session, to others, close them, ask for the time.
@@ -75,7 +76,7 @@ impl<'worker> Context<'worker> {
     /// Sends a frame to any session of the server.
     pub fn send_to(&mut self, session: SessionId, payload: &[u8]) -> SendStatus {
         if session.worker() == self.id.worker() {
-            return self.core.send(session.socket(), payload);
+            return self.core.send_behind(session, payload);
         }
         self.session_ref(session).send(payload)
     }
@@ -190,10 +191,29 @@ impl<'worker> Context<'worker> {
     /// Closes any session of the server, in the same way.
     pub fn close_session(&mut self, session: SessionId) {
         if session.worker() == self.id.worker() {
-            self.core.begin_close(session.socket(), CloseReason::Closed);
+            self.core.close_behind(session);
         } else {
             self.session_ref(session).close();
         }
+    }
+
+    /// Posts a message to any session, this one included. It arrives as
+    /// [`OnMessage::on_message`] when this callback is over, in this turn or
+    /// the next, and before what this session sends to the other from now on by
+    /// [`send_to`](Self::send_to), or closes by [`close_session`](Self::close_session).
+    ///
+    /// It counts as with [`TypedRef::post`], and costs neither a lock nor a wake if
+    /// the other lives on the same worker.
+    pub fn post<H, M>(&mut self, session: &TypedRef<H>, message: M) -> SendStatus
+    where
+        H: OnMessage<M>,
+        M: Send + 'static,
+    {
+        let same_server = Arc::ptr_eq(session.session().shared(), self.core.shared());
+        if same_server && session.id().worker() == self.id.worker() {
+            return self.core.post_here(session.message(message));
+        }
+        session.post(message)
     }
 
     /// A handle to a session that any thread may use.

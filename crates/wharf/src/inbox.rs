@@ -11,9 +11,11 @@ use crate::session_id::SessionId;
 use crate::shared_frame::SharedFrame;
 use crate::sync::{Mutex, MutexGuard};
 use crate::timer::GroupTimer;
+use crate::typed::Delivery;
+use crate::unwinding::drop_quietly;
 
 /// Bytes that other threads may have wait for one worker, in frames and otherwise.
-const BYTES_MAX: usize = 64 << 20;
+pub(crate) const BYTES_MAX: usize = 64 << 20;
 
 /// Something for a worker.
 #[derive(Debug)]
@@ -24,6 +26,8 @@ pub(crate) enum Message {
     Send(SessionId, Box<[u8]>),
     /// A frame for a session, which others are sent, too.
     SendFrame(SessionId, SharedFrame),
+    /// A message of a type of the user's for a session.
+    Post(SessionId, Delivery),
     /// A session is to be closed.
     Close(SessionId),
     /// A frame for all members of a group, except one.
@@ -40,8 +44,8 @@ pub(crate) enum Message {
     CancelGroupTimer(GroupTimer),
     /// Whether the server accepts has changed.
     LookWhetherPaused,
-    /// The server drains.
-    Drain,
+    /// The server drains, and every session is sent this frame last.
+    Drain(Option<SharedFrame>),
     /// The server stops at once.
     Stop,
     /// Every listener of the server is closed.
@@ -57,6 +61,7 @@ impl Message {
             Self::SendFrame(_, frame) | Self::Broadcast(_, frame, _) => {
                 size_of::<Self>() + frame.as_bytes().len()
             }
+            Self::Post(_, delivery) => size_of::<Self>() + delivery.bytes(),
             Self::Close(_)
             | Self::Join(..)
             | Self::Leave(..)
@@ -65,7 +70,7 @@ impl Message {
             | Self::CancelGroupTimer(_) => size_of::<Self>(),
             Self::Adopt(..)
             | Self::LookWhetherPaused
-            | Self::Drain
+            | Self::Drain(_)
             | Self::Stop
             | Self::NothingComes => 0,
         }
@@ -176,9 +181,15 @@ impl Inbox {
 
     /// Ends the inbox, and drops what is in it.
     pub(crate) fn end(&self) {
-        let mut queue = self.queue();
-        queue.ended = true;
-        drop(std::mem::take(&mut queue.messages));
+        let messages = {
+            let mut queue = self.queue();
+            queue.ended = true;
+            std::mem::take(&mut queue.messages)
+        };
+        // What users posted is dropped by code of theirs, which may use this inbox, or panic.
+        for message in messages {
+            drop_quietly(message);
+        }
     }
 
     /// No panic happens under this lock that would leave it half done.

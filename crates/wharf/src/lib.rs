@@ -62,6 +62,7 @@ mod shared_frame;
 mod stats;
 mod sync;
 mod timer;
+mod typed;
 mod unwinding;
 mod worker;
 
@@ -85,6 +86,7 @@ pub use session_ref::SessionRef;
 pub use shared_frame::SharedFrame;
 pub use stats::Stats;
 pub use timer::{GroupTimer, SessionTimer};
+pub use typed::{OnMessage, TypedRef, WrongSession};
 pub use wharf_port::{
     Backend, Keepalive, Ledger, ListenError, OpenError, PortOptions, SocketOptions, Time,
     UringFeatures, WaitError, sim,

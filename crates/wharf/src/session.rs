@@ -85,6 +85,16 @@ pub trait Session: 'static {
         Ok(())
     }
 
+    /// The server drains: what is sent now is the last but for the server's own
+    /// [farewell](crate::Server::farewell). The session closes behind it, with [`CloseReason::Drain`].
+    ///
+    /// # Errors
+    /// Any: it closes the session, which then gets no farewell of the server's.
+    fn on_drain(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        let _ = ctx;
+        Ok(())
+    }
+
     /// The session has ended, and its last operation has come back. Nothing can be sent to it any more.
     fn on_disconnected(&mut self, ctx: &mut Context<'_>, reason: &CloseReason) {
         let _ = (ctx, reason);

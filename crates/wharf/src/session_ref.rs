@@ -62,7 +62,11 @@ impl SessionRef {
         self.put(Message::Close(self.id))
     }
 
-    fn put(&self, message: Message) -> SendStatus {
+    pub(crate) const fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    pub(crate) fn put(&self, message: Message) -> SendStatus {
         match self.shared.put(self.id.worker(), message) {
             Ok(()) => SendStatus::Queued,
             Err(Refused::Full) => SendStatus::Overloaded,

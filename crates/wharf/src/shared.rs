@@ -1,5 +1,6 @@
 //! What the threads of a server share.
 
+use std::any::TypeId;
 use std::net::SocketAddr;
 use std::sync::{OnceLock, PoisonError};
 
@@ -23,6 +24,10 @@ pub(crate) struct Shared {
     pub(crate) groups: Groups,
     framing: Framing,
     frame_bytes_max: usize,
+    /// What its factory makes.
+    session_type: TypeId,
+    /// What each session is sent last when the server drains.
+    pub(crate) farewell: Option<SharedFrame>,
     /// Listeners that have not closed.
     listeners_open: AtomicUsize,
     /// Its listeners are to accept nobody for now.
@@ -39,11 +44,13 @@ pub(crate) struct SharedSetup {
     pub(crate) listeners: usize,
     pub(crate) framing: Framing,
     pub(crate) frame_bytes_max: usize,
+    pub(crate) session_type: TypeId,
+    pub(crate) farewell: Option<SharedFrame>,
 }
 
 impl Shared {
     pub(crate) fn new(setup: SharedSetup) -> Self {
-        let SharedSetup { inboxes, admission, listeners, framing, frame_bytes_max } = setup;
+        let SharedSetup { inboxes, admission, listeners, framing, .. } = setup;
         Self {
             published: inboxes.iter().map(|_| Published::default()).collect(),
             closes: inboxes.iter().map(|_| ClosesOfWorker::default()).collect(),
@@ -51,12 +58,19 @@ impl Shared {
             inboxes: inboxes.into_boxed_slice(),
             admission,
             framing,
-            frame_bytes_max,
+            frame_bytes_max: setup.frame_bytes_max,
+            session_type: setup.session_type,
+            farewell: setup.farewell,
             listeners_open: AtomicUsize::new(listeners),
             paused: AtomicBool::new(false),
             addresses: OnceLock::new(),
             causes: Mutex::default(),
         }
+    }
+
+    /// Whether its factory makes sessions of this type.
+    pub(crate) fn has_sessions_of<H: 'static>(&self) -> bool {
+        self.session_type == TypeId::of::<H>()
     }
 
     pub(crate) fn put(&self, worker: usize, message: Message) -> Result<(), Refused> {

@@ -116,6 +116,10 @@ pub(super) struct ServeArgs {
     )]
     drain: Duration,
 
+    /// A frame that every session is sent last when the server is to end.
+    #[arg(long, env = "WHARF_FAREWELL", hide_env = true, value_name = "TEXT")]
+    farewell: Option<String>,
+
     /// What is logged, to stderr: off, error, warn, info, debug or trace.
     #[arg(
         long,
@@ -292,6 +296,7 @@ impl ServeArgs {
             backend: self.backend,
             framing: self.framing,
             log: self.log,
+            farewell: self.farewell,
         })
     }
 

@@ -15,6 +15,7 @@ pub(crate) struct ServeOptions {
     pub(crate) framing: Framing,
     pub(crate) limits: Limits,
     pub(crate) log: LevelFilter,
+    pub(crate) farewell: Option<String>,
 }
 
 impl ServeOptions {
@@ -27,6 +28,10 @@ impl ServeOptions {
             .framing(self.framing.clone())
             .limits(self.limits.clone())
             .backend(self.backend);
+        let server = match &self.farewell {
+            Some(farewell) => server.farewell(farewell.as_bytes()),
+            None => server,
+        };
         match self.workers {
             Some(workers) => server.workers(workers),
             None => server,

@@ -262,3 +262,21 @@ fn many_sessions_are_drained_well_within_the_deadline() {
         assert_eq!(ended.stderr.lines().last(), Some(report));
     }
 }
+
+#[test]
+fn a_farewell_is_what_every_session_is_sent_last() {
+    for backend in backends() {
+        let flags = format!("--backend {backend} --workers 2 --framing lines --farewell good-bye");
+        let mut serving = Serving::start(&flags);
+        let sessions: Vec<_> = (0..4).map(|_| serving.connect()).collect();
+        for session in &sessions {
+            check_echo(session, b"hello\n");
+        }
+        serving.signal(Signal::TERM);
+        for session in sessions {
+            assert_eq!(read_to_end(&session), b"good-bye\n");
+        }
+        let ended = serving.end();
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+}

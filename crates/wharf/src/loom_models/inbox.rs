@@ -49,7 +49,7 @@ fn a_message_is_taken_or_refused_and_its_worker_is_woken() {
             sender.join().unwrap();
         }
         assert_eq!(queued.load(Ordering::Relaxed), taken, "a message was taken in and lost");
-        assert_eq!(shared.put(0, Message::Drain), Err(Refused::Ended));
+        assert_eq!(shared.put(0, Message::Drain(None)), Err(Refused::Ended));
     });
 }
 
@@ -63,7 +63,7 @@ fn an_inbox_that_has_ended_keeps_nothing_and_takes_nothing() {
         let status = sender.join().unwrap();
         assert!(matches!(status, SendStatus::Queued | SendStatus::Closed), "{status:?}");
         assert!(shared.inboxes[0].take().is_empty(), "a message outlives its worker");
-        assert_eq!(shared.put(0, Message::Drain), Err(Refused::Ended));
+        assert_eq!(shared.put(0, Message::Drain(None)), Err(Refused::Ended));
     });
 }
 

@@ -21,7 +21,15 @@ fn server(workers: usize, listeners: usize) -> (Arc<Shared>, Vec<ModelledPort>) 
     let inboxes = ports.iter().map(|port| Inbox::new(port.waker())).collect();
     let admission = Admission::new(workers, 2, Some(1));
     let (framing, frame_bytes_max) = (Framing::RAW, 1);
-    let setup = SharedSetup { inboxes, admission, listeners, framing, frame_bytes_max };
+    let setup = SharedSetup {
+        inboxes,
+        admission,
+        listeners,
+        framing,
+        frame_bytes_max,
+        session_type: std::any::TypeId::of::<()>(),
+        farewell: None,
+    };
     (Arc::new(Shared::new(setup)), ports)
 }
 

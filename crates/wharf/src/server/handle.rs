@@ -28,7 +28,18 @@ impl ServerHandle {
     /// for them until [`Limits::drain`](crate::Limits::drain) is over. Returns at once; the server's
     /// [`run`](crate::Server::run) returns when it is done.
     pub fn drain(&self) {
-        self.shared.put_all(|| Message::Drain);
+        self.shared.put_all(|| Message::Drain(self.shared.farewell.clone()));
+    }
+
+    /// The same with another farewell than [`Server::farewell`](crate::Server::farewell).
+    ///
+    /// # Errors
+    /// [`FrameError`] if the framing or [`Limits::frame_bytes_max`](crate::Limits::frame_bytes_max) does
+    /// not allow it: the server goes on.
+    pub fn drain_with(&self, farewell: &[u8]) -> Result<(), FrameError> {
+        let farewell = self.shared.frame(farewell)?;
+        self.shared.put_all(|| Message::Drain(Some(farewell.clone())));
+        Ok(())
     }
 
     /// Ends the server at once: every session is reset. Also cuts a drain short.

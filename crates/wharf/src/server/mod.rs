@@ -19,6 +19,7 @@ use crate::limits::Limits;
 use crate::report::DrainReport;
 use crate::session::Session;
 use crate::session_id::SessionId;
+use crate::shared_frame::SharedFrame;
 
 /// A server that is being set up.
 ///
@@ -50,6 +51,7 @@ pub struct Server {
     limits: Limits,
     port: PortOptions,
     socket: SocketOptions,
+    farewell: Option<Box<[u8]>>,
 }
 
 impl Server {
@@ -63,6 +65,7 @@ impl Server {
             limits: Limits::default(),
             port: PortOptions::default(),
             socket: SocketOptions::default(),
+            farewell: None,
         }
     }
 
@@ -91,6 +94,14 @@ impl Server {
     #[must_use]
     pub const fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// A frame that each session is sent last when the server drains; default none. It is queued whatever
+    /// waits before it, and only sessions that are open get it.
+    #[must_use]
+    pub fn farewell(mut self, payload: &[u8]) -> Self {
+        self.farewell = Some(payload.into());
         self
     }
 
@@ -187,6 +198,11 @@ impl Server {
                 self.limits.slow_reader.name(),
             )));
         }
+        let max = self.limits.frame_bytes_max;
+        let encode = |payload: &[u8]| SharedFrame::encode(&self.framing, payload, max);
+        let farewell = self.farewell.as_deref().map(encode).transpose().map_err(|error| {
+            ServerError::Options(format!("the farewell is no frame of this server: {error}"))
+        })?;
         let workers = self.workers.unwrap_or_else(cores);
         if !(1..=SessionId::WORKERS_MAX).contains(&workers) {
             return Err(ServerError::Options(format!("workers is {workers}: 1 to 1,024")));
@@ -201,6 +217,7 @@ impl Server {
             limits: self.limits,
             port: self.port,
             socket: self.socket,
+            farewell,
         })
     }
 }
@@ -215,6 +232,7 @@ struct Plan {
     limits: Limits,
     port: PortOptions,
     socket: SocketOptions,
+    farewell: Option<SharedFrame>,
 }
 
 fn cores() -> usize {

@@ -3,6 +3,7 @@
 //! A completion port stays on the thread that opened it, so each worker opens its own and reports; only
 //! when all have one does any listen, and only when all listen has the server started.
 
+use std::any::TypeId;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -86,7 +87,7 @@ where
         Ok(opened) => opened,
         Err(error) => return Err(abandon(starting, error)),
     };
-    let handle = make_handle(&plan, opened);
+    let handle = make_handle(&plan, opened, TypeId::of::<H>());
     for (index, worker) in starting.iter().enumerate() {
         let listens = plan.listens(index);
         // A worker that has died meanwhile is noticed by its missing answer.
@@ -154,7 +155,7 @@ impl Opened {
     }
 }
 
-pub(super) fn make_handle(plan: &Plan, opened: Vec<Opened>) -> ServerHandle {
+pub(super) fn make_handle(plan: &Plan, opened: Vec<Opened>, session_type: TypeId) -> ServerHandle {
     let backend = opened.first().map_or(Backend::Auto, |first| first.backend);
     let fallback_reason =
         opened.iter().find_map(|worker| worker.fallback_reason.as_deref()).map(Arc::from);
@@ -166,6 +167,8 @@ pub(super) fn make_handle(plan: &Plan, opened: Vec<Opened>) -> ServerHandle {
         listeners: plan.addresses.len(),
         framing: plan.framing.clone(),
         frame_bytes_max: plan.limits.frame_bytes_max,
+        session_type,
+        farewell: plan.farewell.clone(),
     }));
     ServerHandle { shared, backend, fallback_reason }
 }

@@ -1,5 +1,6 @@
 //! A server whose turns the caller makes.
 
+use std::any::TypeId;
 use std::sync::Arc;
 
 use wharf_port::{Ledger, Time, WaitError};
@@ -97,7 +98,7 @@ where
     let terms = Terms::of(plan);
     let ports: Result<Vec<_>, _> = (0..plan.workers).map(|_| terms.open()).collect();
     let ports = ports?;
-    let handle = make_handle(plan, ports.iter().map(Opened::of).collect());
+    let handle = make_handle(plan, ports.iter().map(Opened::of).collect(), TypeId::of::<H>());
     let mut listening = Vec::with_capacity(plan.workers);
     let mut workers = Vec::with_capacity(plan.workers);
     for (index, port) in ports.into_iter().enumerate() {

@@ -54,6 +54,9 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         self.handlers[slot] = Some(Handler { session, socket, peer });
         self.call(socket, H::on_connected);
         self.core.start_receiving(socket);
+        if self.core.drain_until.is_some() {
+            self.drain_session(socket);
+        }
     }
 }
 
@@ -107,9 +110,6 @@ impl Core {
         }
         let started = self.port.receive(socket);
         debug_assert!(started.is_ok(), "a session's socket is open until it terminates");
-        if self.drain_until.is_some() {
-            self.begin_close(socket, CloseReason::Drain);
-        }
     }
 
     /// Turns a connection away. It is reset and not left waiting: a queue full of those who gave up

@@ -11,6 +11,7 @@ use super::Turn;
 use super::broadcasting::Broadcasts;
 use super::connection::Connection;
 use super::connections::Connections;
+use super::local::LocalMessages;
 use super::timers::UserTimers;
 use crate::framing::{Framing, ReceiveBuffer};
 use crate::limits::Limits;
@@ -19,6 +20,7 @@ use crate::send_queue::Chunks;
 use crate::server::WorkerView;
 use crate::session_id::SessionId;
 use crate::shared::Shared;
+use crate::shared_frame::SharedFrame;
 use crate::stats::Stats;
 
 /// Half-frame buffers that are kept for use again, and how large one may be.
@@ -46,6 +48,8 @@ pub(crate) struct Core {
     pub(super) limits: Limits,
     shared: Arc<Shared>,
     pub(super) connections: Connections,
+    /// What sessions of this worker have for each other.
+    pub(super) local: LocalMessages,
     pub(super) listeners: Vec<ListenerId>,
     pub(crate) now: Time,
     pub(super) turn: u32,
@@ -69,6 +73,8 @@ pub(crate) struct Core {
     pub(super) report: DrainReport,
     /// Until when the server drains, if it does.
     pub(super) drain_until: Option<Time>,
+    /// What each session is sent last when the server drains.
+    pub(super) farewell: Option<SharedFrame>,
     /// No listener is left that could bring a connection.
     pub(super) nothing_comes: bool,
     /// Where the next connection goes if all workers are equally loaded.
@@ -94,6 +100,7 @@ impl Core {
             limits,
             shared,
             connections: Connections::default(),
+            local: LocalMessages::default(),
             listeners: Vec::new(),
             turn: 0,
             broadcasts: Broadcasts::default(),
@@ -108,6 +115,7 @@ impl Core {
             stats: Stats::default(),
             report: DrainReport::default(),
             drain_until: None,
+            farewell: None,
             nothing_comes: false,
             next_worker: usize::from(index),
         }

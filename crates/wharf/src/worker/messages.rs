@@ -2,12 +2,14 @@
 
 use wharf_port::SocketId;
 
-use super::connection::State;
+use super::connection::{Connection, State};
 use super::{Core, Worker};
 use crate::arrival::Arrival;
 use crate::close_reason::CloseReason;
 use crate::inbox::Message;
 use crate::session::Session;
+use crate::typed::Delivery;
+use crate::unwinding::drop_quietly;
 
 /// Messages that a worker works on in one turn, so that other threads cannot keep it from its sessions.
 const TURN_MESSAGES: usize = 1024;
@@ -20,57 +22,62 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             self.has_mail = false;
             self.messages = self.core.shared().inboxes[usize::from(self.core.index)].take();
         }
+        // Those of sessions that live here; what they post in turn waits for the next turn.
+        for _ in 0..self.core.local.len().min(TURN_MESSAGES) {
+            let Some(message) = self.core.local.pop() else { break };
+            self.work_on(message);
+        }
         for _ in 0..TURN_MESSAGES {
             let Some(message) = self.messages.pop_front() else { return };
-            match message {
-                Message::Adopt(socket, seat) => self.adopt(socket, seat),
-                Message::Send(id, payload) => {
-                    self.core.send(id.socket(), &payload);
-                }
-                Message::SendFrame(id, frame) => {
-                    self.core.send_frame(id.socket(), &frame);
-                }
-                Message::Broadcast(group, frame, except) => {
-                    self.core.broadcast_here(&group, &frame, except);
-                }
-                Message::Join(id, group, name) => {
-                    // Whoever asked does not wait for the answer, and a session that closes joins nothing.
-                    let _ = self.core.join_state(id.socket(), &group, name);
-                }
-                Message::Leave(id, group) => {
-                    self.core.leave(id.socket(), &group);
-                }
-                Message::GroupTimer(group, token) => self.tell_group(&group, token),
-                Message::CancelGroupTimer(timer) => {
-                    self.core.cancel_group_timer(timer);
-                }
-                Message::CloseGroup(group) => self.core.close_group(&group),
-                Message::Close(id) => self.core.begin_close(id.socket(), CloseReason::Closed),
-                Message::LookWhetherPaused => self.core.look_whether_paused(),
-                Message::Drain => self.core.drain(),
-                Message::Stop => self.core.stop(),
-                Message::NothingComes => self.core.nothing_comes = true,
+            self.work_on(message);
+        }
+    }
+
+    fn work_on(&mut self, message: Message) {
+        match message {
+            Message::Adopt(socket, seat) => self.adopt(socket, seat),
+            Message::Send(id, payload) => {
+                self.core.send(id.socket(), &payload);
             }
+            Message::SendFrame(id, frame) => {
+                self.core.send_frame(id.socket(), &frame);
+            }
+            Message::Broadcast(group, frame, except) => {
+                self.core.broadcast_here(&group, &frame, except);
+            }
+            Message::Join(id, group, name) => {
+                // Whoever asked does not wait for the answer, and a session that closes joins nothing.
+                let _ = self.core.join_state(id.socket(), &group, name);
+            }
+            Message::Leave(id, group) => {
+                self.core.leave(id.socket(), &group);
+            }
+            Message::GroupTimer(group, token) => self.tell_group(&group, token),
+            Message::CancelGroupTimer(timer) => {
+                self.core.cancel_group_timer(timer);
+            }
+            Message::CloseGroup(group) => self.core.close_group(&group),
+            Message::Post(id, delivery) => self.deliver_message(id.socket(), delivery),
+            Message::Close(id) => self.core.begin_close(id.socket(), CloseReason::Closed),
+            Message::LookWhetherPaused => self.core.look_whether_paused(),
+            Message::Drain(farewell) => self.drain(farewell),
+            Message::Stop => self.core.stop(),
+            Message::NothingComes => self.core.nothing_comes = true,
+        }
+    }
+
+    /// A message of the user's, for a session that may be closing or gone.
+    fn deliver_message(&mut self, socket: SocketId, delivery: Delivery) {
+        let open = |connection: &mut Connection| connection.state == State::Open;
+        if self.core.connection(socket).is_some_and(open) {
+            self.call(socket, |handler, context| delivery.deliver(handler, context));
+        } else if !drop_quietly(delivery) {
+            self.core.stats.panics += 1;
         }
     }
 }
 
 impl Core {
-    /// Ends every session in order, within the drain deadline. Connections that wait in the listeners'
-    /// queues are still taken, and end in the same way.
-    fn drain(&mut self) {
-        if self.drain_until.is_some() {
-            return;
-        }
-        self.drain_until = Some(self.now + self.limits.drain);
-        self.stop_listeners();
-        for socket in self.connections.sockets() {
-            self.begin_close(socket, CloseReason::Drain);
-            // Those that were closing before have until then at most.
-            self.arm_next_timer(socket);
-        }
-    }
-
     /// Ends every session at once.
     fn stop(&mut self) {
         self.drain_until = Some(self.now);
@@ -98,7 +105,7 @@ impl Core {
         }
     }
 
-    fn stop_listeners(&mut self) {
+    pub(super) fn stop_listeners(&mut self) {
         self.cancel_group_timers();
         for listener in std::mem::take(&mut self.listeners) {
             self.port.stop_listening(listener);

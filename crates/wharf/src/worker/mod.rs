@@ -14,7 +14,9 @@ mod connection;
 mod connections;
 mod core;
 mod deadlines;
+mod draining;
 mod groups;
+mod local;
 mod messages;
 mod reading;
 mod sending;
@@ -117,7 +119,8 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// # Errors
     /// [`WaitError`] if the completion port is broken.
     pub fn turn(&mut self, deadline: Option<Time>) -> Result<Turn, WaitError> {
-        let may_sleep = self.due.is_empty() && self.messages.is_empty() && !self.has_mail;
+        let nothing_waits = self.messages.is_empty() && self.core.local.is_empty();
+        let may_sleep = self.due.is_empty() && nothing_waits && !self.has_mail;
         self.core.begin_turn(deadline, may_sleep)?;
         let bytes_before = self.core.stats.bytes_in;
         while let Some(completion) = self.core.port.take() {
@@ -130,7 +133,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         self.tell_writable();
         self.core.deliver_broadcasts();
         self.core.flush();
-        Ok(self.core.end_turn(self.messages.is_empty()))
+        Ok(self.core.end_turn(self.messages.is_empty() && self.core.local.is_empty()))
     }
 
     fn complete(&mut self, completion: Completion) {

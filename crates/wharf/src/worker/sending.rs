@@ -304,7 +304,7 @@ impl Core {
         self.arm_next_timer(socket);
     }
 
-    fn mark_dirty(&mut self, socket: SocketId) {
+    pub(super) fn mark_dirty(&mut self, socket: SocketId) {
         let Some(connection) = self.connection(socket) else { return };
         if !std::mem::replace(&mut connection.dirty, true) {
             self.dirty.push(socket);

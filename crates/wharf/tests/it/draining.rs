@@ -5,7 +5,9 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use wharf::{Backend, ServerHandle, SlowReader};
+use wharf::{
+    Backend, Context, Outcome, SendStatus, ServerError, ServerHandle, Session, SlowReader,
+};
 
 use crate::support::client::Client;
 use crate::support::gate::Gate;
@@ -31,6 +33,8 @@ each_backend! {
     a_stop_resets_connections_that_wait_to_be_accepted,
     a_session_drains_its_own_server,
     dropping_a_server_stops_it,
+    a_farewell_is_the_last_frame_of_every_session_that_reads,
+    a_farewell_that_is_too_long_does_not_start_a_server_nor_drain_one,
 }
 
 fn a_drain_of_nobody_ends_at_once(backend: Backend) {
@@ -365,4 +369,80 @@ fn dropping_a_server_stops_it(backend: Backend) {
     });
     dropped.recv_timeout(PATIENCE).expect("it is dropped");
     client.expect_reset();
+}
+
+/// Fills its own queue, and has something to say when the server drains.
+struct Talks;
+
+impl Session for Talks {
+    fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
+        ctx.send(frame);
+        Ok(())
+    }
+
+    fn on_drain(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        ctx.send(b"own farewell");
+        // More than its queue may hold.
+        while ctx.send(&[7; 60_000]) == SendStatus::Queued {}
+        Ok(())
+    }
+}
+
+fn a_farewell_is_the_last_frame_of_every_session_that_reads(backend: Backend) {
+    for (workers, with_another) in [(1, false), (2, false), (2, true)] {
+        // The queue is full when the farewell is due: it comes behind it all the same.
+        let setup = Setup::new(backend).workers(workers).limits(|limits| {
+            limits.slow_reader = SlowReader::DropNewest;
+            limits.send_bytes_max = 256 << 10;
+        });
+        let running = setup.server().farewell(b"farewell").start(|_| Talks).unwrap();
+        let handle = running.handle();
+        let address = handle.addresses()[0];
+        let mut clients: Vec<Client> =
+            (0..20).map(|_| Client::connect(address, Wire::U32Le)).collect();
+        for (number, client) in clients.iter_mut().enumerate() {
+            client.ping(b"hello");
+            if number % 2 == 0 {
+                // Half a frame is pending.
+                client.write(&Wire::U32Le.encode(b"half of it")[..7]);
+            }
+        }
+        let farewell: &[u8] = if with_another { b"another" } else { b"farewell" };
+        if with_another {
+            handle.drain_with(farewell).unwrap();
+        } else {
+            handle.drain();
+        }
+        for client in &mut clients {
+            let frames = client.rest_frames();
+            assert!(
+                frames.first().is_some_and(|first| first == b"own farewell"),
+                "another is the first"
+            );
+            assert!(
+                frames.last().is_some_and(|last| last == farewell),
+                "another frame is the last"
+            );
+            assert_eq!(frames.len(), 1 + 5 + 1, "its own, what fills the queue, the server's");
+        }
+        drop(clients);
+        let report = {
+            let (sender, ended) = channel();
+            std::thread::spawn(move || sender.send(running.join()));
+            ended.recv_timeout(PATIENCE).unwrap().unwrap()
+        };
+        assert_eq!((report.drained, report.forced, report.bytes_lost), (20, 0, 0));
+    }
+}
+
+fn a_farewell_that_is_too_long_does_not_start_a_server_nor_drain_one(backend: Backend) {
+    let setup = Setup::new(backend).limits(|limits| limits.frame_bytes_max = 10);
+    match setup.server().farewell(&[7; 11]).start(|_| Echo) {
+        Err(ServerError::Options(problem)) => assert!(problem.contains("farewell"), "{problem}"),
+        other => panic!("{other:?}"),
+    }
+    let server = setup.start(|_| Echo);
+    let mut client = server.connect();
+    assert!(server.handle.drain_with(&[7; 11]).is_err());
+    client.ping(b"still here");
 }

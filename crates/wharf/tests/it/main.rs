@@ -45,6 +45,7 @@ mod in_place;
 #[cfg(target_os = "linux")]
 mod leftovers;
 mod limits;
+mod messages;
 mod order;
 mod send_limits;
 #[cfg(target_os = "linux")]
