@@ -210,6 +210,12 @@ pub struct SocketOptions {
     pub keepalive: Option<Keepalive>,
     /// `SO_SNDBUF` in bytes; default the system's own sizing.
     pub send_buffer_bytes: Option<u32>,
+    /// Bytes that the kernel may hold for a socket and not have sent, `TCP_NOTSENT_LOWAT`: what it has
+    /// taken is out of reach of whoever watches how much waits for a slow reader. It may take one piece
+    /// more, of some 64 KiB. Default 1 MiB; 1 byte and up; `None` is the system's own setting, usually no
+    /// bound. On Linux only: on other systems this changes nothing, and `send_buffer_bytes` bounds what
+    /// is hidden.
+    pub unsent_bytes_max: Option<u32>,
     /// `SO_RCVBUF` in bytes; default the system's own sizing.
     pub receive_buffer_bytes: Option<u32>,
     /// The local address of a connecting socket; default any.
@@ -222,6 +228,7 @@ impl Default for SocketOptions {
             no_delay: true,
             keepalive: None,
             send_buffer_bytes: None,
+            unsent_bytes_max: Some(1 << 20),
             receive_buffer_bytes: None,
             bind: None,
         }

@@ -125,4 +125,5 @@ mod storm;
 mod time;
 #[cfg(target_os = "linux")]
 mod under_way;
+mod unsent;
 mod wakes;

@@ -24,6 +24,11 @@ fn set_options(socket: &Socket, options: &SocketOptions) -> Result<(), Errno> {
     if let Some(bytes) = options.send_buffer_bytes {
         sockopt::set_socket_send_buffer_size(socket, bytes as usize)?;
     }
+    #[cfg(target_os = "linux")]
+    if let Some(bytes) = options.unsent_bytes_max {
+        let set = socket2::SockRef::from(socket).set_tcp_notsent_lowat(bytes);
+        set.map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+    }
     if let Some(bytes) = options.receive_buffer_bytes {
         sockopt::set_socket_recv_buffer_size(socket, bytes as usize)?;
     }
