@@ -1,4 +1,4 @@
-//! A load on a server under test: `wharf load echo`, which verifies every byte that comes back.
+//! A load on a server under test: `wharf load`, which verifies every byte that comes back.
 
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -28,8 +28,18 @@ pub(crate) fn echo(wharf: &Path, server: &Server, flags: &str) -> Result<Load> {
 
 /// Begins to put a load on a server.
 pub(crate) fn start(wharf: &Path, server: &Server, flags: &str) -> Result<Loading> {
+    start_mode("echo", wharf, server, flags)
+}
+
+/// The same for a chat: one of the sessions speaks, and all compare.
+#[cfg(target_os = "linux")]
+pub(crate) fn start_chat(wharf: &Path, server: &Server, flags: &str) -> Result<Loading> {
+    start_mode("chat", wharf, server, flags)
+}
+
+fn start_mode(mode: &str, wharf: &Path, server: &Server, flags: &str) -> Result<Loading> {
     let mut command = Command::new(wharf);
-    command.args(["load", "echo", "--connect", &server.address.to_string()]);
+    command.args(["load", mode, "--connect", &server.address.to_string()]);
     command.args(["--server-pid", &server.id().to_string(), "--json", "-"]);
     command.args(flags.split_whitespace());
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
@@ -63,6 +73,12 @@ impl Loading {
         let load = Load(serde_json::from_str(&ended.stdout)?);
         load.complete()?;
         Ok(load)
+    }
+
+    /// Whether it still runs.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn goes_on(&mut self) -> Result<bool> {
+        Ok(self.child.try_wait()?.is_none())
     }
 
     /// Waits for its end, however it is.

@@ -139,6 +139,10 @@ enum Command {
         many: bool,
         wharf: PathBuf,
     },
+    /// Members of a chat that read, for `sessions chat` to stop.
+    #[cfg(target_os = "linux")]
+    #[command(hide = true)]
+    Bystanders { address: std::net::SocketAddr, count: usize },
     /// Runs the fuzz targets; needs cargo-fuzz and the nightly toolchain.
     Fuzz {
         /// Only these.
@@ -266,6 +270,11 @@ fn run(command: Command) -> Result<Totals> {
         #[cfg(target_os = "linux")]
         Command::AddressesWithin { backend, many, wharf } => {
             println!("{}", sessions::addresses_within(&wharf, &backend, many)?);
+            return Ok(Totals::default());
+        }
+        #[cfg(target_os = "linux")]
+        Command::Bystanders { address, count } => {
+            sessions::take_part(address, count)?;
             return Ok(Totals::default());
         }
         Command::Fuzz { targets, seconds, keep } => fuzz::run(&targets, seconds, keep)?,

@@ -123,7 +123,7 @@ pub(crate) fn settled(server: &Server, descriptors: usize, limit: Duration) -> R
 }
 
 /// Waits until a server has at least so many descriptors open.
-fn has_opened(server: &Server, descriptors: usize) -> Result<()> {
+pub(crate) fn has_opened(server: &Server, descriptors: usize) -> Result<()> {
     let there = || procfs::descriptors(server.id()).is_ok_and(|now| now >= descriptors);
     wait::until(SETTLED_MAX, || there().then_some(()))
         .ok_or_else(|| format!("{descriptors} descriptors should be open by now").into())

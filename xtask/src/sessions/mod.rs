@@ -5,11 +5,14 @@
 //! |---|---|
 //! | [`slowloris`], [`drippers`] | who drips is closed by the frame deadline, and delays nobody |
 //! | [`addresses`], [`attempts`], [`namespace`] | an address gets no more sessions than it may have |
+//! | [`chat`], [`bystanders`] | members that are stopped are closed, and delay nobody |
 //! | [`drain`], [`streams`] | a drain loses no byte of who reads |
 //! | [`reasons`] | why a server has closed its sessions, by its own log |
 
 mod addresses;
 mod attempts;
+mod bystanders;
+mod chat;
 mod drain;
 mod drippers;
 mod namespace;
@@ -27,10 +30,13 @@ use crate::workspace::{self, Profile};
 use crate::{Result, client, server};
 
 pub(crate) use self::addresses::within as addresses_within;
+pub(crate) use self::bystanders::take_part;
 
 /// What is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
 pub(crate) enum Show {
+    /// Members of a chat that are stopped are closed, and the others do not notice them.
+    Chat,
     /// Clients that drip are closed by the frame deadline, and the others do not notice them.
     Slowloris,
     /// An address gets no more sessions than it may have, however often it tries.
@@ -77,6 +83,7 @@ pub(crate) fn run(only: &[Show], many: bool, only_backend: Option<&str>) -> Resu
 impl Show {
     const fn headline(self) -> &'static str {
         match self {
+            Self::Chat => "a chat whose members stop",
             Self::Slowloris => "clients that drip",
             Self::Addresses => "an address that wants all sessions",
             Self::Drain => "a drain under load",
@@ -85,6 +92,7 @@ impl Show {
 
     fn run(self, terms: &Terms<'_>) -> Result<String> {
         match self {
+            Self::Chat => chat::run(terms),
             Self::Slowloris => slowloris::run(terms),
             Self::Addresses => addresses::run(terms),
             Self::Drain => drain::run(terms),
