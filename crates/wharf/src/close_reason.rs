@@ -60,6 +60,9 @@ reasons! {
     BadFrame(FrameError) = "bad_frame",
     /// The peer reads too slowly: its send queue was full.
     SlowReader = "slow_reader",
+    /// Too much waited to be sent to others ([`Limits::send_total_max`](crate::Limits::send_total_max)),
+    /// and no frame had come from this one.
+    Overload = "overload",
     /// A frame that was to be sent is longer than the framing or the limit allows.
     SendTooLong = "send_too_long",
     /// The framing has no frame for what was to be sent, or its [`Codec`](crate::Codec) refused it.
@@ -96,6 +99,7 @@ impl fmt::Display for CloseReason {
             Self::FrameLate => f.write_str("a frame was not finished in time"),
             Self::BadFrame(error) => write!(f, "bad frame: {error}"),
             Self::SlowReader => f.write_str("the peer reads too slowly"),
+            Self::Overload => f.write_str("the server is overloaded"),
             Self::SendTooLong => f.write_str("a frame to be sent is too long"),
             Self::SendBadFrame(error) => write!(f, "nothing that can be sent: {error}"),
             Self::Drain => f.write_str("the server drains"),

@@ -44,6 +44,8 @@ pub(crate) enum Message {
     CancelGroupTimer(GroupTimer),
     /// Whether the server accepts has changed.
     LookWhetherPaused,
+    /// What waits on all workers together has come near its ceiling.
+    LookAtTotal,
     /// The server drains, and every session is sent this frame last.
     Drain(Option<SharedFrame>),
     /// The server stops at once.
@@ -70,6 +72,7 @@ impl Message {
             | Self::CancelGroupTimer(_) => size_of::<Self>(),
             Self::Adopt(..)
             | Self::LookWhetherPaused
+            | Self::LookAtTotal
             | Self::Drain(_)
             | Self::Stop
             | Self::NothingComes => 0,

@@ -53,6 +53,7 @@ mod limits;
 mod loom_models;
 mod report;
 mod send_queue;
+mod send_total;
 mod server;
 mod session;
 mod session_id;

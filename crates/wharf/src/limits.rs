@@ -47,6 +47,14 @@ pub struct Limits {
     /// for each 16 KiB more; default 30 s. Beyond it the session is reset as [`SlowReader`] is. A stopped
     /// peer is seen by this even if too little is sent to it to fill its queue.
     pub send_deadline: Option<Duration>,
+    /// Bytes that may wait to be sent to all sessions together; 1 MiB and up, default 1 GiB. A frame that
+    /// is shared counts for each session that it waits for. Near it, the server sheds load in this order:
+    /// from 75% new connections are refused; from 90% sessions without a first frame are closed
+    /// ([`CloseReason::Overload`](crate::CloseReason::Overload)); from 100% until it is below 90% those
+    /// with the fullest queues are closed ([`CloseReason::SlowReader`](crate::CloseReason::SlowReader)).
+    /// It is looked at once per turn: it may be exceeded by what each worker queues in one turn, and by a
+    /// sixteenth.
+    pub send_total_max: usize,
     /// What happens to a session that reads too slowly; default [`SlowReader::Disconnect`].
     pub slow_reader: SlowReader,
     /// Groups that one session may be in; 0 and up, default 256.
@@ -74,6 +82,7 @@ impl Default for Limits {
             send_burst_bytes: 256 << 10,
             send_burst_time: Duration::from_secs(1),
             send_deadline: Some(Duration::from_secs(30)),
+            send_total_max: 1 << 30,
             slow_reader: SlowReader::Disconnect,
             groups_per_session_max: 256,
             timers_per_session_max: 256,
@@ -88,6 +97,9 @@ impl Limits {
     pub const FRAME_BYTES_MAX: usize = 16 << 20;
     /// The smallest [`send_bytes_max`](Self::send_bytes_max).
     pub const SEND_BYTES_MIN: usize = SendLimits::BYTES_MIN;
+
+    /// The smallest [`send_total_max`](Self::send_total_max).
+    pub const SEND_TOTAL_MIN: usize = 1 << 20;
 
     /// What each session begins with.
     pub(crate) const fn send(&self) -> SendLimits {
@@ -105,6 +117,9 @@ impl Limits {
         }
         if let Some(problem) = self.send().problem() {
             return Some(problem);
+        }
+        if self.send_total_max < Self::SEND_TOTAL_MIN {
+            return Some(format!("send_total_max is {}: 1 MiB and up", self.send_total_max));
         }
         if self.sessions_max == Some(0) {
             return Some("sessions_max is 0: 1 and up".to_owned());

@@ -10,6 +10,7 @@ use crate::framing::{FrameError, Framing};
 use crate::group::{Groups, WorkerSet};
 use crate::inbox::{Inbox, Message, Refused};
 use crate::send_queue::SendStatus;
+use crate::send_total::SendTotal;
 use crate::shared_frame::SharedFrame;
 use crate::stats::{Published, Stats};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) closes: Box<[ClosesOfWorker]>,
     pub(crate) admission: Admission,
     pub(crate) groups: Groups,
+    pub(crate) send_total: SendTotal,
     framing: Framing,
     frame_bytes_max: usize,
     /// What its factory makes.
@@ -46,6 +48,7 @@ pub(crate) struct SharedSetup {
     pub(crate) frame_bytes_max: usize,
     pub(crate) session_type: TypeId,
     pub(crate) farewell: Option<SharedFrame>,
+    pub(crate) send_total_max: usize,
 }
 
 impl Shared {
@@ -55,6 +58,7 @@ impl Shared {
             published: inboxes.iter().map(|_| Published::default()).collect(),
             closes: inboxes.iter().map(|_| ClosesOfWorker::default()).collect(),
             groups: Groups::new(inboxes.len()),
+            send_total: SendTotal::new(setup.send_total_max, inboxes.len()),
             inboxes: inboxes.into_boxed_slice(),
             admission,
             framing,

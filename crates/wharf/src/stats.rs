@@ -46,6 +46,8 @@ counters! {
     refused_sessions_max,
     /// Connections that were turned away because their address had as many sessions as allowed.
     refused_per_address,
+    /// Connections that were turned away because too much waited to be sent to others.
+    refused_send_total,
     /// Times that a listener had to rest for lack of descriptors or memory.
     accept_delays,
     /// Frames received.

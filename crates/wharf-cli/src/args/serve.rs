@@ -213,6 +213,19 @@ pub(super) struct ServeArgs {
     )]
     send_max: u64,
 
+    /// What may wait to be sent to all sessions together, 1MiB and up; near it new connections are
+    /// refused, then silent sessions closed, then slow ones.
+    #[arg(
+        long,
+        env = "WHARF_SEND_TOTAL",
+        hide_env = true,
+        value_name = "BYTES",
+        help_heading = "Limits",
+        default_value = "1024MiB",
+        value_parser = bytes(1024 * KIB, UNBOUNDED)
+    )]
+    send_total: u64,
+
     /// Frames that may wait to be sent to a session.
     #[arg(
         long,
@@ -284,6 +297,7 @@ impl ServeArgs {
                 frame_deadline: self.frame_deadline.on(),
                 idle: self.idle.on(),
                 send_bytes_max: size(self.send_max),
+                send_total_max: size(self.send_total),
                 send_frames_max: size(self.send_frames),
                 send_burst_bytes: self.send_burst.on().map_or(0, size),
                 send_deadline: self.send_deadline.on(),

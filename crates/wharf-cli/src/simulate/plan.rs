@@ -121,6 +121,8 @@ fn draw_limits(dice: &mut Rng, framing: &Framing) -> Limits {
     // Not so short that an honest client in a calm network could miss it.
     let millis = |dice: &mut Rng, most: u64| Duration::from_millis(dice.u64(200..=most));
     Limits {
+        // The runs check other limits; this one has tests of its own.
+        send_total_max: Limits::default().send_total_max,
         sessions_max: Some(if dice.u8(..4) == 0 { dice.usize(1..=8) } else { SEATS }),
         per_address_max: (dice.u8(..4) == 0).then(|| dice.usize(1..=4)),
         frame_bytes_max: 8 << dice.u32(..=8),

@@ -7,7 +7,7 @@ use crate::program::{run, wharf};
 use crate::serving::{Serving, backends, check_echo, connect, serve_echo};
 
 /// Values that are refused, and what is said about them.
-const WRONG: [(&str, &str, &str); 64] = [
+const WRONG: [(&str, &str, &str); 65] = [
     ("--listen", "here", "IP:PORT, [IPV6]:PORT or NAME:PORT"),
     ("--listen", "7777", "IP:PORT"),
     ("--listen", ":7777", "IP:PORT"),
@@ -68,6 +68,7 @@ const WRONG: [(&str, &str, &str); 64] = [
     ("--send-max", "4095", "4KiB or more"),
     ("--send-max", "3KiB", "4KiB or more"),
     ("--send-max", "99999999999999999MiB", "4KiB or more"),
+    ("--send-total", "1023KiB", "1MiB or more"),
     ("--slow", "drop", "pause, disconnect, drop-newest or drop-oldest"),
     ("--drain", "0", "seconds from 0.001 to 31536000"),
     ("--drain", "off", "seconds from 0.001 to 31536000"),
@@ -75,7 +76,7 @@ const WRONG: [(&str, &str, &str); 64] = [
 ];
 
 /// Values at the borders, all of them effective without another flag.
-const RIGHT: [&str; 45] = [
+const RIGHT: [&str; 46] = [
     "--workers 1",
     "--framing raw",
     "--framing lines --slow drop-newest",
@@ -112,6 +113,7 @@ const RIGHT: [&str; 45] = [
     "--send-max 4096",
     "--send-max 4KiB",
     "--send-max 18446744073709551615",
+    "--send-total 1MiB",
     "--slow pause",
     "--slow disconnect",
     "--drain 0.001",

@@ -29,6 +29,7 @@ fn server(workers: usize, listeners: usize) -> (Arc<Shared>, Vec<ModelledPort>) 
         frame_bytes_max,
         session_type: std::any::TypeId::of::<()>(),
         farewell: None,
+        send_total_max: usize::MAX,
     };
     (Arc::new(Shared::new(setup)), ports)
 }

@@ -169,6 +169,7 @@ pub(super) fn make_handle(plan: &Plan, opened: Vec<Opened>, session_type: TypeId
         frame_bytes_max: plan.limits.frame_bytes_max,
         session_type,
         farewell: plan.farewell.clone(),
+        send_total_max: plan.limits.send_total_max,
     }));
     ServerHandle { shared, backend, fallback_reason }
 }

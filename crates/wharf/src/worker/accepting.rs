@@ -14,6 +14,7 @@ use crate::arrival::Arrival;
 use crate::close_reason::CloseReason;
 use crate::inbox::Message;
 use crate::send_queue::SendQueue;
+use crate::send_total::Load;
 use crate::session::Session;
 use crate::unwinding::drop_quietly;
 
@@ -35,6 +36,10 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
 
     /// Makes a session of a connection.
     pub(super) fn adopt(&mut self, fresh: FreshSocket, seat: Seat) {
+        // The total may have risen while it was on its way here.
+        if self.core.shared().send_total.load() >= Load::Shedding {
+            return self.core.refuse(fresh, Refusal::Overload);
+        }
         let peer = fresh.peer();
         let Ok(socket) = self.core.open(fresh, seat) else { return };
         let arrival =
@@ -63,6 +68,9 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
 impl Core {
     /// Finds a connection's worker: the one with the fewest sessions, unless the socket has to stay here.
     fn seat(&mut self, socket: &FreshSocket) -> Result<Seat, Refusal> {
+        if self.shared().send_total.load() >= Load::Refusing {
+            return Err(Refusal::Overload);
+        }
         let peer = socket.peer().ip();
         if socket.must_stay() {
             return self.shared().admission.admit_to(peer, usize::from(self.index));
@@ -121,6 +129,11 @@ impl Core {
             Refusal::SessionsMax => {
                 (&mut self.stats.refused_sessions_max, "sessions_max", "all sessions are taken")
             }
+            Refusal::Overload => (
+                &mut self.stats.refused_send_total,
+                "send_total_max",
+                "too much waits to be sent to others",
+            ),
             Refusal::PerAddressMax => (
                 &mut self.stats.refused_per_address,
                 "per_address_max",

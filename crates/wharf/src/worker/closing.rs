@@ -74,6 +74,7 @@ impl Core {
         let lost = connection.queue.clear(chunks);
         let closing = if reset { port.abort(socket) } else { port.close(socket) };
         debug_assert!(closing.is_ok(), "a session's socket is open until the session is gone");
+        self.count_queue(socket);
         self.cancel_timers_of(socket);
         self.leave_all(socket);
         self.lost(lost);

@@ -12,6 +12,7 @@ use super::broadcasting::Broadcasts;
 use super::connection::Connection;
 use super::connections::Connections;
 use super::local::LocalMessages;
+use super::overload::OwnPart;
 use super::timers::UserTimers;
 use crate::framing::{Framing, ReceiveBuffer};
 use crate::limits::Limits;
@@ -55,6 +56,8 @@ pub(crate) struct Core {
     pub(super) turn: u32,
     /// What groups are to be sent.
     pub(super) broadcasts: Broadcasts,
+    /// Its part in what waits on all workers.
+    pub(super) own_part: OwnPart,
     /// Sessions with something to send.
     pub(super) dirty: Vec<SocketId>,
     /// Sessions with received bytes to work on.
@@ -104,6 +107,7 @@ impl Core {
             listeners: Vec::new(),
             turn: 0,
             broadcasts: Broadcasts::default(),
+            own_part: OwnPart::default(),
             dirty: Vec::new(),
             backlog: VecDeque::new(),
             writable: Vec::new(),
@@ -159,6 +163,7 @@ impl Core {
     }
 
     pub(super) fn end_turn(&mut self, all_is_read: bool) -> Turn {
+        self.look_at_total();
         self.stats.sessions = self.connections.len() as u64;
         let index = usize::from(self.index);
         self.shared.published[index].publish(&self.stats);
@@ -183,7 +188,8 @@ impl Core {
 
     /// Closes what is left and says what became of this worker's sessions; and how many operations
     /// did not come back.
-    pub(crate) fn finish(self) -> (DrainReport, usize) {
+    pub(crate) fn finish(mut self) -> (DrainReport, usize) {
+        self.leave_total();
         let Self { port, shared, index, report, .. } = self;
         shared.inboxes[usize::from(index)].end();
         tracing::info!(worker = index, stats = ?port.stats(), "completion port closes");

@@ -60,6 +60,8 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Message::Post(id, delivery) => self.deliver_message(id.socket(), delivery),
             Message::Close(id) => self.core.begin_close(id.socket(), CloseReason::Closed),
             Message::LookWhetherPaused => self.core.look_whether_paused(),
+            // It is what each turn ends with.
+            Message::LookAtTotal => {}
             Message::Drain(farewell) => self.drain(farewell),
             Message::Stop => self.core.stop(),
             Message::NothingComes => self.core.nothing_comes = true,

@@ -18,6 +18,7 @@ mod draining;
 mod groups;
 mod local;
 mod messages;
+mod overload;
 mod reading;
 mod sending;
 mod tidying;

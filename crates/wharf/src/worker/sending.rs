@@ -254,6 +254,7 @@ impl Core {
                 debug_assert!(started.is_ok(), "a session's socket is open until it terminates");
                 self.arm_send_deadline(socket);
             }
+            self.count_queue(socket);
         }
         self.dirty = dirty;
     }
@@ -276,6 +277,7 @@ impl Core {
         }
         let resumes = drained && std::mem::take(&mut connection.slow);
         self.stats.bytes_out += gone as u64;
+        self.count_queue(socket);
         if let Err(error) = result {
             return self.send_failed(socket, error, unsent);
         }

@@ -47,6 +47,7 @@ mod leftovers;
 mod limits;
 mod messages;
 mod order;
+mod overload;
 mod send_limits;
 #[cfg(target_os = "linux")]
 mod shortage;
