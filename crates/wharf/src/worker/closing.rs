@@ -57,7 +57,7 @@ impl Core {
     /// Ends a session at once: its socket is closed, with a reset if wanted, and what is queued is lost.
     /// The reason counts if none was given before.
     pub(crate) fn terminate(&mut self, socket: SocketId, reason: CloseReason, reset: bool) {
-        let Self { port, connections, chunks, .. } = self;
+        let Self { port, connections, chunks, own_part, .. } = self;
         let Some(connection) = connections.get_mut(socket) else { return };
         if connection.state == State::Terminating {
             return;
@@ -74,7 +74,7 @@ impl Core {
         let lost = connection.queue.clear(chunks);
         let closing = if reset { port.abort(socket) } else { port.close(socket) };
         debug_assert!(closing.is_ok(), "a session's socket is open until the session is gone");
-        self.count_queue(socket);
+        own_part.count_queue(connection);
         self.cancel_timers_of(socket);
         self.leave_all(socket);
         self.lost(lost);

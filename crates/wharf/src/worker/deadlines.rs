@@ -89,12 +89,16 @@ impl Core {
         }
     }
 
-    /// Has the session's timer fire when the send that has just begun is late, or before.
+    /// Has the session's timer, which is `armed` so far, fire when the send that has just begun is late,
+    /// or before.
     #[inline]
-    pub(super) fn arm_send_deadline(&mut self, socket: SocketId) {
+    pub(super) fn arm_send_deadline(&mut self, socket: SocketId, armed: Option<Time>) {
         let Some(deadline) = self.limits.send_deadline else { return };
-        // It looks at what is really due when it fires.
-        self.arm_timer(socket, self.now + deadline);
+        let late = self.now + deadline;
+        if armed.is_none_or(|armed| armed > late) {
+            // It looks at what is really due when it fires.
+            self.arm_timer(socket, late);
+        }
     }
 
     /// Sets the timer of a session to what is next due for it.

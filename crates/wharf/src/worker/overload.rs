@@ -1,7 +1,5 @@
 //! What a worker does when all send queues together come near their ceiling.
 
-use wharf_port::SocketId;
-
 use super::Core;
 use super::connection::{Connection, State};
 use crate::close_reason::CloseReason;
@@ -19,17 +17,19 @@ pub(super) struct OwnPart {
     rises: usize,
 }
 
-impl Core {
+impl OwnPart {
     /// Counts anew what waits for a session: when a turn's sends start, when one ends, and when it
     /// terminates. From then on it counts nothing, since the port gives back what it has.
-    pub(super) fn count_queue(&mut self, socket: SocketId) {
-        let Self { connections, own_part, .. } = self;
-        let Some(connection) = connections.get_mut(socket) else { return };
-        let bytes = waiting(connection);
+    #[inline]
+    pub(super) fn count_queue(&mut self, connection: &mut Connection) {
+        let terminates = connection.state == State::Terminating;
+        let bytes = if terminates { 0 } else { connection.queue.bytes() };
         let before = std::mem::replace(&mut connection.counted, bytes);
-        own_part.bytes = own_part.bytes + bytes - before;
+        self.bytes = self.bytes + bytes - before;
     }
+}
 
+impl Core {
     /// Tells the total what has changed, and does what it asks for. Once per turn.
     pub(super) fn look_at_total(&mut self) {
         self.tell_total(self.shared().send_total.step());
@@ -109,8 +109,4 @@ impl Core {
         self.own_part.bytes = 0;
         self.tell_total(1);
     }
-}
-
-fn waiting(connection: &Connection) -> usize {
-    if connection.state == State::Terminating { 0 } else { connection.queue.bytes() }
 }

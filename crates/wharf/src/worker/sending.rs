@@ -242,19 +242,20 @@ impl Core {
         let now = self.now;
         let mut dirty = std::mem::take(&mut self.dirty);
         for socket in dirty.drain(..) {
-            let Some(connection) = self.connection(socket) else { continue };
+            let Self { connections, own_part, port, stats, .. } = self;
+            let Some(connection) = connections.get_mut(socket) else { continue };
             connection.dirty = false;
             if connection.state == State::Terminating {
                 continue;
             }
-            if let Some(segments) = connection.queue.start_send() {
-                connection.send_since = now;
-                self.stats.sends += 1;
-                let started = self.port.send(socket, segments);
-                debug_assert!(started.is_ok(), "a session's socket is open until it terminates");
-                self.arm_send_deadline(socket);
-            }
-            self.count_queue(socket);
+            own_part.count_queue(connection);
+            let Some(segments) = connection.queue.start_send() else { continue };
+            connection.send_since = now;
+            let armed = connection.timer.map(|timer| timer.deadline());
+            stats.sends += 1;
+            let started = port.send(socket, segments);
+            debug_assert!(started.is_ok(), "a session's socket is open until it terminates");
+            self.arm_send_deadline(socket, armed);
         }
         self.dirty = dirty;
     }
@@ -268,8 +269,10 @@ impl Core {
     ) {
         let unsent = if result.is_ok() { 0 } else { segments.iter().map(Segment::len).sum() };
         self.chunks.give_back(segments);
-        let Some(connection) = self.connection(socket) else { return };
+        let Self { connections, own_part, .. } = self;
+        let Some(connection) = connections.get_mut(socket) else { return };
         let gone = connection.queue.end_send(unsent);
+        own_part.count_queue(connection);
         let (state, bytes) = (connection.state, connection.queue.bytes());
         let drained = connection.was_full && connection.queue.is_low();
         if drained {
@@ -277,7 +280,6 @@ impl Core {
         }
         let resumes = drained && std::mem::take(&mut connection.slow);
         self.stats.bytes_out += gone as u64;
-        self.count_queue(socket);
         if let Err(error) = result {
             return self.send_failed(socket, error, unsent);
         }
