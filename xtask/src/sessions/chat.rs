@@ -23,7 +23,7 @@ const CI_NOISE_MICROS: f64 = 50_000.0;
 /// How much memory the server may have more while members stop: their queues share what is queued.
 const GROWTH_MAX: u64 = 4 << 20;
 /// The server is looked at so often.
-const SAMPLE: Duration = Duration::from_millis(200);
+const SAMPLE: Duration = Duration::from_millis(500);
 /// How long the stopped ones take part before they stop.
 const TAKE_PART: Duration = Duration::from_millis(500);
 /// How long the sessions of a load that has ended may take to go.
@@ -120,11 +120,7 @@ fn in_peace(terms: &Terms<'_>, server: &Server, size: Size, seen: &mut Seen) -> 
     let before = procfs::descriptors(server.id())?;
     let mut load = say(terms, server, size, size.quiet)?;
     has_opened(server, before + size.members)?;
-    let most = &mut seen.memory[0];
-    while load.goes_on()? {
-        *most = procfs::memory(server.id())?.max(*most);
-        wait::pause(SAMPLE);
-    }
+    watch(&mut load, server, &mut seen.memory[0], |_| {})?;
     note(load, &mut seen.quiet, &mut seen.verified)?;
     settled(server, before, GO_MAX).map(drop)
 }
@@ -146,20 +142,32 @@ fn while_members_stop(
     bystanders.iter().try_for_each(Bystanders::stop)?;
     let stopwatch = wait::Stopwatch::start();
     let mut closed = None;
-    let most = &mut seen.memory[1];
-    while load.goes_on()? {
-        *most = procfs::memory(server.id())?.max(*most);
-        let open = procfs::descriptors(server.id())?;
+    watch(&mut load, server, &mut seen.memory[1], |open| {
         if closed.is_none() && open <= before + size.members {
             closed = Some(stopwatch.elapsed());
         }
-        wait::pause(SAMPLE);
-    }
+    })?;
     note(load, &mut seen.attacked, &mut seen.verified)?;
     // Who is not closed by then is not closed at all.
     seen.closed = seen.closed.max(closed.unwrap_or(Duration::MAX));
     drop(bystanders);
     settled(server, before, GO_MAX).map(drop)
+}
+
+/// Looks at a server as long as it is spoken to: at its memory, of which the most is kept, and at how many
+/// descriptors it has open. Both are looked at in each kind of round, since to look takes time from it.
+fn watch(
+    load: &mut Loading,
+    server: &Server,
+    most: &mut u64,
+    mut open: impl FnMut(usize),
+) -> Result<()> {
+    while load.goes_on()? {
+        *most = procfs::memory(server.id())?.max(*most);
+        open(procfs::descriptors(server.id())?);
+        wait::pause(SAMPLE);
+    }
+    Ok(())
 }
 
 /// Begins to speak to so many members, for so many seconds.
