@@ -31,6 +31,7 @@ struct Counts {
 pub(crate) enum Refusal {
     SessionsMax,
     PerAddressMax,
+    AcceptRate,
     Overload,
 }
 

@@ -60,6 +60,9 @@ reasons! {
     BadFrame(FrameError) = "bad_frame",
     /// The peer reads too slowly: its send queue was full.
     SlowReader = "slow_reader",
+    /// The peer sent more than [`Limits::frames_per_second`](crate::Limits::frames_per_second) or
+    /// [`bytes_per_second`](crate::Limits::bytes_per_second) allow.
+    RateLimited = "rate_limited",
     /// Too much waited to be sent to others ([`Limits::send_total_max`](crate::Limits::send_total_max)),
     /// and no frame had come from this one.
     Overload = "overload",
@@ -99,6 +102,7 @@ impl fmt::Display for CloseReason {
             Self::FrameLate => f.write_str("a frame was not finished in time"),
             Self::BadFrame(error) => write!(f, "bad frame: {error}"),
             Self::SlowReader => f.write_str("the peer reads too slowly"),
+            Self::RateLimited => f.write_str("the peer sends too much"),
             Self::Overload => f.write_str("the server is overloaded"),
             Self::SendTooLong => f.write_str("a frame to be sent is too long"),
             Self::SendBadFrame(error) => write!(f, "nothing that can be sent: {error}"),

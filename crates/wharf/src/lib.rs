@@ -51,6 +51,7 @@ mod limits;
 #[cfg(test)]
 #[cfg(loom)]
 mod loom_models;
+mod rate;
 mod report;
 mod send_queue;
 mod send_total;
@@ -78,6 +79,7 @@ pub use framing::{
 };
 pub use group::{Group, JoinError, Member};
 pub use limits::Limits;
+pub use rate::{OverRate, Rate};
 pub use report::DrainReport;
 pub use send_queue::{SendLimits, SendLimitsError, SendStatus, SlowReader};
 pub use server::{RunningServer, Server, ServerHandle, SteppedServer, WorkerView};

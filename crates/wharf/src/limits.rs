@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::rate::{OverRate, Rate};
 use crate::send_queue::{SendLimits, SlowReader};
 
 /// Every maximum of a server. All are on; what can be switched off is an `Option`, and `None` spells
@@ -21,6 +22,17 @@ pub struct Limits {
     /// Sessions from one address at a time; default 64. Loopback is exempt; IPv6 addresses count by
     /// their /64. Beyond it a connection is accepted and reset at once.
     pub per_address_max: Option<usize>,
+    /// Connections that are accepted, of the whole server; default 10,000 a second and 20,000 at once.
+    /// Beyond it a connection is accepted and reset at once: a queue full of those who gave up long ago
+    /// never recovers.
+    pub accept_rate: Option<Rate>,
+    /// Frames that one session may send; default 100,000 a second and as many at once, which no session
+    /// reaches by accident. With [`Framing::RAW`](crate::Framing::RAW) each piece is one.
+    pub frames_per_second: Option<Rate>,
+    /// Bytes that one session may send, headers included; default 1 GB a second and as much at once.
+    pub bytes_per_second: Option<Rate>,
+    /// What happens beyond either; default [`OverRate::Throttle`].
+    pub over_rate: OverRate,
     /// Bytes of payload in one frame, inclusive: 1 to 16 MiB; default 64 KiB, or the 65,535 that a length
     /// of two bytes can express. Checked before anything is allocated.
     pub frame_bytes_max: usize,
@@ -29,7 +41,8 @@ pub struct Limits {
     /// How long a frame may take from its first byte to its last; default 10 s. It is not extended by
     /// further bytes, so a peer that drips is cut off.
     pub frame_deadline: Option<Duration>,
-    /// How long nothing may be received; default 60 s.
+    /// How long nothing may be received; default 60 s. It does not run while a session is throttled, which
+    /// this side wants; it does while a slow reader is paused, which the peer could end.
     pub idle: Option<Duration>,
     /// Bytes that may wait to be sent to one session; 4 KiB and up, default 256 KiB. One frame more is
     /// taken, so that a frame longer than this can be sent at all.
@@ -45,7 +58,8 @@ pub struct Limits {
     pub send_burst_time: Duration,
     /// How long the kernel may take for what it was given of a session's queue at one time, and one second
     /// for each 16 KiB more; default 30 s. Beyond it the session is reset as [`SlowReader`] is. A stopped
-    /// peer is seen by this even if too little is sent to it to fill its queue.
+    /// peer is seen by this even if too little is sent to it to fill its queue, once the system has taken
+    /// all that it takes: [`SocketOptions::unsent_bytes_max`](crate::SocketOptions) bounds that.
     pub send_deadline: Option<Duration>,
     /// Bytes that may wait to be sent to all sessions together; 1 MiB and up, default 1 GiB. A frame that
     /// is shared counts for each session that it waits for. Near it, the server sheds load in this order:
@@ -73,6 +87,10 @@ impl Default for Limits {
         Self {
             sessions_max: None,
             per_address_max: Some(64),
+            accept_rate: Some(Rate { per_second: 10_000, burst: 20_000 }),
+            frames_per_second: Some(Rate { per_second: 100_000, burst: 100_000 }),
+            bytes_per_second: Some(Rate { per_second: 1_000_000_000, burst: 1_000_000_000 }),
+            over_rate: OverRate::Throttle,
             frame_bytes_max: 64 << 10,
             first_frame: Some(Duration::from_secs(5)),
             frame_deadline: Some(Duration::from_secs(10)),
@@ -114,6 +132,14 @@ impl Limits {
     pub(crate) fn problem(&self) -> Option<String> {
         if !(1..=Self::FRAME_BYTES_MAX).contains(&self.frame_bytes_max) {
             return Some(format!("frame_bytes_max is {}: 1 to 16 MiB", self.frame_bytes_max));
+        }
+        let rates = [
+            ("accept_rate", self.accept_rate),
+            ("frames_per_second", self.frames_per_second),
+            ("bytes_per_second", self.bytes_per_second),
+        ];
+        if let Some(problem) = rates.iter().find_map(|(name, rate)| Rate::problem(*rate, name)) {
+            return Some(problem);
         }
         if let Some(problem) = self.send().problem() {
             return Some(problem);

@@ -9,6 +9,7 @@ use crate::close_counts::ClosesOfWorker;
 use crate::framing::{FrameError, Framing};
 use crate::group::{Groups, WorkerSet};
 use crate::inbox::{Inbox, Message, Refused};
+use crate::rate::{Rate, SharedBucket};
 use crate::send_queue::SendStatus;
 use crate::send_total::SendTotal;
 use crate::shared_frame::SharedFrame;
@@ -22,6 +23,7 @@ pub(crate) struct Shared {
     pub(crate) published: Box<[Published]>,
     pub(crate) closes: Box<[ClosesOfWorker]>,
     pub(crate) admission: Admission,
+    pub(crate) accept_rate: SharedBucket,
     pub(crate) groups: Groups,
     pub(crate) send_total: SendTotal,
     framing: Framing,
@@ -49,6 +51,7 @@ pub(crate) struct SharedSetup {
     pub(crate) session_type: TypeId,
     pub(crate) farewell: Option<SharedFrame>,
     pub(crate) send_total_max: usize,
+    pub(crate) accept_rate: Option<Rate>,
 }
 
 impl Shared {
@@ -58,6 +61,7 @@ impl Shared {
             published: inboxes.iter().map(|_| Published::default()).collect(),
             closes: inboxes.iter().map(|_| ClosesOfWorker::default()).collect(),
             groups: Groups::new(inboxes.len()),
+            accept_rate: SharedBucket::new(setup.accept_rate),
             send_total: SendTotal::new(setup.send_total_max, inboxes.len()),
             inboxes: inboxes.into_boxed_slice(),
             admission,

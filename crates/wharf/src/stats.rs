@@ -46,6 +46,8 @@ counters! {
     refused_sessions_max,
     /// Connections that were turned away because their address had as many sessions as allowed.
     refused_per_address,
+    /// Connections that were refused since too many came at a time.
+    refused_accept_rate,
     /// Connections that were turned away because too much waited to be sent to others.
     refused_send_total,
     /// Times that a listener had to rest for lack of descriptors or memory.
@@ -54,6 +56,8 @@ counters! {
     frames_in,
     /// Bytes received.
     bytes_in,
+    /// Times that a session had to wait since it had sent more than its rates allow.
+    throttled,
     /// Bytes given to the kernel to be sent.
     bytes_out,
     /// Sends given to the kernel, each with all that was queued for one session.

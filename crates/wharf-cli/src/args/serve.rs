@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
-use wharf::{Backend, Framing, Limits, SlowReader};
+use wharf::{Backend, Framing, Limits, OverRate, Rate, SlowReader, SocketOptions};
 
 use super::values::{
-    Bytes, KIB, Listen, MIB, OrOff, UNBOUNDED, bytes, log_level, number, or_off, seconds,
+    Bytes, KIB, Listen, MIB, OrOff, UNBOUNDED, bytes, log_level, number, or_off, rate, seconds,
     slow_reader,
 };
 use crate::failure::Failure;
@@ -43,7 +43,8 @@ pub(super) enum ServeMode {
         after_help = CHAT_HELP,
         mut_arg("framing", |framing| framing.default_value("lines")),
         mut_arg("idle", |idle| idle.default_value("off")),
-        mut_arg("slow", |slow| slow.default_value("disconnect"))
+        mut_arg("slow", |slow| slow.default_value("disconnect")),
+        mut_arg("unsent_max", |unsent| unsent.default_value("64KiB"))
     )]
     Chat(ServeArgs),
 }
@@ -154,6 +155,54 @@ pub(super) struct ServeArgs {
     )]
     per_address_max: OrOff<u64>,
 
+    /// Connections that are accepted: N a second, BURST at once (as many if it is not given), or off.
+    #[arg(
+        long,
+        env = "WHARF_ACCEPT_RATE",
+        hide_env = true,
+        value_name = "N[:BURST]",
+        help_heading = "Limits",
+        default_value = "off",
+        value_parser = or_off(rate)
+    )]
+    accept_rate: OrOff<Rate>,
+
+    /// Frames that one session may send: N a second, BURST at once, or off.
+    #[arg(
+        long,
+        env = "WHARF_FRAME_RATE",
+        hide_env = true,
+        value_name = "N[:BURST]",
+        help_heading = "Limits",
+        default_value = "off",
+        value_parser = or_off(rate)
+    )]
+    frame_rate: OrOff<Rate>,
+
+    /// Bytes that one session may send: N a second, BURST at once, or off.
+    #[arg(
+        long,
+        env = "WHARF_BYTE_RATE",
+        hide_env = true,
+        value_name = "N[:BURST]",
+        help_heading = "Limits",
+        default_value = "off",
+        value_parser = or_off(rate)
+    )]
+    byte_rate: OrOff<Rate>,
+
+    /// What becomes of a session beyond either: throttle (nothing is received from it until it may
+    /// send again) or disconnect.
+    #[arg(
+        long,
+        env = "WHARF_OVER_RATE",
+        hide_env = true,
+        value_name = "POLICY",
+        help_heading = "Limits",
+        default_value = "throttle"
+    )]
+    over_rate: OverRate,
+
     /// Payload of a frame, up to 16MiB; with u16, up to 65535 [default: 64KiB; with u16, 65535].
     #[arg(
         long,
@@ -250,6 +299,18 @@ pub(super) struct ServeArgs {
     )]
     send_burst: OrOff<u64>,
 
+    /// What the system may have taken and not sent to a session, which no policy sees, or off (Linux).
+    #[arg(
+        long,
+        env = "WHARF_UNSENT_MAX",
+        hide_env = true,
+        value_name = "BYTES",
+        help_heading = "Limits",
+        default_value = "1MiB",
+        value_parser = or_off(bytes(4 * KIB, 1 << 30))
+    )]
+    unsent_max: OrOff<u64>,
+
     /// How long the system may take for what it was given to send to a session (and a second more for
     /// each 16KiB), in seconds, or off; then the session is reset.
     #[arg(
@@ -292,6 +353,10 @@ impl ServeArgs {
             limits: Limits {
                 sessions_max: self.sessions_max.map(size),
                 per_address_max: self.per_address_max.on().map(size),
+                accept_rate: self.accept_rate.on(),
+                frames_per_second: self.frame_rate.on(),
+                bytes_per_second: self.byte_rate.on(),
+                over_rate: self.over_rate,
                 frame_bytes_max: self.frame_max()?,
                 first_frame: self.first_frame.on(),
                 frame_deadline: self.frame_deadline.on(),
@@ -304,6 +369,10 @@ impl ServeArgs {
                 slow_reader: self.slow_reader()?,
                 drain: self.drain,
                 ..Limits::default()
+            },
+            socket: SocketOptions {
+                unsent_bytes_max: self.unsent_max.on().and_then(|bytes| u32::try_from(bytes).ok()),
+                ..SocketOptions::default()
             },
             listen: self.listen,
             workers: self.workers.map(size),

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
-use wharf::SlowReader;
+use wharf::{Rate, SlowReader};
 
 /// One kibibyte.
 pub(crate) const KIB: u64 = 1 << 10;
@@ -93,6 +93,11 @@ pub(crate) fn or_off<T>(
         "off" => Ok(OrOff::Off),
         _ => limit(text).map(OrOff::On).map_err(|range| format!("{range}, or off")),
     }
+}
+
+/// How often something may happen.
+pub(super) fn rate(text: &str) -> Result<Rate, String> {
+    text.parse()
 }
 
 /// The policies that sessions without keys and without a mind of their own can have.

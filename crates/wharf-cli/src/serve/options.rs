@@ -1,7 +1,7 @@
 //! What `wharf serve` is asked for.
 
 use tracing_subscriber::filter::LevelFilter;
-use wharf::{Backend, Framing, Limits, Server};
+use wharf::{Backend, Framing, Limits, Server, SocketOptions};
 
 use crate::args::Listen;
 
@@ -14,6 +14,7 @@ pub(crate) struct ServeOptions {
     pub(crate) backend: Backend,
     pub(crate) framing: Framing,
     pub(crate) limits: Limits,
+    pub(crate) socket: SocketOptions,
     pub(crate) log: LevelFilter,
     pub(crate) farewell: Option<String>,
 }
@@ -27,6 +28,7 @@ impl ServeOptions {
             .fold(first, Server::and_bind)
             .framing(self.framing.clone())
             .limits(self.limits.clone())
+            .socket_options(self.socket.clone())
             .backend(self.backend);
         let server = match &self.farewell {
             Some(farewell) => server.farewell(farewell.as_bytes()),

@@ -83,7 +83,8 @@ impl Simulation {
                 return Ok(());
             }
             // What workers have for each other needs no event of the network's.
-            let stands_still = idle && !self.network.advance();
+            // A worker that has something left to do does not wait for the clock.
+            let stands_still = idle && !self.is_any_worker_busy() && !self.network.advance();
             still = if stands_still { still + 1 } else { 0 };
             if still > STILL_MAX {
                 return violated("I8", format!("{what}: nothing will ever happen"));
@@ -99,6 +100,11 @@ impl Simulation {
                 );
             }
         }
+    }
+
+    fn is_any_worker_busy(&self) -> bool {
+        let mut views = (0..self.plan.workers).filter_map(|worker| self.server.worker(worker));
+        views.any(|view| view.is_busy)
     }
 
     /// Turns every worker and every client once; whether the clients had nothing to do.

@@ -1,10 +1,11 @@
 //! What a seed draws before its run: the server, its limits, its clients, and what goes wrong.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use fastrand::Rng;
 use wharf::sim::{FaultKind, Faults, Personality};
-use wharf::{Framing, Limits, SlowReader};
+use wharf::{Framing, Limits, OverRate, Rate, SlowReader};
 
 /// Seats where nobody is to be turned away.
 const SEATS: usize = 64;
@@ -82,9 +83,9 @@ impl Plan {
 }
 
 impl Plan {
-    /// Whether clients may be turned away for lack of seats.
+    /// Whether clients may be turned away for lack of seats, or since too many come at a time.
     pub(super) fn has_few_seats(&self) -> bool {
-        self.limits.sessions_max != Some(SEATS)
+        self.limits.sessions_max != Some(SEATS) || self.limits.accept_rate.is_some()
     }
 }
 
@@ -108,6 +109,10 @@ fn draw_faults(dice: &mut Rng, wanted: &Faults) -> Faults {
     })
 }
 
+fn rate(dice: &mut Rng, per_second: RangeInclusive<u32>, burst: RangeInclusive<u32>) -> Rate {
+    Rate { per_second: dice.u32(per_second), burst: dice.u32(burst) }
+}
+
 fn draw_limits(dice: &mut Rng, framing: &Framing) -> Limits {
     let policies = [
         SlowReader::Pause,
@@ -125,6 +130,11 @@ fn draw_limits(dice: &mut Rng, framing: &Framing) -> Limits {
         send_total_max: Limits::default().send_total_max,
         sessions_max: Some(if dice.u8(..4) == 0 { dice.usize(1..=8) } else { SEATS }),
         per_address_max: (dice.u8(..4) == 0).then(|| dice.usize(1..=4)),
+        accept_rate: (dice.u8(..8) == 0).then(|| rate(dice, 20..=200, 4..=64)),
+        frames_per_second: (dice.u8(..4) == 0).then(|| rate(dice, 500..=5_000, 100..=600)),
+        bytes_per_second: (dice.u8(..4) == 0)
+            .then(|| rate(dice, 100_000..=1_000_000, 10_000..=100_000)),
+        over_rate: if dice.u8(..4) == 0 { OverRate::Disconnect } else { OverRate::Throttle },
         frame_bytes_max: 8 << dice.u32(..=8),
         first_frame: dice.bool().then(|| millis(dice, 10_000)),
         frame_deadline: dice.bool().then(|| millis(dice, 10_000)),

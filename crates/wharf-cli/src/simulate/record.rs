@@ -254,7 +254,9 @@ impl Book {
     /// A frame has arrived at a session; raw, some bytes.
     pub(super) fn arrived(&mut self, client: ClientNumber, frame: &[u8], now: Time) {
         let turn = self.turn;
-        let pauses = self.limits.slow_reader == SlowReader::Pause;
+        let rated =
+            self.limits.frames_per_second.is_some() || self.limits.bytes_per_second.is_some();
+        let pauses = rated || self.limits.slow_reader == SlowReader::Pause;
         let (has_frames, entry) = (self.has_frames, &mut self.clients[client]);
         if entry.life != Life::Connected {
             let life = entry.life;

@@ -7,7 +7,7 @@ use crate::program::{run, wharf};
 use crate::serving::{Serving, backends, check_echo, connect, serve_echo};
 
 /// Values that are refused, and what is said about them.
-const WRONG: [(&str, &str, &str); 65] = [
+const WRONG: [(&str, &str, &str); 75] = [
     ("--listen", "here", "IP:PORT, [IPV6]:PORT or NAME:PORT"),
     ("--listen", "7777", "IP:PORT"),
     ("--listen", ":7777", "IP:PORT"),
@@ -69,6 +69,16 @@ const WRONG: [(&str, &str, &str); 65] = [
     ("--send-max", "3KiB", "4KiB or more"),
     ("--send-max", "99999999999999999MiB", "4KiB or more"),
     ("--send-total", "1023KiB", "1MiB or more"),
+    ("--send-frames", "0", "1 or more"),
+    ("--send-burst", "0", "1 B or more"),
+    ("--send-deadline", "0", "0.001 to"),
+    ("--unsent-max", "1KiB", "4KiB to"),
+    ("--accept-rate", "0", "N or N:BURST"),
+    ("--accept-rate", "5:0", "N or N:BURST"),
+    ("--frame-rate", "x", "N or N:BURST"),
+    ("--byte-rate", "1000000001", "N or N:BURST"),
+    ("--over-rate", "drop", "throttle or disconnect"),
+    ("--slow", "coalesce", "pause, disconnect, drop-newest or drop-oldest"),
     ("--slow", "drop", "pause, disconnect, drop-newest or drop-oldest"),
     ("--drain", "0", "seconds from 0.001 to 31536000"),
     ("--drain", "off", "seconds from 0.001 to 31536000"),

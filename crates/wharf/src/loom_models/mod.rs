@@ -30,6 +30,7 @@ fn server(workers: usize, listeners: usize) -> (Arc<Shared>, Vec<ModelledPort>) 
         session_type: std::any::TypeId::of::<()>(),
         farewell: None,
         send_total_max: usize::MAX,
+        accept_rate: None,
     };
     (Arc::new(Shared::new(setup)), ports)
 }

@@ -170,6 +170,7 @@ pub(super) fn make_handle(plan: &Plan, opened: Vec<Opened>, session_type: TypeId
         session_type,
         farewell: plan.farewell.clone(),
         send_total_max: plan.limits.send_total_max,
+        accept_rate: plan.limits.accept_rate,
     }));
     ServerHandle { shared, backend, fallback_reason }
 }

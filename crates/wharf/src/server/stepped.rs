@@ -85,6 +85,8 @@ pub struct WorkerView {
     pub ledger: Ledger,
     /// The bytes of the fullest send queue.
     pub queued_bytes_max: usize,
+    /// It has work left over for its next turn, which will not sleep.
+    pub is_busy: bool,
     /// Bytes that wait in its inbox.
     pub inbox_bytes: usize,
 }

@@ -25,6 +25,10 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         let core = &mut self.core;
         match core.seat(&socket) {
             Err(refusal) => core.refuse(socket, refusal),
+            // Behind the seat: who has none must not use up what others may.
+            Ok(_) if !core.shared().accept_rate.take(core.now) => {
+                core.refuse(socket, Refusal::AcceptRate);
+            }
             Ok(seat) if seat.worker() == usize::from(core.index) => self.adopt(socket, seat),
             Ok(seat) => {
                 // A worker ends only when no listener is left, unless it fails: then the server ends,
@@ -134,6 +138,9 @@ impl Core {
                 "send_total_max",
                 "too much waits to be sent to others",
             ),
+            Refusal::AcceptRate => {
+                (&mut self.stats.refused_accept_rate, "accept_rate", "too many come at a time")
+            }
             Refusal::PerAddressMax => (
                 &mut self.stats.refused_per_address,
                 "per_address_max",

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use wharf_port::{Lease, SocketId, Time, TimerId};
 
+use super::rates::Used;
 use super::timer_table::TimerList;
 use crate::admission::Seat;
 use crate::close_reason::CloseReason;
@@ -37,6 +38,8 @@ pub(crate) struct Connection {
     pub(crate) in_backlog: bool,
     /// Nothing is received, since its queue is full.
     pub(crate) slow: bool,
+    /// Nothing is received, since it has sent more than it may.
+    pub(crate) throttled: bool,
     /// Nothing is received, since more lies here than one turn allows.
     pub(crate) glutted: bool,
     /// The queue was full, and `on_writable` is due when it no longer is.
@@ -62,6 +65,8 @@ pub(crate) struct Connection {
     pub(crate) full_since: Time,
     /// When the send in flight began.
     pub(crate) send_since: Time,
+    /// What it has used of its rates.
+    pub(super) used: Used,
     pub(crate) opened: Time,
     pub(crate) last_receive: Time,
     /// When the half frame began, or the present state of closing.
@@ -82,6 +87,7 @@ impl Connection {
             dirty: false,
             in_backlog: false,
             slow: false,
+            throttled: false,
             glutted: false,
             was_full: false,
             greeted: false,
@@ -96,6 +102,7 @@ impl Connection {
             timers: TimerList::default(),
             full_since: now,
             send_since: now,
+            used: Used::NOTHING,
             opened: now,
             last_receive: now,
             since: now,
@@ -121,6 +128,6 @@ mod tests {
 
     #[test]
     fn a_connection_is_small() {
-        assert!(size_of::<Connection>() <= 224, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 240, "{} bytes", size_of::<Connection>());
     }
 }

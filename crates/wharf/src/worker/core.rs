@@ -13,6 +13,7 @@ use super::connection::Connection;
 use super::connections::Connections;
 use super::local::LocalMessages;
 use super::overload::OwnPart;
+use super::rates::Allowance;
 use super::timers::UserTimers;
 use crate::framing::{Framing, ReceiveBuffer};
 use crate::limits::Limits;
@@ -47,6 +48,7 @@ pub(crate) struct Core {
     pub(crate) index: u16,
     pub(super) framing: Framing,
     pub(super) limits: Limits,
+    pub(super) allowance: Allowance,
     shared: Arc<Shared>,
     pub(super) connections: Connections,
     /// What sessions of this worker have for each other.
@@ -100,6 +102,7 @@ impl Core {
             port,
             index,
             framing,
+            allowance: Allowance::new(&limits),
             limits,
             shared,
             connections: Connections::default(),
@@ -182,6 +185,7 @@ impl Core {
             listeners: self.listeners.len(),
             ledger: self.port.ledger(),
             queued_bytes_max: queues.max().unwrap_or(0),
+            is_busy: !self.backlog.is_empty(),
             inbox_bytes: self.shared.inboxes[usize::from(self.index)].bytes(),
         }
     }

@@ -20,6 +20,8 @@ const SEND_BYTES_PER_SECOND: u64 = 16 << 10;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Due {
     Idle,
+    /// It may send again.
+    Rate,
     /// The kernel has not taken what it was given to send.
     Send,
     FirstFrame,
@@ -42,12 +44,16 @@ impl Connection {
 
     fn next_due_open(&self, limits: &Limits) -> Option<(Time, Due)> {
         // What is not received because this side does not want it is not the peer's delay.
-        let reads = !self.slow;
+        let reads = !self.slow && !self.throttled;
         let first = limits.first_frame.filter(|_| reads && !self.greeted);
         let frame = limits.frame_deadline.filter(|_| reads && self.half.is_some());
         [
             self.send_due(limits).map(|due| (due, Due::Send)),
-            limits.idle.map(|idle| (self.last_receive + idle, Due::Idle)),
+            self.free_at(limits).map(|due| (due, Due::Rate)),
+            limits
+                .idle
+                .filter(|_| !self.throttled)
+                .map(|idle| (self.last_receive + idle, Due::Idle)),
             first.map(|first| (self.opened + first, Due::FirstFrame)),
             frame.map(|frame| (self.since + frame, Due::Frame)),
         ]
@@ -123,6 +129,7 @@ impl Core {
         }
         match due {
             Due::Send => self.terminate(socket, CloseReason::SlowReader, true),
+            Due::Rate => self.end_throttling(socket),
             Due::Idle => self.begin_close(socket, CloseReason::Idle),
             Due::FirstFrame => self.begin_close(socket, CloseReason::FirstFrameLate),
             Due::Frame => self.begin_close(socket, CloseReason::FrameLate),

@@ -19,6 +19,7 @@ mod groups;
 mod local;
 mod messages;
 mod overload;
+mod rates;
 mod reading;
 mod sending;
 mod tidying;
@@ -108,7 +109,8 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
 
     /// What a test sees between two turns.
     pub(crate) fn view(&self) -> WorkerView {
-        self.core.view()
+        let view = self.core.view();
+        WorkerView { is_busy: view.is_busy || !self.may_sleep(), ..view }
     }
 
     /// One turn: waits for completions, no longer than until `deadline`, gives every one of them to its
@@ -120,9 +122,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// # Errors
     /// [`WaitError`] if the completion port is broken.
     pub fn turn(&mut self, deadline: Option<Time>) -> Result<Turn, WaitError> {
-        let nothing_waits = self.messages.is_empty() && self.core.local.is_empty();
-        let may_sleep = self.due.is_empty() && nothing_waits && !self.has_mail;
-        self.core.begin_turn(deadline, may_sleep)?;
+        self.core.begin_turn(deadline, self.may_sleep())?;
         let bytes_before = self.core.stats.bytes_in;
         while let Some(completion) = self.core.port.take() {
             self.complete(completion);
@@ -135,6 +135,12 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         self.core.deliver_broadcasts();
         self.core.flush();
         Ok(self.core.end_turn(self.messages.is_empty() && self.core.local.is_empty()))
+    }
+
+    /// Whether nothing is left over from the last turn.
+    fn may_sleep(&self) -> bool {
+        let nothing_waits = self.messages.is_empty() && self.core.local.is_empty();
+        self.due.is_empty() && nothing_waits && !self.has_mail
     }
 
     fn complete(&mut self, completion: Completion) {

@@ -46,7 +46,7 @@ impl<H: Session, F> Worker<H, F> {
             if connection.state != State::Open {
                 break;
             }
-            if connection.slow || share.is_used_up() {
+            if connection.slow || connection.throttled || share.is_used_up() {
                 self.core.hold_in_front(socket, lease.slice(at..lease.len()));
                 break;
             }
@@ -58,8 +58,8 @@ impl<H: Session, F> Worker<H, F> {
             at += used;
         }
         self.core.reading = None;
-        let greeted = self.core.stats.frames_in != frames_before;
-        self.core.set_share(socket, share, greeted);
+        let frames = self.core.stats.frames_in - frames_before;
+        self.core.set_share(socket, share, frames, at as u64);
     }
 
     /// Delivers the frame that `bytes` begin with, or begins to hold it; returns how many were used.
@@ -152,7 +152,12 @@ impl<H: Session, F> Worker<H, F> {
             let used_up = self.core.share(socket).is_used_up();
             let Some(connection) = self.core.connection(socket) else { continue };
             if connection.state == State::Open && used_up {
-                self.core.backlog.push_back(socket);
+                if self.core.is_over_rate(socket) {
+                    self.core.leave_backlog(socket);
+                    self.core.over_rate(socket);
+                } else {
+                    self.core.backlog.push_back(socket);
+                }
                 continue;
             }
             connection.in_backlog = false;
@@ -167,7 +172,7 @@ impl<H: Session, F> Worker<H, F> {
                 connection.held = None;
                 return;
             }
-            if connection.slow || connection.in_backlog {
+            if connection.slow || connection.throttled || connection.in_backlog {
                 return;
             }
             match connection.held.as_mut().and_then(|held| held.pop_front()) {
@@ -206,20 +211,24 @@ impl Share {
 
 impl Core {
     fn share(&mut self, socket: SocketId) -> Share {
-        let turn = self.turn;
-        match self.connection(socket) {
-            Some(connection) if connection.turn == turn => {
-                Share { frames: connection.frames_left, bytes: connection.bytes_left }
-            }
-            _ => Share { frames: TURN_FRAMES, bytes: TURN_BYTES },
-        }
+        let Self { turn, now, connections, allowance, .. } = self;
+        let Some(connection) = connections.get(socket) else {
+            return Share { frames: TURN_FRAMES, bytes: TURN_BYTES };
+        };
+        let (frames, bytes) = if connection.turn == *turn {
+            (connection.frames_left, connection.bytes_left)
+        } else {
+            connection.used.allows(allowance, *now, TURN_FRAMES, TURN_BYTES)
+        };
+        Share { frames, bytes }
     }
 
-    fn set_share(&mut self, socket: SocketId, share: Share, greeted: bool) {
-        let turn = self.turn;
-        let Some(connection) = self.connection(socket) else { return };
-        connection.greeted |= greeted;
-        connection.turn = turn;
+    fn set_share(&mut self, socket: SocketId, share: Share, frames: u64, bytes: u64) {
+        let Self { turn, now, connections, allowance, .. } = self;
+        let Some(connection) = connections.get_mut(socket) else { return };
+        connection.greeted |= frames > 0;
+        connection.used.take(allowance, *now, frames, bytes);
+        connection.turn = *turn;
         connection.frames_left = share.frames;
         connection.bytes_left = share.bytes;
     }
@@ -229,7 +238,7 @@ impl Core {
     /// Keeps the rest of what is being read. A slow session may keep it for long, so it is copied.
     fn hold_in_front(&mut self, socket: SocketId, rest: Lease) {
         let Some(connection) = self.connection(socket) else { return };
-        let slow = connection.slow;
+        let slow = connection.slow || connection.throttled;
         let rest = if slow { rest.copied_out() } else { rest };
         connection.held.get_or_insert_default().push_front(rest);
         if !slow {
@@ -240,11 +249,18 @@ impl Core {
     /// Keeps bytes that came behind others which are held.
     fn hold_behind(&mut self, socket: SocketId, lease: Lease) {
         let Some(connection) = self.connection(socket) else { return };
-        let lease = if connection.slow { lease.copied_out() } else { lease };
+        let slow = connection.slow || connection.throttled;
+        let lease = if slow { lease.copied_out() } else { lease };
         connection.held.get_or_insert_default().push_back(lease);
         if connection.held_bytes() > HELD_BYTES_MAX {
             connection.glutted = true;
             self.set_receiving(socket);
+        }
+    }
+
+    fn leave_backlog(&mut self, socket: SocketId) {
+        if let Some(connection) = self.connection(socket) {
+            connection.in_backlog = false;
         }
     }
 
@@ -258,7 +274,8 @@ impl Core {
     /// Pauses or resumes the receive of a session, as its state wants it.
     pub(super) fn set_receiving(&mut self, socket: SocketId) {
         let Some(connection) = self.connection(socket) else { return };
-        let stops = connection.state == State::Open && (connection.slow || connection.glutted);
+        let waits = connection.slow || connection.throttled || connection.glutted;
+        let stops = connection.state == State::Open && waits;
         let told =
             if stops { self.port.pause_receive(socket) } else { self.port.resume_receive(socket) };
         debug_assert!(told.is_ok(), "a session's socket is open until the session is gone");

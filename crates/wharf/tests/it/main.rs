@@ -48,6 +48,7 @@ mod limits;
 mod messages;
 mod order;
 mod overload;
+mod rates;
 mod send_limits;
 #[cfg(target_os = "linux")]
 mod shortage;
