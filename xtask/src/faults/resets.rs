@@ -13,8 +13,8 @@ use crate::server::Signal;
 use crate::wait::Stopwatch;
 use crate::{client, load, procfs, smoke};
 
-/// Lines that the server may say about all of it, its report among them.
-const LINES_MAX: usize = 3;
+/// Lines that the server may say about all of it, its report and the reasons of ends among them.
+const LINES_MAX: usize = 4;
 /// Half a frame: its length, and less than that.
 const HALF: &[u8] = b"\x40\0\0\0half";
 

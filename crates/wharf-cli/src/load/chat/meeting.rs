@@ -23,6 +23,9 @@ struct Member {
     got: usize,
     /// The beginning of a message.
     part: Vec<u8>,
+    /// It has been found where the messages begin: a server without frames makes a connection a member
+    /// in the middle of one.
+    is_aligned: bool,
     is_lost: bool,
 }
 
@@ -84,9 +87,17 @@ impl Meeting {
                 member.got = 2;
                 member.part = Vec::new();
                 return Met::All(bytes);
-            } else {
+            } else if member.is_aligned {
                 return Met::Strange;
+            } else {
+                member.is_aligned = true;
+                let is_beginning =
+                    |start: &usize| self.messages[0].starts_with(&member.part[*start..]);
+                let start = (1..=len).find(is_beginning).unwrap_or(len);
+                member.part.drain(..start);
+                continue;
             }
+            member.is_aligned = true;
             member.part.clear();
         }
         Met::NotYet
@@ -123,9 +134,21 @@ mod tests {
     }
 
     #[test]
+    fn a_member_may_come_in_the_middle_of_a_message_and_not_twice() {
+        let pattern = Pattern::new(&"lines".parse().unwrap(), 10, 2);
+        let message = |number| pattern.bytes(pattern.lane(0), number * pattern.message());
+        let whole = [message(0), message(0), message(1)].concat();
+        for start in 1..11 {
+            assert_eq!(Meeting::new(&pattern, 1).met(0, &whole[start..]), Met::All(&[]), "{start}");
+        }
+        let torn = [&message(0)[3..], &message(0), &message(0)[3..], &message(1)].concat();
+        assert_eq!(Meeting::new(&pattern, 1).met(0, &torn), Met::Strange);
+    }
+
+    #[test]
     fn the_second_message_does_not_come_alone() {
         let pattern = Pattern::new(&"lines".parse().unwrap(), 10, 2);
         let second = pattern.bytes(pattern.lane(0), pattern.message());
-        assert_eq!(Meeting::new(&pattern, 2).met(1, &second), Met::Strange);
+        assert_eq!(Meeting::new(&pattern, 2).met(1, &second.repeat(2)), Met::Strange);
     }
 }
