@@ -159,6 +159,8 @@ impl Cage {
             .current_dir(&self.tree)
             .env("CARGO_TARGET_DIR", &self.build)
             .env("RUSTFLAGS", "-Awarnings")
+            // Each differs from the one before in a few lines.
+            .env("CARGO_INCREMENTAL", "1")
             .env("CARGO_PROFILE_SIM_OPT_LEVEL", "1");
         process::succeed(&mut build)?;
         Ok(self.build.join("sim").join(format!("wharf{}", std::env::consts::EXE_SUFFIX)))

@@ -39,10 +39,13 @@ pub(super) fn run(terms: &Terms<'_>) -> Result<String> {
 fn before_stuck_readers(terms: &Terms<'_>, idle: &str, stuck_ms: u64) -> Result<()> {
     let flags = format!("--backend {} --workers 2 --framing raw --drain 1 {idle}", terms.backend);
     let server = Server::start(&mut serve_echo(terms.wharf, &flags))?;
-    let mut clients = Client::connect_all(server.address, STUCK)?;
-    for client in &mut clients {
+    // Each writes as soon as it is connected: one that waited for the others would be idle meanwhile.
+    let mut clients = Vec::with_capacity(STUCK);
+    for _ in 0..STUCK {
+        let mut client = Client::connect(server.address)?;
         let written = client.write_until_stuck(STUCK_BYTES)?;
         ensure(written < STUCK_BYTES, || format!("all of {written} bytes were taken"))?;
+        clients.push(client);
     }
     wait::pause(Duration::from_millis(stuck_ms));
     let stopwatch = Stopwatch::start();

@@ -5,7 +5,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use wharf_port::SocketId;
 
 use super::Worker;
-use super::connection::{Connection, State};
 use crate::close_reason::CloseReason;
 use crate::context::Context;
 use crate::session::{Outcome, Session};
@@ -59,8 +58,7 @@ impl<H: Session, F> Worker<H, F> {
     pub(super) fn tell_writable(&mut self) {
         for socket in std::mem::take(&mut self.core.writable) {
             // Something else of the same turn may have closed it.
-            let open = |connection: &mut Connection| connection.state == State::Open;
-            if self.core.connection(socket).is_some_and(open) {
+            if self.core.is_open(socket) {
                 self.call(socket, H::on_writable);
             }
         }

@@ -9,7 +9,7 @@ use wharf_port::{CompletionPort, Lease, ListenerId, SocketId, Time, WaitError};
 
 use super::Turn;
 use super::broadcasting::Broadcasts;
-use super::connection::Connection;
+use super::connection::{Connection, State};
 use super::connections::Connections;
 use super::local::LocalMessages;
 use super::overload::OwnPart;
@@ -144,6 +144,11 @@ impl Core {
     #[inline]
     pub(super) fn connection(&mut self, socket: SocketId) -> Option<&mut Connection> {
         self.connections.get_mut(socket)
+    }
+
+    /// Whether there is a session of this name that takes and sends frames.
+    pub(super) fn is_open(&self, socket: SocketId) -> bool {
+        self.connections.get(socket).is_some_and(|connection| connection.state == State::Open)
     }
 
     pub(crate) fn queued_bytes(&self, socket: SocketId) -> usize {

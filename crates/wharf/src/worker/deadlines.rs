@@ -5,6 +5,7 @@ use std::time::Duration;
 use wharf_port::{SocketId, Time};
 
 use super::connection::{Connection, State};
+use super::rates::Allowance;
 use super::{Core, LINGER, Worker};
 use crate::close_reason::CloseReason;
 use crate::limits::Limits;
@@ -33,27 +34,30 @@ enum Due {
 }
 
 impl Connection {
-    fn next_due(&self, limits: &Limits, drain_until: Option<Time>) -> Option<(Time, Due)> {
+    fn next_due(
+        &self,
+        limits: &Limits,
+        allowance: &Allowance,
+        drain_until: Option<Time>,
+    ) -> Option<(Time, Due)> {
         match self.state {
-            State::Open => self.next_due_open(limits),
+            State::Open => self.next_due_open(limits, allowance),
             State::Flushing => Some((sooner(self.since + limits.flush, drain_until), Due::Flush)),
             State::HalfClosed => Some((sooner(self.since + LINGER, drain_until), Due::Linger)),
             State::Terminating => None,
         }
     }
 
-    fn next_due_open(&self, limits: &Limits) -> Option<(Time, Due)> {
+    fn next_due_open(&self, limits: &Limits, allowance: &Allowance) -> Option<(Time, Due)> {
         // What is not received because this side does not want it is not the peer's delay.
-        let reads = !self.slow && !self.throttled;
+        let reads = !self.is_held_back();
+        let idle = limits.idle.filter(|_| !self.throttled);
         let first = limits.first_frame.filter(|_| reads && !self.greeted);
         let frame = limits.frame_deadline.filter(|_| reads && self.half.is_some());
         [
             self.send_due(limits).map(|due| (due, Due::Send)),
-            self.free_at(limits).map(|due| (due, Due::Rate)),
-            limits
-                .idle
-                .filter(|_| !self.throttled)
-                .map(|idle| (self.last_receive + idle, Due::Idle)),
+            self.free_at(allowance).map(|due| (due, Due::Rate)),
+            idle.map(|idle| (self.last_receive + idle, Due::Idle)),
             first.map(|first| (self.opened + first, Due::FirstFrame)),
             frame.map(|frame| (self.since + frame, Due::Frame)),
         ]
@@ -61,9 +65,7 @@ impl Connection {
         .flatten()
         .min_by_key(|(deadline, _)| *deadline)
     }
-}
 
-impl Connection {
     /// When the kernel has to have taken what it was given to send.
     fn send_due(&self, limits: &Limits) -> Option<Time> {
         let deadline = limits.send_deadline?;
@@ -110,9 +112,8 @@ impl Core {
     /// Sets the timer of a session to what is next due for it.
     pub(super) fn arm_next_timer(&mut self, socket: SocketId) {
         let drain_until = self.drain_until;
-        let limits = &self.limits;
-        let connection = self.connections.get(socket);
-        let due = connection.and_then(|connection| connection.next_due(limits, drain_until));
+        let Some(connection) = self.connections.get(socket) else { return };
+        let due = connection.next_due(&self.limits, &self.allowance, drain_until);
         if let Some((deadline, _)) = due {
             self.arm_timer(socket, deadline);
         }
@@ -120,10 +121,10 @@ impl Core {
 
     fn timer_fired(&mut self, socket: SocketId) {
         let (now, drain_until) = (self.now, self.drain_until);
-        let limits = &self.limits;
         let Some(connection) = self.connections.get_mut(socket) else { return };
         connection.timer = None;
-        let Some((deadline, due)) = connection.next_due(limits, drain_until) else { return };
+        let due = connection.next_due(&self.limits, &self.allowance, drain_until);
+        let Some((deadline, due)) = due else { return };
         if deadline > now {
             return self.arm_timer(socket, deadline);
         }
@@ -161,8 +162,7 @@ impl<H: Session, F> Worker<H, F> {
         let turns = u32::try_from(core.connections.len() / BATCH + 1).unwrap_or(u32::MAX);
         self.due.retain(|fired| {
             let waits = !all_is_read && core.turn.wrapping_sub(fired.turn) < turns;
-            let open = |it: &mut Connection| it.state == State::Open;
-            let stays = waits && core.connection(fired.socket).is_some_and(open);
+            let stays = waits && core.is_open(fired.socket);
             if !stays {
                 core.timer_fired(fired.socket);
             }

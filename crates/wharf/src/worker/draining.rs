@@ -2,7 +2,7 @@
 
 use wharf_port::SocketId;
 
-use super::connection::{Connection, State};
+use super::connection::State;
 use super::{Core, Worker};
 use crate::close_reason::CloseReason;
 use crate::session::Session;
@@ -28,8 +28,7 @@ impl<H: Session, F> Worker<H, F> {
 
     /// Has a session say what it has to say, and ends it.
     pub(super) fn drain_session(&mut self, socket: SocketId) {
-        let open = |connection: &mut Connection| connection.state == State::Open;
-        if self.core.connection(socket).is_some_and(open) {
+        if self.core.is_open(socket) {
             self.call(socket, H::on_drain);
             self.core.say_farewell(socket);
         }

@@ -2,7 +2,7 @@
 
 use wharf_port::SocketId;
 
-use super::connection::{Connection, State};
+use super::connection::State;
 use super::{Core, Worker};
 use crate::arrival::Arrival;
 use crate::close_reason::CloseReason;
@@ -70,8 +70,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
 
     /// A message of the user's, for a session that may be closing or gone.
     fn deliver_message(&mut self, socket: SocketId, delivery: Delivery) {
-        let open = |connection: &mut Connection| connection.state == State::Open;
-        if self.core.connection(socket).is_some_and(open) {
+        if self.core.is_open(socket) {
             self.call(socket, |handler, context| delivery.deliver(handler, context));
         } else if !drop_quietly(delivery) {
             self.core.stats.panics += 1;

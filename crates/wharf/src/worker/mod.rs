@@ -16,6 +16,7 @@ mod core;
 mod deadlines;
 mod draining;
 mod groups;
+mod holding;
 mod local;
 mod messages;
 mod overload;

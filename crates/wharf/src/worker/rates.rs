@@ -1,9 +1,9 @@
 //! Sessions that send more than they may.
 
-use wharf_port::{Lease, SocketId, Time};
+use wharf_port::{SocketId, Time};
 
 use super::Core;
-use super::connection::{Connection, State};
+use super::connection::Connection;
 use crate::close_reason::CloseReason;
 use crate::limits::Limits;
 use crate::rate::{Bucket, Limiter, OverRate};
@@ -81,11 +81,8 @@ impl Core {
         }
         let Some(connection) = self.connection(socket) else { return };
         connection.throttled = true;
-        // It may be long until what is held is read, and the others need the buffers.
-        let held = connection.held.iter_mut().flat_map(|held| held.iter_mut());
-        held.for_each(|lease: &mut Lease| *lease = lease.copied_out());
         self.stats.throttled += 1;
-        self.set_receiving(socket);
+        self.hold_back(socket);
         self.arm_next_timer(socket);
     }
 
@@ -96,19 +93,13 @@ impl Core {
         connection.throttled = false;
         // It was this side that did not receive.
         connection.last_receive = now;
-        if connection.half.is_some() {
-            // The frame could not be finished meanwhile: its time begins again.
-            connection.since = now;
-        }
-        self.queue_for_reading(socket);
-        self.arm_next_timer(socket);
+        self.go_on(socket);
     }
 }
 
 impl Connection {
     /// When a session that is throttled may send again.
-    pub(super) fn free_at(&self, limits: &Limits) -> Option<Time> {
-        let throttled = self.state == State::Open && self.throttled;
-        throttled.then(|| self.used.free_at(&Allowance::new(limits)))
+    pub(super) fn free_at(&self, of: &Allowance) -> Option<Time> {
+        self.throttled.then(|| self.used.free_at(of))
     }
 }

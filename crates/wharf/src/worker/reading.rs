@@ -12,8 +12,6 @@ use crate::session::Session;
 /// What one session gets of a turn, so that none starves the others.
 const TURN_FRAMES: u8 = 64;
 const TURN_BYTES: u32 = 64 << 10;
-/// Received bytes beyond which a session that has had its turn receives no more for now.
-const HELD_BYTES_MAX: usize = 64 << 10;
 
 impl<H: Session, F> Worker<H, F> {
     #[inline]
@@ -46,7 +44,7 @@ impl<H: Session, F> Worker<H, F> {
             if connection.state != State::Open {
                 break;
             }
-            if connection.slow || connection.throttled || share.is_used_up() {
+            if connection.is_held_back() || share.is_used_up() {
                 self.core.hold_in_front(socket, lease.slice(at..lease.len()));
                 break;
             }
@@ -150,18 +148,19 @@ impl<H: Session, F> Worker<H, F> {
         for _ in 0..self.core.backlog.len() {
             let Some(socket) = self.core.backlog.pop_front() else { return };
             let used_up = self.core.share(socket).is_used_up();
+            let over_rate = used_up && self.core.is_over_rate(socket);
             let Some(connection) = self.core.connection(socket) else { continue };
-            if connection.state == State::Open && used_up {
-                if self.core.is_over_rate(socket) {
-                    self.core.leave_backlog(socket);
-                    self.core.over_rate(socket);
-                } else {
-                    self.core.backlog.push_back(socket);
-                }
+            let open = connection.state == State::Open;
+            if open && used_up && !over_rate {
+                self.core.backlog.push_back(socket);
                 continue;
             }
             connection.in_backlog = false;
-            self.work_on_held(socket);
+            if open && over_rate {
+                self.core.over_rate(socket);
+            } else {
+                self.work_on_held(socket);
+            }
         }
     }
 
@@ -172,7 +171,7 @@ impl<H: Session, F> Worker<H, F> {
                 connection.held = None;
                 return;
             }
-            if connection.slow || connection.throttled || connection.in_backlog {
+            if connection.is_held_back() || connection.in_backlog {
                 return;
             }
             match connection.held.as_mut().and_then(|held| held.pop_front()) {
@@ -235,52 +234,6 @@ impl Core {
 }
 
 impl Core {
-    /// Keeps the rest of what is being read. A slow session may keep it for long, so it is copied.
-    fn hold_in_front(&mut self, socket: SocketId, rest: Lease) {
-        let Some(connection) = self.connection(socket) else { return };
-        let slow = connection.slow || connection.throttled;
-        let rest = if slow { rest.copied_out() } else { rest };
-        connection.held.get_or_insert_default().push_front(rest);
-        if !slow {
-            self.queue_for_reading(socket);
-        }
-    }
-
-    /// Keeps bytes that came behind others which are held.
-    fn hold_behind(&mut self, socket: SocketId, lease: Lease) {
-        let Some(connection) = self.connection(socket) else { return };
-        let slow = connection.slow || connection.throttled;
-        let lease = if slow { lease.copied_out() } else { lease };
-        connection.held.get_or_insert_default().push_back(lease);
-        if connection.held_bytes() > HELD_BYTES_MAX {
-            connection.glutted = true;
-            self.set_receiving(socket);
-        }
-    }
-
-    fn leave_backlog(&mut self, socket: SocketId) {
-        if let Some(connection) = self.connection(socket) {
-            connection.in_backlog = false;
-        }
-    }
-
-    pub(super) fn queue_for_reading(&mut self, socket: SocketId) {
-        let Some(connection) = self.connection(socket) else { return };
-        if !std::mem::replace(&mut connection.in_backlog, true) {
-            self.backlog.push_back(socket);
-        }
-    }
-
-    /// Pauses or resumes the receive of a session, as its state wants it.
-    pub(super) fn set_receiving(&mut self, socket: SocketId) {
-        let Some(connection) = self.connection(socket) else { return };
-        let waits = connection.slow || connection.throttled || connection.glutted;
-        let stops = connection.state == State::Open && waits;
-        let told =
-            if stops { self.port.pause_receive(socket) } else { self.port.resume_receive(socket) };
-        debug_assert!(told.is_ok(), "a session's socket is open until the session is gone");
-    }
-
     fn begin_half_frame(&mut self, socket: SocketId, half: Box<ReceiveBuffer>) {
         let now = self.now;
         if let Some(connection) = self.connection(socket) {

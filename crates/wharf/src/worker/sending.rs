@@ -193,10 +193,7 @@ impl Core {
             connection.full_since = now;
         }
         if pauses && !std::mem::replace(&mut connection.slow, true) {
-            // It may be long until what is held is read, and the others need the buffers.
-            let held = connection.held.iter_mut().flat_map(|held| held.iter_mut());
-            held.for_each(|lease| *lease = lease.copied_out());
-            self.set_receiving(socket);
+            self.hold_back(socket);
         }
     }
 
@@ -292,20 +289,8 @@ impl Core {
             self.writable.push(socket);
         }
         if resumes {
-            self.resume(socket);
+            self.go_on(socket);
         }
-    }
-
-    /// Goes on with a session that was slow. What is held comes first; the receive goes on behind it.
-    fn resume(&mut self, socket: SocketId) {
-        let now = self.now;
-        let Some(connection) = self.connection(socket) else { return };
-        if connection.half.is_some() {
-            // The frame could not be finished meanwhile: its time begins again.
-            connection.since = now;
-        }
-        self.queue_for_reading(socket);
-        self.arm_next_timer(socket);
     }
 
     pub(super) fn mark_dirty(&mut self, socket: SocketId) {
