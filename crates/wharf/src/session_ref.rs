@@ -38,7 +38,7 @@ impl SessionRef {
     pub fn send_frame(&self, frame: &SharedFrame) -> SendStatus {
         match self.shared.own_frame(frame) {
             Ok(frame) => self.put(Message::SendFrame(self.id, frame)),
-            Err(_) => SendStatus::TooLong,
+            Err(error) => error.into(),
         }
     }
 

@@ -134,20 +134,24 @@ impl Group {
     pub fn broadcast(&self, payload: &[u8]) -> SendStatus {
         match self.server.frame(payload) {
             Ok(frame) => self.put(&frame, None),
-            Err(_) => SendStatus::TooLong,
+            Err(error) => error.into(),
         }
     }
 
     /// Sends a frame that is encoded already to all members.
+    /// One of another server is encoded anew, since its framing may be another.
     pub fn broadcast_frame(&self, frame: &SharedFrame) -> SendStatus {
-        self.with_own(frame, |frame| self.put(frame, None))
+        match self.server.own_frame(frame) {
+            Ok(frame) => self.put(&frame, None),
+            Err(error) => error.into(),
+        }
     }
 
     /// Sends a frame to all members but this one.
     pub fn broadcast_except(&self, except: SessionId, payload: &[u8]) -> SendStatus {
         match self.server.frame(payload) {
             Ok(frame) => self.put(&frame, Some(except)),
-            Err(_) => SendStatus::TooLong,
+            Err(error) => error.into(),
         }
     }
 
@@ -157,23 +161,11 @@ impl Group {
         self.server.put_all(|| Message::CloseGroup(Arc::clone(&self.state)));
     }
 
-    pub(crate) fn put(&self, frame: &SharedFrame, except: Option<SessionId>) -> SendStatus {
+    fn put(&self, frame: &SharedFrame, except: Option<SessionId>) -> SendStatus {
         let workers = self.state.workers();
         self.server.broadcast(&workers, || {
             Message::Broadcast(Arc::clone(&self.state), frame.clone(), except)
         })
-    }
-
-    /// A frame of this server: one of another is encoded anew, since its framing may be another.
-    fn with_own(
-        &self,
-        frame: &SharedFrame,
-        send: impl FnOnce(&SharedFrame) -> SendStatus,
-    ) -> SendStatus {
-        match self.server.own_frame(frame) {
-            Ok(frame) => send(&frame),
-            Err(_) => SendStatus::TooLong,
-        }
     }
 }
 

@@ -17,8 +17,8 @@ use crate::send_queue::SendStatus;
 use crate::session_id::SessionId;
 use crate::shared_frame::SharedFrame;
 
-/// A frame of more bytes than this is not gathered, which would copy it, but shared as it is.
-const GATHERED_FRAME_MAX: usize = 4 << 10;
+/// A frame of a longer payload than this is not gathered, which would copy it, but shared as it is.
+const GATHERED_PAYLOAD_MAX: usize = 4 << 10;
 /// Bytes that are gathered before they are delivered.
 const GATHERED_MAX: usize = 64 << 10;
 
@@ -65,24 +65,25 @@ impl Core {
         payload: &[u8],
         except: Option<SessionId>,
     ) -> SendStatus {
+        if !group.is_of(self.shared()) {
+            // A session of this server is in no group of another, where its id may be somebody else's.
+            return group.broadcast(payload);
+        }
+        let workers = group.state().workers();
+        if payload.len() > GATHERED_PAYLOAD_MAX || !workers.without(self.index).is_empty() {
+            return match self.shared().frame(payload) {
+                Ok(frame) => self.broadcast_own(group, &frame, except),
+                Err(error) => error.into(),
+            };
+        }
         let envelope = match self.framing.wrap(&[payload], self.limits.frame_bytes_max) {
             Ok(envelope) => envelope,
             Err(error) => return error.into(),
         };
-        let workers = group.state().workers();
-        let others = workers.without(self.index);
-        let (header, trailer) = (envelope.header(), envelope.trailer());
-        let body = &payload[envelope.replaced()..];
-        let len = header.len() + body.len() + trailer.len();
-        if !group.is_of(self.shared()) || !others.is_empty() || len > GATHERED_FRAME_MAX {
-            return match self.shared().frame(payload) {
-                Ok(frame) => self.broadcast_frame(group, &frame, except),
-                Err(error) => error.into(),
-            };
-        }
         if !workers.is_empty() {
             let except = self.own_socket(except);
-            self.gather(group.state(), &[header, body, trailer], except);
+            let body = &payload[envelope.replaced()..];
+            self.gather(group.state(), &[envelope.header(), body, envelope.trailer()], except);
         }
         SendStatus::Queued
     }
@@ -95,17 +96,26 @@ impl Core {
         except: Option<SessionId>,
     ) -> SendStatus {
         if !group.is_of(self.shared()) {
-            return group.put(frame, except);
+            return group.broadcast_frame(frame);
         }
-        let frame = match self.shared().own_frame(frame) {
-            Ok(frame) => frame,
-            Err(error) => return error.into(),
-        };
+        match self.shared().own_frame(frame) {
+            Ok(frame) => self.broadcast_own(group, &frame, except),
+            Err(error) => error.into(),
+        }
+    }
+
+    /// The same with a frame, and to a group, of this server.
+    fn broadcast_own(
+        &mut self,
+        group: &Group,
+        frame: &SharedFrame,
+        except: Option<SessionId>,
+    ) -> SendStatus {
         let others = group.state().workers().without(self.index);
         let message = || Message::Broadcast(Arc::clone(group.state()), frame.clone(), except);
         let status = self.shared().broadcast(&others, message);
         if status == SendStatus::Queued {
-            self.broadcast_here(group.state(), &frame, except);
+            self.broadcast_here(group.state(), frame, except);
         }
         status
     }
@@ -119,7 +129,7 @@ impl Core {
     ) {
         let except = self.own_socket(except);
         let bytes = frame.as_bytes();
-        if bytes.len() <= GATHERED_FRAME_MAX {
+        if frame.payload().len() <= GATHERED_PAYLOAD_MAX {
             return self.gather(group, &[bytes], except);
         }
         self.deliver_broadcasts();

@@ -3,7 +3,7 @@
 
 use wharf::{
     Backend, Codec, Decoded, Envelope, FrameError, Framing, GamePacket, LengthField, Limits,
-    RunningServer, Server, Session,
+    RunningServer, SendStatus, Server, Session,
 };
 
 use crate::support::client::Client;
@@ -18,6 +18,7 @@ each_backend! {
     packets_of_games_are_answered_in_parts,
     a_length_within_a_message_is_filled_in,
     what_has_no_frame_ends_its_session_with_the_reason,
+    what_has_no_frame_is_sent_to_nobody_else,
     half_a_frame_at_the_end_is_no_frame,
     a_frame_of_a_fixed_length_may_be_longer_than_what_is_usual,
 }
@@ -249,6 +250,34 @@ fn what_has_no_frame_ends_its_session_with_the_reason(backend: Backend) {
     let (_, event) = events.until(|event| matches!(event.what, What::Disconnected { .. }));
     let text = "nothing that can be sent: a frame of 3 bytes, where every frame has 4".to_owned();
     assert_eq!(event.what, What::Disconnected { name: "send_bad_frame", text });
+}
+
+fn what_has_no_frame_is_sent_to_nobody_else(backend: Backend) {
+    let server = start(backend, Framing::fixed(4).unwrap(), || {
+        on_frame(|ctx, frame| {
+            let room = ctx.group("room");
+            ctx.join(&room)?;
+            assert_eq!(ctx.broadcast(&room, b"odd"), SendStatus::BadFrame);
+            assert_eq!(ctx.broadcast(&room, &[0; 5_000]), SendStatus::TooLong);
+            assert!(ctx.frame(b"odd").is_err());
+            ctx.send(frame);
+            Ok(())
+        })
+    });
+    let mut client = connect(&server);
+    client.write(b"join");
+    client.expect_stream(b"join");
+    let handle = server.handle();
+    let room = handle.group("room");
+    let member = room.members()[0].session;
+    let raw = start(backend, Framing::RAW, || Echo);
+    let foreign = raw.handle().frame(b"odd").unwrap();
+    assert_eq!(room.broadcast(b"odd"), SendStatus::BadFrame);
+    assert_eq!(room.broadcast_except(member, b"odd"), SendStatus::BadFrame);
+    assert_eq!(room.broadcast_frame(&foreign), SendStatus::BadFrame);
+    assert_eq!(handle.session(member).send_frame(&foreign), SendStatus::BadFrame);
+    assert_eq!(room.broadcast(b"four"), SendStatus::Queued);
+    client.expect_stream(b"four");
 }
 
 fn half_a_frame_at_the_end_is_no_frame(backend: Backend) {

@@ -8,9 +8,10 @@ use wharf::{
 };
 
 use crate::support::client::Client;
+use crate::support::record::on_frame;
 use crate::support::server::{Setup, TestServer};
 use crate::support::time::wait_until;
-use crate::support::wire::pattern;
+use crate::support::wire::{Wire, pattern};
 
 each_backend! {
     everybody_gets_a_broadcast_the_sender_included,
@@ -30,6 +31,7 @@ each_backend! {
     a_frame_that_is_too_long_is_sent_to_nobody,
     large_frames_are_shared_and_keep_their_order,
     a_shared_frame_goes_to_sessions_and_groups_alike,
+    a_group_of_another_server_gets_frames_of_that_server,
 }
 
 /// Does what its peer says: the first letter of a frame is a command.
@@ -350,8 +352,32 @@ fn a_shared_frame_goes_to_sessions_and_groups_alike(backend: Backend) {
         member.expect(b"shared");
     }
     // A frame of a server with other frames is encoded anew.
-    let lines = Setup::new(backend).wire(crate::support::wire::Wire::Lines).start(Member::new);
+    let lines = Setup::new(backend).wire(Wire::Lines).start(Member::new);
     let [mut reader] = self::members(&lines);
     assert_eq!(lines.handle.group("room").broadcast_frame(&frame), SendStatus::Queued);
     reader.expect(b"shared");
+}
+
+fn a_group_of_another_server_gets_frames_of_that_server(backend: Backend) {
+    let lines = Setup::new(backend).wire(Wire::Lines).start(Member::new);
+    let [mut reader] = members(&lines);
+    let room = lines.handle.group("room");
+    // As that session's, if the two servers name their sessions alike.
+    let id = room.members()[0].session;
+    let server = Setup::new(backend).start(move |_| {
+        let room = room.clone();
+        on_frame(move |ctx, frame| {
+            assert_eq!(ctx.id(), id, "the first session of each");
+            assert_eq!(ctx.broadcast(&room, frame), SendStatus::Queued);
+            assert_eq!(ctx.broadcast_others(&room, b"second"), SendStatus::Queued);
+            let third = ctx.frame(b"third")?;
+            assert_eq!(ctx.broadcast_frame(&room, &third), SendStatus::Queued);
+            ctx.send(b"done");
+            Ok(())
+        })
+    });
+    server.connect().ping_for(b"first", b"done");
+    for wanted in [&b"first"[..], b"second", b"third"] {
+        reader.expect(wanted);
+    }
 }
