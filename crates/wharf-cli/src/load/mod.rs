@@ -8,19 +8,25 @@
 //! | [`pattern`] | the bytes of every session's stream, in one table |
 //! | [`session`] | how far each stream has been due, sent, answered |
 //! | [`schedule`] | when messages are due in an open loop |
-//! | [`run`] | the loop of an echo |
-//! | [`mod@chat`] | the one of a chat |
+//! | [`run`], [`crowd`], [`phase`] | what the runs of all modes have |
+//! | [`mode`] | what a mode adds, and the steps that all take |
+//! | [`mod@echo`], [`mod@chat`] | the modes |
 //! | [`tally`] | what went wrong |
-//! | [`latency`], [`cpu`] | what is measured |
+//! | [`measurement`], [`latency`], [`cpu`] | what is measured |
 //! | [`progress`], [`report`] | what is shown |
 
 mod chat;
 mod connect;
 mod cpu;
+mod crowd;
+mod echo;
 mod framing;
 mod latency;
+mod measurement;
+mod mode;
 mod options;
 mod pattern;
+mod phase;
 mod progress;
 mod report;
 mod run;
@@ -34,16 +40,17 @@ use crate::failure::{self, Exit, Failure};
 use crate::json::{JsonSink, JsonTarget};
 use chat::Chat;
 use cpu::CpuMeter;
+use echo::Echo;
 pub(crate) use framing::Framing;
 pub(crate) use options::{Length, LoadOptions, Pace};
 use pattern::Pattern;
 use progress::Progress;
 use report::{Report, Summary};
-use run::{Outcome, Run, Setup};
+use run::{Outcome, Setup};
 
 /// Runs `wharf load echo`.
 pub(crate) fn echo(options: &LoadOptions) -> Result<(), Failure> {
-    load("echo", options, Run::execute)
+    load("echo", options, Echo::execute)
 }
 
 /// Runs `wharf load chat`.
@@ -97,7 +104,7 @@ fn load(
         failure::print(&summary);
     }
     json.write(&report)?;
-    match outcome.tally.verdict(report.missing, run::PATIENCE) {
+    match outcome.tally.verdict(report.missing, phase::PATIENCE) {
         None => Ok(()),
         Some(verdict) => Err(Failure::new(Exit::Failed, verdict)),
     }

@@ -51,3 +51,29 @@ pub(crate) enum Length {
     /// After so many messages of each session.
     Messages(u64),
 }
+
+impl Length {
+    /// How long nothing is measured.
+    pub(crate) const fn warmup(self) -> Duration {
+        match self {
+            Self::Time { warmup, .. } => warmup,
+            Self::Messages(_) => Duration::ZERO,
+        }
+    }
+
+    /// How long to measure; without, until all messages have come.
+    pub(crate) const fn duration(self) -> Option<Duration> {
+        match self {
+            Self::Time { duration, .. } => Some(duration),
+            Self::Messages(_) => None,
+        }
+    }
+
+    /// How many messages are sent at most.
+    pub(crate) const fn messages_max(self) -> u64 {
+        match self {
+            Self::Time { .. } => u64::MAX,
+            Self::Messages(count) => count,
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! How it is seen that every connection has become a member.
 
-use super::Pattern;
+use super::super::pattern::Pattern;
 
 /// Messages of the stream that the meeting takes: one that is repeated, and one that ends it.
 pub(super) const MESSAGES: u64 = 2;
