@@ -42,10 +42,9 @@ pub(crate) enum Message {
     GroupTimer(Arc<GroupState>, u64),
     /// A timer of a group is to be stopped.
     CancelGroupTimer(GroupTimer),
-    /// Whether the server accepts has changed.
-    LookWhetherPaused,
-    /// What waits on all workers together has come near its ceiling.
-    LookAtTotal,
+    /// Whether the server accepts has changed, or how near what waits on all workers together is to its
+    /// ceiling: the worker is to look.
+    Look,
     /// The server drains, and every session is sent this frame last.
     Drain(Option<SharedFrame>),
     /// The server stops at once.
@@ -70,12 +69,7 @@ impl Message {
             | Self::CloseGroup(_)
             | Self::GroupTimer(..)
             | Self::CancelGroupTimer(_) => size_of::<Self>(),
-            Self::Adopt(..)
-            | Self::LookWhetherPaused
-            | Self::LookAtTotal
-            | Self::Drain(_)
-            | Self::Stop
-            | Self::NothingComes => 0,
+            Self::Adopt(..) | Self::Look | Self::Drain(_) | Self::Stop | Self::NothingComes => 0,
         }
     }
 }
@@ -103,7 +97,24 @@ struct Queue {
     bytes: usize,
     /// Bytes of messages that are about to be put in.
     reserved: usize,
+    /// Whether a [`Message::Look`] waits. It tells of all changes until it is taken, so one is enough.
+    look_waits: bool,
     ended: bool,
+}
+
+impl Queue {
+    const fn has_room(&self, bytes: usize) -> bool {
+        self.reserved + self.bytes + bytes <= BYTES_MAX
+    }
+
+    fn push(&mut self, message: Message) {
+        let looks = matches!(message, Message::Look);
+        if looks && std::mem::replace(&mut self.look_waits, true) {
+            return;
+        }
+        self.bytes += message.counted_bytes();
+        self.messages.push(message);
+    }
 }
 
 impl Inbox {
@@ -120,11 +131,10 @@ impl Inbox {
             if queue.ended {
                 return Err(Refused::Ended);
             }
-            if bytes > 0 && queue.reserved + queue.bytes + bytes > BYTES_MAX {
+            if bytes > 0 && !queue.has_room(bytes) {
                 return Err(Refused::Full);
             }
-            queue.bytes += bytes;
-            queue.messages.push(message);
+            queue.push(message);
         }
         self.waker.wake();
         Ok(())
@@ -134,7 +144,7 @@ impl Inbox {
     /// that has ended has room for everything.
     pub(crate) fn reserve(&self, bytes: usize) -> bool {
         let mut queue = self.queue();
-        let fits = queue.ended || queue.reserved + queue.bytes + bytes <= BYTES_MAX;
+        let fits = queue.ended || queue.has_room(bytes);
         if fits {
             queue.reserved += bytes;
         }
@@ -157,8 +167,7 @@ impl Inbox {
             if queue.ended {
                 return;
             }
-            queue.bytes += bytes;
-            queue.messages.push(message);
+            queue.push(message);
         }
         self.waker.wake();
     }
@@ -172,6 +181,7 @@ impl Inbox {
     pub(crate) fn take(&self) -> VecDeque<Message> {
         let mut queue = self.queue();
         queue.bytes = 0;
+        queue.look_waits = false;
         VecDeque::from(std::mem::take(&mut queue.messages))
     }
 

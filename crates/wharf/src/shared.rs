@@ -139,7 +139,7 @@ impl Shared {
     /// whichever of two messages a worker gets first.
     pub(crate) fn set_accepting(&self, accepting: bool) {
         self.paused.store(!accepting, Ordering::Release);
-        self.put_all(|| Message::LookWhetherPaused);
+        self.put_all(|| Message::Look);
     }
 
     /// Whether the listeners are to accept nobody.

@@ -154,9 +154,23 @@ fn a_broadcast_allocates_once_and_an_echo_never(backend: Backend) {
     assert_eq!(room.echo(100), 0, "{backend}");
 }
 
+/// A worker that has not looked yet is told once, however often the word changes.
+fn a_toggled_pause_keeps_next_to_nothing() {
+    let server = server(Backend::Readiness, 1).unwrap().start_stepped(member).unwrap();
+    let handle = server.handle();
+    let before = HeapStats::get().curr_bytes;
+    for _ in 0..10_000 {
+        handle.pause_accepting();
+        handle.resume_accepting();
+    }
+    let kept = HeapStats::get().curr_bytes.saturating_sub(before);
+    assert!(kept <= 1 << 10, "{kept} bytes wait for a worker that has only to look");
+}
+
 #[test]
-fn a_broadcast_to_ten_thousand_members_allocates_once_and_an_echo_never() {
+fn what_is_allocated_on_the_path_of_a_message_is_bounded() {
     let _profiler = dhat::Profiler::builder().testing().build();
+    a_toggled_pause_keeps_next_to_nothing();
     a_broadcast_allocates_once_and_an_echo_never(Backend::Readiness);
     if cfg!(target_os = "linux") {
         a_broadcast_allocates_once_and_an_echo_never(Backend::Auto);

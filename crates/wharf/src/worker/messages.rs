@@ -59,9 +59,8 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Message::CloseGroup(group) => self.core.close_group(&group),
             Message::Post(id, delivery) => self.deliver_message(id.socket(), delivery),
             Message::Close(id) => self.core.begin_close(id.socket(), CloseReason::Closed),
-            Message::LookWhetherPaused => self.core.look_whether_paused(),
-            // It is what each turn ends with.
-            Message::LookAtTotal => {}
+            // A look at what waits on all workers is what each turn ends with.
+            Message::Look => self.core.look_whether_paused(),
             Message::Drain(farewell) => self.drain(farewell),
             Message::Stop => self.core.stop(),
             Message::NothingComes => self.core.nothing_comes = true,

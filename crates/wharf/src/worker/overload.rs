@@ -50,7 +50,7 @@ impl Core {
         }
         self.own_part.told = bytes;
         if self.shared().send_total.change(told, bytes) {
-            self.shared().put_all(|| Message::LookAtTotal);
+            self.shared().put_all(|| Message::Look);
         }
     }
 
@@ -89,7 +89,7 @@ impl Core {
         }
         self.tell_total(1);
         if closed && self.shared().send_total.load() == Load::Closing {
-            self.shared().put_all(|| Message::LookAtTotal);
+            self.shared().put_all(|| Message::Look);
         }
     }
 

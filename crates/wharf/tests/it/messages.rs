@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 
 use wharf::{Backend, Context, OnMessage, Outcome, SendStatus, Session, TypedRef};
 
@@ -18,6 +18,7 @@ each_backend! {
     a_message_never_comes_within_a_callback,
     a_message_that_panics_ends_its_session_alone,
     a_message_to_a_session_that_is_gone_is_dropped,
+    a_message_to_a_session_that_is_closing_is_dropped,
     messages_that_wait_are_bounded_in_bytes,
     a_handle_of_a_wrong_type_is_not_to_be_had,
 }
@@ -80,6 +81,9 @@ impl OnMessage<Panic> for Player {
 /// Tells whether it was dropped.
 struct Dropped(Arc<AtomicBool>);
 
+/// Tells whether it was delivered; whoever drops it, the channel ends.
+struct Heard(Sender<()>);
+
 impl Drop for Dropped {
     fn drop(&mut self) {
         self.0.store(true, Ordering::SeqCst);
@@ -89,6 +93,12 @@ impl Drop for Dropped {
 impl OnMessage<Dropped> for Player {
     fn on_message(&mut self, _: &mut Context<'_>, _: Dropped) -> Outcome {
         Ok(())
+    }
+}
+
+impl OnMessage<Heard> for Player {
+    fn on_message(&mut self, _: &mut Context<'_>, Heard(heard): Heard) -> Outcome {
+        Ok(heard.send(())?)
     }
 }
 
@@ -186,6 +196,27 @@ fn a_message_to_a_session_that_is_gone_is_dropped(backend: Backend) {
     let dropped = Arc::new(AtomicBool::new(false));
     assert_eq!(session.post(Dropped(Arc::clone(&dropped))), SendStatus::Closed);
     assert!(dropped.load(Ordering::SeqCst));
+}
+
+fn a_message_to_a_session_that_is_closing_is_dropped(backend: Backend) {
+    let (arrived, arrivals) = channel();
+    let server = Setup::new(backend).start(move |arrival| {
+        arrived.send(arrival.session_ref()).unwrap();
+        player(None)
+    });
+    let mut client = server.connect();
+    let session = arrivals.recv_timeout(PATIENCE).unwrap();
+    let typed = session.typed::<Player>().unwrap();
+    let post = || {
+        let (heard, hears) = channel();
+        assert_eq!(typed.post(Heard(heard)), SendStatus::Queued);
+        hears.recv_timeout(PATIENCE)
+    };
+    assert_eq!(post(), Ok(()));
+    session.close();
+    client.expect_end();
+    // It has ended its stream and waits for the end of the client's.
+    assert_eq!(post(), Err(RecvTimeoutError::Disconnected));
 }
 
 fn messages_that_wait_are_bounded_in_bytes(backend: Backend) {
