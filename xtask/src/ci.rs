@@ -60,12 +60,13 @@ impl Ci {
         self.step("fallback", fallback::run)?;
         self.step("smoke", smoke::run)?;
         self.step("faults", || crate::faults::run(&[], false))?;
+        self.step("sessions", || crate::sessions::run(&[], false, None))?;
         self.step("proof", || proof::run(&[], Scale::Quick))
     }
 
     #[cfg(not(target_os = "linux"))]
     fn on_linux(&mut self) -> Result<()> {
-        println!("\n== canaries, fallback, smoke, faults and proof need Linux: left out");
+        println!("\n== canaries, fallback, smoke, faults, sessions and proof need Linux: left out");
         Ok(())
     }
 
