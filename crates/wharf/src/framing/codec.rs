@@ -24,16 +24,14 @@ use crate::unwinding::caught;
 /// }
 ///
 /// impl Codec for Checked {
-///     fn decode(&self, bytes: &[u8], max: usize) -> Result<Decoded, FrameError> {
-///         let Some(len) = bytes.first().map(|len| usize::from(*len)) else {
-///             return Ok(Decoded::Partial { needed: Some(1) });
-///         };
+///     fn decode(&self, bytes: &[u8], _: usize, max: usize) -> Result<Decoded, FrameError> {
+///         let len = usize::from(bytes[0]);
 ///         if len > max {
 ///             return Err(FrameError::TooLong { announced: len, max });
 ///         }
 ///         let consumed = 1 + len + 1;
 ///         let Some(payload) = bytes.get(1..1 + len).filter(|_| bytes.len() >= consumed) else {
-///             return Ok(Decoded::Partial { needed: Some(consumed) });
+///             return Ok(Decoded::Partial { needed: Some(consumed), scanned: 0 });
 ///         };
 ///         if sum(payload) != bytes[1 + len] {
 ///             return Err(FrameError::Codec("the checksum is wrong"));
@@ -57,14 +55,15 @@ use crate::unwinding::caught;
 /// let framing = Framing::codec(Checked);
 /// ```
 pub trait Codec: Send + Sync + 'static {
-    /// Looks for a frame at the beginning of `bytes`, which are never empty. Must say the same of the
-    /// same bytes whenever it is asked. A payload may have at most `max` bytes, and what goes around it
+    /// Looks for a frame at the beginning of `bytes`, which are never empty. `scanned` is what it said
+    /// last of them when they were fewer ([`Decoded::Partial`]), and 0 at first: where to go on. Must find
+    /// the same in the same bytes whatever that is. A payload may have at most `max` bytes, and what goes around it
     /// [`Envelope::AFFIX_MAX`] on each side: what is longer is refused, by the codec as soon as it can
     /// tell, or else by wharf.
     ///
     /// # Errors
     /// [`FrameError::TooLong`], or [`FrameError::Codec`] with what is wrong: the session is closed.
-    fn decode(&self, bytes: &[u8], max: usize) -> Result<Decoded, FrameError>;
+    fn decode(&self, bytes: &[u8], scanned: usize, max: usize) -> Result<Decoded, FrameError>;
 
     /// What goes before and after a payload, which is given in one or more parts, one behind the other.
     /// It has as many bytes as the limit allows, or fewer.
@@ -99,10 +98,24 @@ pub enum Decoded {
     /// The beginning of a frame.
     Partial {
         /// How many bytes it takes from the first on, as far as can be told yet: those of its header, as
-        /// long as that is not complete. More than there are. `None` if nothing can be told: the codec is
-        /// then asked again with each piece that comes, however small, so say it where you can.
+        /// long as that is not complete. More than there are. The codec is not asked again before they
+        /// have come. `None` if nothing can be told: it is then asked again with each piece that comes,
+        /// however small.
         needed: Option<usize>,
+        /// How many bytes from the first on it need not look at again: up to all that there are. A codec
+        /// that searches for the end of a frame goes on from there. One that says neither this nor
+        /// `needed` works its way through all that has come for each byte that a peer drips; that counts
+        /// towards what its session gets of a turn, so it delays no other, but it is work.
+        scanned: usize,
     },
+}
+
+impl Decoded {
+    /// Half a frame, of which the length is known or where it stands.
+    #[inline]
+    pub(super) const fn half(needed: usize, bytes: &[u8]) -> Self {
+        Self::Partial { needed: Some(needed), scanned: bytes.len() }
+    }
 }
 
 /// A codec that is not trusted.
@@ -127,8 +140,13 @@ impl OwnCodec {
         self.payload_max
     }
 
-    pub(super) fn decode(&self, bytes: &[u8], max: usize) -> Result<Decoded, FrameError> {
-        let decoded = caught(|| self.codec.decode(bytes, max)).ok_or(PANICKED)??;
+    pub(super) fn decode(
+        &self,
+        bytes: &[u8],
+        scanned: usize,
+        max: usize,
+    ) -> Result<Decoded, FrameError> {
+        let decoded = caught(|| self.codec.decode(bytes, scanned, max)).ok_or(PANICKED)??;
         match &decoded {
             Decoded::Frame { payload, consumed } => {
                 if *consumed == 0 || *consumed > bytes.len() {
@@ -138,10 +156,15 @@ impl OwnCodec {
                 }
                 check_payload(payload, *consumed, max)?;
             }
-            Decoded::Partial { needed } => {
+            Decoded::Partial { needed, scanned } => {
                 if needed.is_some_and(|needed| needed <= bytes.len()) {
                     return Err(FrameError::BrokenCodec(
                         "it needs no more bytes than it has, and found no frame",
+                    ));
+                }
+                if *scanned > bytes.len() {
+                    return Err(FrameError::BrokenCodec(
+                        "it has scanned more bytes than there are",
                     ));
                 }
                 // Of one whose length cannot be told, one byte more is to come.

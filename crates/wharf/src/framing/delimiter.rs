@@ -48,7 +48,7 @@ impl Delimiter {
         }
         match end {
             Some(end) => Ok(Decoded::Frame { payload: 0..end, consumed: end + len }),
-            None => Ok(Decoded::Partial { needed: None }),
+            None => Ok(Decoded::Partial { needed: None, scanned: bytes.len() }),
         }
     }
 

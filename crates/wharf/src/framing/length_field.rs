@@ -180,7 +180,7 @@ impl CheckedField {
 
     pub(super) fn decode(&self, bytes: &[u8], max: usize) -> Result<Decoded, FrameError> {
         let Some(digits) = bytes.get(self.field.offset..self.head()) else {
-            return Ok(Decoded::Partial { needed: Some(self.head()) });
+            return Ok(Decoded::half(self.head(), bytes));
         };
         let consumed = self.announced(self.value(digits))?;
         let payload = self.taken_off()..consumed;
@@ -188,7 +188,7 @@ impl CheckedField {
             return Err(FrameError::TooLong { announced: payload.len(), max });
         }
         if bytes.len() < consumed {
-            return Ok(Decoded::Partial { needed: Some(consumed) });
+            return Ok(Decoded::half(consumed, bytes));
         }
         Ok(Decoded::Frame { payload, consumed })
     }

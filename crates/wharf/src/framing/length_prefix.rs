@@ -48,14 +48,14 @@ impl LengthPrefix {
     pub(super) fn decode(self, bytes: &[u8], max: usize) -> Result<Decoded, FrameError> {
         let header = self.header_len();
         let Some(announced) = self.announced(bytes) else {
-            return Ok(Decoded::Partial { needed: Some(header) });
+            return Ok(Decoded::half(header, bytes));
         };
         if announced > max {
             return Err(FrameError::TooLong { announced, max });
         }
         let consumed = header + announced;
         if bytes.len() < consumed {
-            return Ok(Decoded::Partial { needed: Some(consumed) });
+            return Ok(Decoded::half(consumed, bytes));
         }
         Ok(Decoded::Frame { payload: header..consumed, consumed })
     }

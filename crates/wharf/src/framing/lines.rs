@@ -12,7 +12,7 @@ pub(super) fn decode(bytes: &[u8], scanned: usize, max: usize) -> Result<Decoded
     }
     match end {
         Some(end) => Ok(Decoded::Frame { payload: 0..payload, consumed: end + 1 }),
-        None => Ok(Decoded::Partial { needed: None }),
+        None => Ok(Decoded::Partial { needed: None, scanned: bytes.len() }),
     }
 }
 

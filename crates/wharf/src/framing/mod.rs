@@ -2,6 +2,8 @@
 
 mod codec;
 mod delimiter;
+#[cfg(test)]
+mod dripping;
 mod envelope;
 mod error;
 mod game;
@@ -18,7 +20,7 @@ pub use self::envelope::Envelope;
 pub use self::error::{FrameError, FramingError};
 pub use self::game::GamePacket;
 pub use self::length_field::{ByteOrder, LengthCounts, LengthField};
-pub(crate) use self::receive_buffer::ReceiveBuffer;
+pub(crate) use self::receive_buffer::{Filled, ReceiveBuffer};
 
 use self::codec::OwnCodec;
 use self::delimiter::Delimiter;
@@ -133,8 +135,13 @@ impl Framing {
         !matches!(self.0, Kind::Raw)
     }
 
-    /// Looks for a frame at the beginning of `bytes`. `scanned` of them were looked at before, and did
-    /// not make a frame.
+    /// Whether a frame takes exactly the bytes that it was said to need, which a codec may not know.
+    const fn is_exact(&self) -> bool {
+        !matches!(self.0, Kind::Codec(_))
+    }
+
+    /// Looks for a frame at the beginning of `bytes`. `scanned` is what was said of them when they were
+    /// fewer.
     #[inline]
     pub(crate) fn decode(
         &self,
@@ -144,13 +151,13 @@ impl Framing {
     ) -> Result<Decoded, FrameError> {
         match &self.0 {
             Kind::LengthPrefix(prefix) => prefix.decode(bytes, max),
-            Kind::Raw if bytes.is_empty() => Ok(Decoded::Partial { needed: None }),
+            Kind::Raw if bytes.is_empty() => Ok(Decoded::Partial { needed: None, scanned: 0 }),
             Kind::Raw => Ok(Decoded::Frame { payload: 0..bytes.len(), consumed: bytes.len() }),
             Kind::Lines => lines::decode(bytes, scanned, max),
             Kind::LengthField(field) => field.decode(bytes, max),
             Kind::Delimiter(delimiter) => delimiter.decode(bytes, scanned, max),
             Kind::Fixed(len) => decode_fixed(*len, bytes, max),
-            Kind::Codec(codec) => codec.decode(bytes, max),
+            Kind::Codec(codec) => codec.decode(bytes, scanned, max),
         }
     }
 
@@ -214,7 +221,7 @@ fn decode_fixed(len: usize, bytes: &[u8], max: usize) -> Result<Decoded, FrameEr
         return Err(FrameError::TooLong { announced: len, max });
     }
     if bytes.len() < len {
-        return Ok(Decoded::Partial { needed: Some(len) });
+        return Ok(Decoded::half(len, bytes));
     }
     Ok(Decoded::Frame { payload: 0..len, consumed: len })
 }

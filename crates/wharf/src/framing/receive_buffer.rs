@@ -7,58 +7,77 @@ use super::{Decoded, FrameError, Framing};
 #[derive(Debug, Default)]
 pub(crate) struct ReceiveBuffer {
     bytes: Vec<u8>,
-    /// Bytes that were looked at and did not make a frame.
+    /// Bytes that were shown to the framing and did not make a frame.
+    shown: usize,
+    /// Those of them that it need not look at again.
     scanned: usize,
     /// Bytes of the frame, as far as is known; 0 if it is not.
     needed: usize,
 }
 
+/// What has become of bytes that came behind half a frame.
+#[derive(PartialEq, Eq, Debug)]
+pub(crate) struct Filled<'buffer> {
+    /// How many belong to the frame.
+    pub(crate) used: usize,
+    /// How many bytes the framing had to look at once more.
+    pub(crate) again: usize,
+    /// The frame, if it is complete.
+    pub(crate) frame: Option<&'buffer [u8]>,
+}
+
 impl ReceiveBuffer {
-    /// Takes in the beginning of a frame, which was found to need so many bytes in all.
-    pub(crate) fn begin(&mut self, bytes: &[u8], needed: Option<usize>) {
+    /// Takes in the beginning of a frame, of which the framing said this.
+    pub(crate) fn begin(&mut self, bytes: &[u8], needed: Option<usize>, scanned: usize) {
         debug_assert!(self.bytes.is_empty());
         self.bytes.extend_from_slice(bytes);
-        self.partial(needed);
+        self.partial(needed, scanned);
     }
 
-    fn partial(&mut self, needed: Option<usize>) {
-        self.scanned = self.bytes.len();
+    fn partial(&mut self, needed: Option<usize>, scanned: usize) {
+        self.shown = self.bytes.len();
+        self.scanned = scanned;
         self.needed = needed.unwrap_or_default();
     }
 
-    /// Appends what of `next` belongs to the frame. Returns how many bytes that was, and the frame if it
-    /// is complete. What was copied in vain, where the end of a frame could not be told before, is left
-    /// out again.
+    /// Appends what of `next` belongs to the frame. What was copied in vain, where the end of a frame
+    /// could not be told before, is left out again.
     pub(crate) fn fill(
         &mut self,
         framing: &Framing,
         max: usize,
         next: &[u8],
-    ) -> Result<(usize, Option<&[u8]>), FrameError> {
-        let mut used = 0;
+    ) -> Result<Filled<'_>, FrameError> {
+        let (mut used, mut again) = (0, 0);
         while used < next.len() {
             let held = self.bytes.len();
             let rest = &next[used..];
-            let count = match self.needed.checked_sub(held) {
-                Some(missing @ 1..) => missing.min(rest.len()),
-                _ => framing.belonging(held, rest, max).clamp(1, rest.len()),
+            let missing = self.needed.saturating_sub(held);
+            // A codec that has got what it needed, and needs more, may go on like that byte by byte.
+            let count = if missing > 0 && (used == 0 || framing.is_exact()) {
+                missing
+            } else {
+                framing.belonging(held, rest, max).max(missing)
             };
+            let count = count.clamp(1, rest.len());
             self.bytes.extend_from_slice(&rest[..count]);
             if self.bytes.len() < self.needed {
-                return Ok((used + count, None));
+                return Ok(Filled { used: used + count, again, frame: None });
             }
+            again += self.shown - self.scanned;
             match framing.decode(&self.bytes, self.scanned, max)? {
-                Decoded::Partial { needed } => self.partial(needed),
+                Decoded::Partial { needed, scanned } => self.partial(needed, scanned),
                 Decoded::Frame { payload, consumed } => {
                     let own = consumed.checked_sub(held).filter(|own| *own > 0);
                     let Some(own) = own else { return Err(FORGOTTEN) };
                     self.bytes.truncate(consumed);
-                    return Ok((used + own, Some(&self.bytes[payload])));
+                    let frame = Some(&self.bytes[payload]);
+                    return Ok(Filled { used: used + own, again, frame });
                 }
             }
             used += count;
         }
-        Ok((used, None))
+        Ok(Filled { used, again, frame: None })
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -67,9 +86,9 @@ impl ReceiveBuffer {
 
     /// Empties the buffer, so that it can be used for another session.
     pub(crate) fn clear(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        *self = Self { bytes, ..Self::default() };
         self.bytes.clear();
-        self.scanned = 0;
-        self.needed = 0;
     }
 
     pub(crate) fn capacity(&self) -> usize {

@@ -27,11 +27,15 @@ fn fields() -> Vec<LengthField> {
     all
 }
 
+const fn half(needed: Option<usize>, scanned: usize) -> Decoded {
+    Decoded::Partial { needed, scanned }
+}
+
 /// A codec that does as its name says with what it is asked.
 struct Says(Decoded);
 
 impl Codec for Says {
-    fn decode(&self, _: &[u8], _: usize) -> Result<Decoded, FrameError> {
+    fn decode(&self, _: &[u8], _: usize, _: usize) -> Result<Decoded, FrameError> {
         Ok(self.0.clone())
     }
 
@@ -48,7 +52,7 @@ impl Codec for Says {
 struct Panics;
 
 impl Codec for Panics {
-    fn decode(&self, _: &[u8], _: usize) -> Result<Decoded, FrameError> {
+    fn decode(&self, _: &[u8], _: usize, _: usize) -> Result<Decoded, FrameError> {
         panic!("a codec's bug")
     }
 
@@ -65,9 +69,9 @@ impl Codec for Panics {
 struct Fickle;
 
 impl Codec for Fickle {
-    fn decode(&self, bytes: &[u8], _: usize) -> Result<Decoded, FrameError> {
+    fn decode(&self, bytes: &[u8], _: usize, _: usize) -> Result<Decoded, FrameError> {
         Ok(match bytes.len() {
-            0..4 => Decoded::Partial { needed: None },
+            0..4 => Decoded::Partial { needed: None, scanned: 0 },
             _ => Decoded::Frame { payload: 0..1, consumed: 1 },
         })
     }
@@ -154,9 +158,9 @@ fn a_frame_over_the_maximum_is_refused_by_its_header_alone() {
     assert_eq!(Framing::U16_BE.decode(&[0xFF, 0xFF], 0, MAX), refused(0xFFFF));
     assert_eq!(Framing::GAME.decode(&[67, 0], 0, MAX), refused(65));
     assert_eq!(Framing::LINES.decode(&[b'x'; MAX + 1], 0, MAX), refused(MAX + 1));
-    let partial = |needed| Ok(Decoded::Partial { needed: Some(needed) });
-    assert_eq!(Framing::U32_LE.decode(&[64, 0, 0, 0], 0, MAX), partial(68));
-    assert_eq!(Framing::GAME.decode(&[66, 0], 0, MAX), partial(66));
+    let partial = |needed, scanned| Ok(Decoded::Partial { needed: Some(needed), scanned });
+    assert_eq!(Framing::U32_LE.decode(&[64, 0, 0, 0], 0, MAX), partial(68, 4));
+    assert_eq!(Framing::GAME.decode(&[66, 0], 0, MAX), partial(66, 2));
     let crlf = Framing::delimiter("\r\n").unwrap();
     assert_eq!(crlf.decode(&[b'x'; MAX + 2], 0, MAX), refused(MAX + 1));
     // The last byte may be the beginning of the delimiter.
@@ -222,7 +226,7 @@ fn what_remains_behind_the_last_frame_is_a_frame_only_of_lines() {
 fn of_a_frame_that_is_too_long_no_more_is_copied_than_shows_it() {
     for (framing, around) in [(Framing::LINES, 2), (Framing::delimiter("\r\n").unwrap(), 2)] {
         let mut buffer = ReceiveBuffer::default();
-        buffer.begin(b"x", None);
+        buffer.begin(b"x", None, 1);
         assert!(buffer.fill(&framing, MAX, &[b'x'; 100 * MAX]).is_err(), "{framing}");
         assert_eq!(buffer.bytes().len(), MAX + around, "{framing}");
     }
@@ -232,10 +236,10 @@ fn of_a_frame_that_is_too_long_no_more_is_copied_than_shows_it() {
 fn what_was_copied_behind_a_frame_is_given_back() {
     let crlf = Framing::delimiter("\r\n").unwrap();
     let mut buffer = ReceiveBuffer::default();
-    buffer.begin(b"one\r", None);
+    buffer.begin(b"one\r", None, 4);
     // The next delimiter is found first, and the one that had begun ends before it.
-    let (used, frame) = buffer.fill(&crlf, MAX, b"\ntwo\r\n").unwrap();
-    assert_eq!((used, frame), (1, Some(&b"one"[..])));
+    let filled = buffer.fill(&crlf, MAX, b"\ntwo\r\n");
+    assert_eq!(filled, Ok(Filled { used: 1, again: 0, frame: Some(b"one") }));
     assert_eq!(buffer.bytes(), b"one\r\n");
 }
 
@@ -263,14 +267,15 @@ fn a_codec_that_lies_is_found_out() {
         #[expect(clippy::reversed_empty_ranges, reason = "it is one of the lies")]
         frame(3..2, 4),
         frame(usize::MAX..usize::MAX, 4),
-        Decoded::Partial { needed: Some(4) },
-        Decoded::Partial { needed: Some(0) },
+        half(Some(4), 0),
+        half(Some(0), 0),
+        half(None, 5),
     ];
     for lie in lies {
         let found = Framing::codec(Says(lie.clone())).decode(b"four", 0, MAX);
         assert!(matches!(found, Err(FrameError::BrokenCodec(_))), "{lie:?}: {found:?}");
     }
-    let honest = Framing::codec(Says(Decoded::Partial { needed: None }));
+    let honest = Framing::codec(Says(half(None, 0)));
     assert!(matches!(honest.wrap(&[b"four"], MAX), Err(FrameError::BrokenCodec(_))));
     assert!(matches!(honest.last_frame(b"four", MAX), Err(FrameError::BrokenCodec(_))));
     let panics = Framing::codec(Panics);
@@ -289,10 +294,10 @@ fn a_codec_that_does_not_keep_to_the_maximum_is_held_to_it() {
     };
     let around = 2 * Envelope::AFFIX_MAX;
     refused(Decoded::Frame { payload: 0..MAX + 1, consumed: MAX + 1 }, &[0; 2 * MAX]);
-    refused(Decoded::Partial { needed: Some(MAX + around + 1) }, b"a");
-    refused(Decoded::Partial { needed: Some(usize::MAX) }, b"a");
-    refused(Decoded::Partial { needed: None }, &[0; MAX + 32]);
-    let allowed = Framing::codec(Says(Decoded::Partial { needed: Some(MAX + around) }));
+    refused(half(Some(MAX + around + 1), 0), b"a");
+    refused(half(Some(usize::MAX), 0), b"a");
+    refused(half(None, 0), &[0; MAX + 32]);
+    let allowed = Framing::codec(Says(half(Some(MAX + around), 0)));
     assert!(allowed.decode(b"a", 0, MAX).is_ok());
 }
 

@@ -4,7 +4,7 @@
 use arbitrary::{Result, Unstructured};
 
 use super::frame_model::{Case, Model};
-use crate::framing::{Decoded, FrameError, Framing, ReceiveBuffer};
+use crate::framing::{Decoded, Filled, FrameError, Framing, ReceiveBuffer};
 
 /// What a vector allocates for its first byte.
 const CAPACITY_MIN: usize = 8;
@@ -113,14 +113,14 @@ fn decode_piece(
                     frames.push(rest[payload].to_vec());
                     rest = &rest[consumed..];
                 }
-                Decoded::Partial { needed } => {
-                    half.insert(ReceiveBuffer::default()).begin(rest, needed);
+                Decoded::Partial { needed, scanned } => {
+                    half.insert(ReceiveBuffer::default()).begin(rest, needed, scanned);
                     return Ok(());
                 }
             }
             continue;
         };
-        let (used, frame) = buffer.fill(framing, max, rest)?;
+        let Filled { used, frame, .. } = buffer.fill(framing, max, rest)?;
         assert!(used > 0, "a byte that comes belongs to the half frame");
         rest = &rest[used..];
         if let Some(frame) = frame {

@@ -21,6 +21,7 @@ pub(super) enum Model {
     /// A field, and what every frame has behind it.
     Field(LengthField, usize),
     Codec(Checked),
+    Ended(Ended),
     Liar,
 }
 
@@ -37,7 +38,7 @@ impl Case {
         let big = LengthField { order: ByteOrder::Big, ..U32 };
         let game = LengthField { width: 2, counts: LengthCounts::WholeFrame, ..U32 };
         let field = |framing, field| (framing, Model::Field(field, 0));
-        let (framing, model) = match input.int_in_range(0..=12)? {
+        let (framing, model) = match input.int_in_range(0..=13)? {
             0 => (Framing::RAW, Model::Raw),
             1 => (Framing::LINES, Model::Lines),
             2 => field(Framing::U16_LE, LengthField { width: 2, ..U32 }),
@@ -55,6 +56,10 @@ impl Case {
             11 => {
                 let codec = Checked { tells: input.arbitrary()? };
                 (Framing::codec(codec), Model::Codec(codec))
+            }
+            12 => {
+                let codec = Ended { asks: input.arbitrary()?, scans: input.arbitrary()? };
+                (Framing::codec(codec), Model::Ended(codec))
             }
             _ => (Framing::codec(Liar), Model::Liar),
         };
@@ -101,13 +106,13 @@ impl Model {
             Self::Field(field, _) if field.offset == 0 => field.width.into(),
             // The whole frame is the payload.
             Self::Field(field, _) => field.offset + usize::from(field.width),
-            Self::Codec(_) | Self::Liar => 2 * Envelope::AFFIX_MAX,
+            Self::Codec(_) | Self::Ended(_) | Self::Liar => 2 * Envelope::AFFIX_MAX,
         }
     }
 
     /// Whether what is too long is told by how much has come, which depends on the pieces.
     pub(super) const fn tells_by_what_came(&self) -> bool {
-        matches!(self, Self::Lines | Self::Delimiter(_) | Self::Codec(_))
+        !matches!(self, Self::Raw | Self::Fixed(_) | Self::Field(..) | Self::Liar)
     }
 
     pub(super) fn decode(&self, max: usize, stream: &[u8]) -> Stream {
@@ -149,7 +154,11 @@ impl Model {
                 None => return Ok(None),
             },
             Self::Field(field, rest_min) => return first_by_field(*field, *rest_min, max, stream),
-            Self::Codec(codec) => match codec.decode(stream, max)? {
+            Self::Codec(codec) => match codec.decode(stream, 0, max)? {
+                Decoded::Frame { payload, consumed } => (&stream[payload], &stream[consumed..]),
+                Decoded::Partial { .. } => return Ok(None),
+            },
+            Self::Ended(codec) => match codec.decode(stream, 0, max)? {
                 Decoded::Frame { payload, consumed } => (&stream[payload], &stream[consumed..]),
                 Decoded::Partial { .. } => return Ok(None),
             },
@@ -211,8 +220,14 @@ fn sum(bytes: &[u8]) -> u8 {
 }
 
 impl Codec for Checked {
-    fn decode(&self, bytes: &[u8], max: usize) -> std::result::Result<Decoded, FrameError> {
-        let partial = |needed| Ok(Decoded::Partial { needed: self.tells.then_some(needed) });
+    fn decode(
+        &self,
+        bytes: &[u8],
+        _: usize,
+        max: usize,
+    ) -> std::result::Result<Decoded, FrameError> {
+        let needs = |needed| Decoded::Partial { needed: self.tells.then_some(needed), scanned: 0 };
+        let partial = |needed| Ok(needs(needed));
         let mut len = 0;
         for (at, byte) in bytes.iter().enumerate().take(3) {
             len |= usize::from(byte & 0x7F) << (7 * at);
@@ -247,15 +262,52 @@ impl Codec for Checked {
     }
 }
 
+/// A codec that searches for the end of a frame, two letters that are alike, and may go on where it was.
+#[derive(Clone, Copy)]
+pub(super) struct Ended {
+    /// It asks for one byte more.
+    asks: bool,
+    /// It says how far it has come.
+    scans: bool,
+}
+
+impl Codec for Ended {
+    fn decode(
+        &self,
+        bytes: &[u8],
+        scanned: usize,
+        max: usize,
+    ) -> std::result::Result<Decoded, FrameError> {
+        assert!(self.scans || scanned == 0, "it has never said so");
+        let at = bytes[scanned..].windows(2).position(|pair| pair == b"aa");
+        let payload = at.map_or(bytes.len() - 1, |at| scanned + at);
+        if payload > max {
+            return Err(too_long(payload, max));
+        }
+        Ok(match at {
+            Some(_) => Decoded::Frame { payload: 0..payload, consumed: payload + 2 },
+            None => Decoded::Partial {
+                needed: self.asks.then_some(bytes.len() + 1),
+                // The last one may be the first of two.
+                scanned: if self.scans { bytes.len() - 1 } else { 0 },
+            },
+        })
+    }
+
+    fn wrap(&self, _: &[&[u8]]) -> std::result::Result<Envelope, FrameError> {
+        Envelope::new(b"", b"aa")
+    }
+}
+
 /// A codec that says anything, as its input has it. It does not panic, which ends a fuzzer.
 struct Liar;
 
 impl Codec for Liar {
-    fn decode(&self, bytes: &[u8], _: usize) -> std::result::Result<Decoded, FrameError> {
+    fn decode(&self, bytes: &[u8], _: usize, _: usize) -> std::result::Result<Decoded, FrameError> {
         let at = |at: usize| usize::from(*bytes.get(at).unwrap_or(&0));
         match at(0) % 4 {
-            0 => Ok(Decoded::Partial { needed: None }),
-            1 => Ok(Decoded::Partial { needed: Some(at(1)) }),
+            0 => Ok(Decoded::Partial { needed: None, scanned: at(1) / 8 }),
+            1 => Ok(Decoded::Partial { needed: Some(at(1)), scanned: 0 }),
             2 => Ok(Decoded::Frame { payload: at(1)..at(2), consumed: at(3) }),
             _ => Ok(Decoded::Frame { payload: 0..1, consumed: bytes.len() / 2 + 1 }),
         }

@@ -6,7 +6,7 @@ use super::connection::State;
 use super::core::Reading;
 use super::{Core, Worker};
 use crate::close_reason::CloseReason;
-use crate::framing::{Decoded, ReceiveBuffer};
+use crate::framing::{Decoded, Filled, ReceiveBuffer};
 use crate::session::Session;
 
 /// What one session gets of a turn, so that none starves the others.
@@ -49,7 +49,7 @@ impl<H: Session, F> Worker<H, F> {
                 break;
             }
             let used = match connection.half.take() {
-                Some(half) => self.continue_frame(socket, half, &lease[at..]),
+                Some(half) => self.continue_frame(socket, half, &lease[at..], &mut share),
                 None => self.whole_frame(socket, &lease[at..]),
             };
             share.use_up(used);
@@ -69,9 +69,9 @@ impl<H: Session, F> Worker<H, F> {
                 self.deliver(socket, &bytes[payload]);
                 consumed
             }
-            Ok(Decoded::Partial { needed }) => {
+            Ok(Decoded::Partial { needed, scanned }) => {
                 let mut half = self.core.take_buffer();
-                half.begin(bytes, needed);
+                half.begin(bytes, needed, scanned);
                 self.core.begin_half_frame(socket, half);
                 bytes.len()
             }
@@ -82,21 +82,25 @@ impl<H: Session, F> Worker<H, F> {
         }
     }
 
-    /// Adds to half a frame what of `bytes` belongs to it, and delivers it if it is whole.
+    /// Adds to half a frame what of `bytes` belongs to it, and delivers it if it is whole. What a codec
+    /// looks at once more for it is part of the session's share.
     fn continue_frame(
         &mut self,
         socket: SocketId,
         mut half: Box<ReceiveBuffer>,
         bytes: &[u8],
+        share: &mut Share,
     ) -> usize {
         let max = self.core.limits.frame_bytes_max;
         match half.fill(&self.core.framing, max, bytes) {
-            Ok((used, Some(frame))) => {
+            Ok(Filled { used, again, frame: Some(frame) }) => {
+                share.use_up_bytes(again);
                 self.deliver(socket, frame);
                 self.core.give_back_buffer(half);
                 used
             }
-            Ok((used, None)) => {
+            Ok(Filled { used, again, frame: None }) => {
+                share.use_up_bytes(again);
                 if let Some(connection) = self.core.connection(socket) {
                     connection.half = Some(half);
                 }
@@ -204,6 +208,10 @@ impl Share {
 
     fn use_up(&mut self, bytes: usize) {
         self.frames = self.frames.saturating_sub(1);
+        self.use_up_bytes(bytes);
+    }
+
+    fn use_up_bytes(&mut self, bytes: usize) {
         self.bytes = self.bytes.saturating_sub(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 }

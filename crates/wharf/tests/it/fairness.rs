@@ -5,12 +5,13 @@ use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wharf::{Backend, SessionId};
+use wharf::{Backend, Codec, Decoded, Envelope, FrameError, Framing, SessionId, Time};
 
+use crate::support::client::Client;
 use crate::support::gate::Gate;
-use crate::support::record::on_frame;
+use crate::support::record::{Echo, on_frame};
 use crate::support::server::Setup;
-use crate::support::time::{PATIENCE, wait_until_stable};
+use crate::support::time::{PATIENCE, wait_until, wait_until_stable};
 use crate::support::wire::Wire;
 
 each_backend! {
@@ -19,6 +20,7 @@ each_backend! {
     a_hog_that_never_pauses_does_not_starve_its_neighbour,
     what_is_held_back_is_delivered_in_order,
     a_flood_from_another_thread_does_not_starve_sessions,
+    what_a_codec_looks_at_once_more_is_part_of_its_share,
 }
 
 const SHARE_BYTES: usize = 64 << 10;
@@ -190,4 +192,48 @@ fn a_flood_from_another_thread_does_not_starve_sessions(backend: Backend) {
     for _ in before..FLOOD {
         client.expect(b"flood");
     }
+}
+
+/// Frames that end with LF, searched for from their beginning whenever bytes have come; counts those that
+/// it is shown.
+struct Searching(Arc<AtomicUsize>);
+
+impl Codec for Searching {
+    fn decode(&self, bytes: &[u8], _: usize, _: usize) -> Result<Decoded, FrameError> {
+        self.0.fetch_add(bytes.len(), Ordering::Relaxed);
+        Ok(match bytes.iter().position(|byte| *byte == b'\n') {
+            Some(end) => Decoded::Frame { payload: 0..end, consumed: end + 1 },
+            None => Decoded::Partial { needed: None, scanned: 0 },
+        })
+    }
+
+    fn wrap(&self, _: &[&[u8]]) -> Result<Envelope, FrameError> {
+        Envelope::new(b"", b"\n")
+    }
+}
+
+fn what_a_codec_looks_at_once_more_is_part_of_its_share(backend: Backend) {
+    const FRAME: usize = 640 << 10;
+    // Many small pieces in one turn.
+    let setup = Setup::new(backend).port(|port| port.buffer_bytes = 2048);
+    let setup = setup.limits(|limits| limits.frame_bytes_max = FRAME).wire(Wire::Raw);
+    let shown = Arc::new(AtomicUsize::new(0));
+    let framing = Framing::codec(Searching(Arc::clone(&shown)));
+    let mut server = setup.server().framing(framing).start_stepped(|_| Echo).unwrap();
+    let handle = server.handle();
+    let mut client = Client::connect(handle.addresses()[0], Wire::Raw);
+    let (mut written, mut most) = (0, 0);
+    for piece in vec![7; FRAME].chunks(32 << 10) {
+        client.write(piece);
+        written += piece.len();
+        wait_until("it is read", || {
+            let before = shown.load(Ordering::Relaxed);
+            server.turn(0, Some(Time::ZERO)).unwrap();
+            most = most.max(shown.load(Ordering::Relaxed) - before);
+            handle.stats().bytes_in == written as u64
+                && server.worker(0).is_some_and(|view| !view.is_busy)
+        });
+    }
+    assert!(most > FRAME / 2, "the codec searches from the beginning: {most}");
+    assert!(most <= SHARE_BYTES + FRAME, "{most} bytes in one turn");
 }

@@ -47,10 +47,10 @@ fn varint(mut number: usize) -> Vec<u8> {
 }
 
 impl Codec for Checked {
-    fn decode(&self, bytes: &[u8], max: usize) -> Result<Decoded, FrameError> {
+    fn decode(&self, bytes: &[u8], _: usize, max: usize) -> Result<Decoded, FrameError> {
         let Some(last) = bytes.iter().take(3).position(|byte| byte & 0x80 == 0) else {
             return match bytes.len() {
-                0..3 => Ok(Decoded::Partial { needed: Some(bytes.len() + 1) }),
+                0..3 => Ok(Decoded::Partial { needed: Some(bytes.len() + 1), scanned: 0 }),
                 _ => Err(FrameError::Codec("the length has no end")),
             };
         };
@@ -62,7 +62,7 @@ impl Codec for Checked {
         let payload = last + 1..last + 1 + announced;
         let consumed = payload.end + 4;
         let Some(sum) = bytes.get(payload.end..consumed) else {
-            return Ok(Decoded::Partial { needed: Some(consumed) });
+            return Ok(Decoded::Partial { needed: Some(consumed), scanned: 0 });
         };
         if sum != crc(&bytes[payload.clone()]) {
             return Err(FrameError::Codec("the checksum is wrong"));
@@ -85,14 +85,15 @@ fn checked(payload: &[u8]) -> Vec<u8> {
 struct Rogue;
 
 impl Codec for Rogue {
-    fn decode(&self, bytes: &[u8], _: usize) -> Result<Decoded, FrameError> {
+    fn decode(&self, bytes: &[u8], _: usize, _: usize) -> Result<Decoded, FrameError> {
         Ok(match bytes[0] {
             b'p' => panic!("a bug of a codec"),
             b'0' => Decoded::Frame { payload: 0..1, consumed: 0 },
             b'>' => Decoded::Frame { payload: 0..1, consumed: bytes.len() + 1 },
             b'r' => Decoded::Frame { payload: 0..usize::MAX, consumed: 1 },
-            b'n' => Decoded::Partial { needed: Some(1) },
-            b'm' => Decoded::Partial { needed: Some(usize::MAX) },
+            b'n' => Decoded::Partial { needed: Some(1), scanned: 0 },
+            b'm' => Decoded::Partial { needed: Some(usize::MAX), scanned: 0 },
+            b's' => Decoded::Partial { needed: None, scanned: 2 },
             _ => Decoded::Frame { payload: 0..1, consumed: 1 },
         })
     }
@@ -166,6 +167,7 @@ fn a_codec_that_lies_or_panics_ends_its_session_and_no_other(backend: Backend) {
         (b"r", "bad_frame", "outside of its frame"),
         (b"n", "bad_frame", "needs no more bytes than it has"),
         (b"m", "bad_frame", "at most 65536 are allowed"),
+        (b"s", "bad_frame", "scanned more bytes than there are"),
         (b"w", "send_bad_frame", "it panicked"),
     ];
     for (lie, reason, words) in lies {
