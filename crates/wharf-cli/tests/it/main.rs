@@ -6,6 +6,7 @@ mod arguments;
 mod failing;
 mod load_chat;
 mod load_echo;
+mod load_framings;
 mod program;
 #[cfg(unix)]
 mod proxy_faults;
@@ -26,6 +27,8 @@ mod serve_echo;
 #[cfg(unix)]
 mod serve_end;
 #[cfg(unix)]
+mod serve_framings;
+#[cfg(unix)]
 mod serve_limits;
 #[cfg(unix)]
 mod serve_slow;
@@ -35,3 +38,5 @@ mod server;
 #[cfg(unix)]
 mod serving;
 mod sim;
+#[cfg(unix)]
+mod wire;

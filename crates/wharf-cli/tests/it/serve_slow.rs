@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use crate::serving::{
-    PATIENCE, Serving, backends, check_echo, is_over, numbers, write_until_stuck,
+    PATIENCE, Serving, backends, check_echo, is_over, is_silent, numbers, write_until_stuck,
 };
 
 /// More than the kernel's buffers of both sides hold, where a server reads and a client does not.
@@ -113,15 +113,6 @@ fn read_number(mut stream: &TcpStream) -> u32 {
     let number = u32::from_be_bytes(*frame[4..].first_chunk().unwrap());
     assert!(frame == numbered(number), "frame {number} is damaged");
     number
-}
-
-/// Whether nothing comes for so long that nothing more will.
-fn is_silent(session: &TcpStream) -> bool {
-    session.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
-    let nothing =
-        matches!(session.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
-    session.set_read_timeout(Some(PATIENCE)).unwrap();
-    nothing
 }
 
 /// Sends numbered frames and reads none of them; then the numbers that were kept for it.

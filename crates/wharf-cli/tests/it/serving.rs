@@ -230,6 +230,15 @@ pub(crate) fn is_over(result: std::io::Result<usize>) -> bool {
     }
 }
 
+/// Whether nothing comes for so long that nothing more will.
+pub(crate) fn is_silent(session: &TcpStream) -> bool {
+    session.set_read_timeout(Some(Duration::from_millis(300))).unwrap();
+    let nothing =
+        matches!(session.peek(&mut [0]), Err(error) if error.kind() == ErrorKind::WouldBlock);
+    session.set_read_timeout(Some(PATIENCE)).unwrap();
+    nothing
+}
+
 /// Writes without reading until the server takes no more for 300 ms; returns how many bytes it took.
 /// They are the numbers from 0, four bytes each, so that a hole or a repetition shows.
 pub(crate) fn write_until_stuck(mut stream: &TcpStream, bytes_max: usize) -> usize {
