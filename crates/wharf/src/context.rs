@@ -7,9 +7,11 @@ use std::time::Duration;
 use wharf_port::Time;
 
 use crate::close_reason::CloseReason;
+use crate::deferred::{self, DeferError};
 use crate::framing::FrameError;
 use crate::group::{Group, JoinError};
 use crate::send_queue::{SendLimits, SendLimitsError, SendStatus};
+use crate::session::{Outcome, Session};
 use crate::session_id::SessionId;
 use crate::session_ref::SessionRef;
 use crate::shared_frame::SharedFrame;
@@ -214,6 +216,53 @@ impl<'worker> Context<'worker> {
             return self.core.post_here(session.message(message));
         }
         session.post(message)
+    }
+
+    /// Has a thread outside of the workers run `job`, which may block, and this session do `then` with its
+    /// result: a callback like any other, if the session is open still; otherwise the result is dropped.
+    /// Other sessions go on meanwhile, and so does this one.
+    ///
+    /// There are [`deferred_threads`](crate::Server::deferred_threads); jobs begin in the order in which
+    /// they were deferred, and end in any. A job that panics closes its session as a panic of the session
+    /// does. When the server ends, it drops the jobs that have not begun and waits for those that run.
+    ///
+    /// ```
+    /// # use wharf::{Context, Outcome, Session};
+    /// # fn load_profile(name: &str) -> Result<String, std::io::Error> { Ok(name.to_owned()) }
+    /// struct Player {
+    ///     profile: String,
+    /// }
+    ///
+    /// impl Session for Player {
+    ///     fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
+    ///         let name = String::from_utf8(frame.to_vec())?;
+    ///         ctx.defer(
+    ///             move || load_profile(&name),
+    ///             |player: &mut Self, ctx, loaded| {
+    ///                 player.profile = loaded?;
+    ///                 ctx.send(player.profile.as_bytes());
+    ///                 Ok(())
+    ///             },
+    ///         )?;
+    ///         Ok(())
+    ///     }
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// [`DeferError`] if the job was not taken, since
+    /// [`Limits::deferred_max`](crate::Limits::deferred_max) are on their way, or `H` is not the type of
+    /// the server's sessions.
+    pub fn defer<H, T>(
+        &self,
+        job: impl FnOnce() -> T + Send + 'static,
+        then: impl FnOnce(&mut H, &mut Context<'_>, T) -> Outcome + Send + 'static,
+    ) -> Result<(), DeferError>
+    where
+        H: Session,
+        T: Send + 'static,
+    {
+        deferred::defer(self.core.shared(), self.id, job, then)
     }
 
     /// A handle to a session that any thread may use.

@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use wharf_port::{FreshSocket, Waker};
 
 use crate::admission::Seat;
+use crate::deferred::Finished;
 use crate::group::GroupState;
 use crate::session_id::SessionId;
 use crate::shared_frame::SharedFrame;
@@ -28,6 +29,8 @@ pub(crate) enum Message {
     SendFrame(SessionId, SharedFrame),
     /// A message of a type of the user's for a session.
     Post(SessionId, Delivery),
+    /// A job that a session had deferred has run.
+    Deferred(SessionId, Finished),
     /// A session is to be closed.
     Close(SessionId),
     /// A frame for all members of a group, except one.
@@ -55,7 +58,7 @@ pub(crate) enum Message {
 
 impl Message {
     /// What it counts towards the bound: nothing if it comes from the server itself, which puts in no
-    /// more than there are sessions and workers.
+    /// more than there are sessions, workers and deferred jobs.
     pub(crate) fn counted_bytes(&self) -> usize {
         match self {
             Self::Send(_, payload) => size_of::<Self>() + payload.len(),
@@ -69,7 +72,12 @@ impl Message {
             | Self::CloseGroup(_)
             | Self::GroupTimer(..)
             | Self::CancelGroupTimer(_) => size_of::<Self>(),
-            Self::Adopt(..) | Self::Look | Self::Drain(_) | Self::Stop | Self::NothingComes => 0,
+            Self::Adopt(..)
+            | Self::Deferred(..)
+            | Self::Look
+            | Self::Drain(_)
+            | Self::Stop
+            | Self::NothingComes => 0,
         }
     }
 }

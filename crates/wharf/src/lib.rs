@@ -31,7 +31,8 @@
 //! - A [drain](ServerHandle::drain) loses no queued byte that the peer is willing to take.
 //! - When [`run`](Server::run) returns, nothing is left: no operation, socket, buffer, timer or thread.
 //!
-//! The library logs through `tracing`, installs no signal handler, and spawns no thread but its workers.
+//! The library logs through `tracing`, installs no signal handler, and spawns no threads but its workers and,
+//! once a session [defers](Context::defer) something, those that run it.
 
 #![forbid(unsafe_code)]
 
@@ -40,6 +41,7 @@ mod arrival;
 mod close_counts;
 mod close_reason;
 mod context;
+mod deferred;
 mod error;
 mod framing;
 #[cfg(any(test, fuzzing))]
@@ -72,6 +74,7 @@ pub use arrival::Arrival;
 pub use close_counts::CloseCounts;
 pub use close_reason::CloseReason;
 pub use context::Context;
+pub use deferred::DeferError;
 pub use error::ServerError;
 pub use framing::{
     ByteOrder, Codec, Decoded, Envelope, FrameError, Framing, FramingError, GamePacket,

@@ -75,6 +75,9 @@ pub struct Limits {
     pub groups_per_session_max: usize,
     /// Timers that one session may have started and not heard of; 0 and up, default 256.
     pub timers_per_session_max: usize,
+    /// Jobs that sessions have [deferred](crate::Context::defer) and not heard of, all together; 1 and up,
+    /// default 1,024. Beyond it they are refused.
+    pub deferred_max: usize,
     /// How long a session that is closing may take until everything that was queued for it is with the
     /// kernel; default 60 s.
     pub flush: Duration,
@@ -104,6 +107,7 @@ impl Default for Limits {
             slow_reader: SlowReader::Disconnect,
             groups_per_session_max: 256,
             timers_per_session_max: 256,
+            deferred_max: 1_024,
             flush: Duration::from_secs(60),
             drain: Duration::from_secs(10),
         }
@@ -152,6 +156,9 @@ impl Limits {
         }
         if self.per_address_max == Some(0) {
             return Some("per_address_max is 0: 1 and up, or None".to_owned());
+        }
+        if self.deferred_max == 0 {
+            return Some("deferred_max is 0: 1 and up".to_owned());
         }
         let durations = [
             ("first_frame", self.first_frame),

@@ -2,10 +2,11 @@
 
 use std::any::TypeId;
 use std::net::SocketAddr;
-use std::sync::{OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 
 use crate::admission::Admission;
 use crate::close_counts::ClosesOfWorker;
+use crate::deferred::Pool;
 use crate::framing::{FrameError, Framing};
 use crate::group::{Groups, WorkerSet};
 use crate::inbox::{Inbox, Message, Refused};
@@ -15,6 +16,7 @@ use crate::send_total::SendTotal;
 use crate::shared_frame::SharedFrame;
 use crate::stats::{Published, Stats};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+use crate::typed::WrongSession;
 
 /// One per server.
 #[derive(Debug)]
@@ -26,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) accept_rate: SharedBucket,
     pub(crate) groups: Groups,
     pub(crate) send_total: SendTotal,
+    pub(crate) deferred: Arc<Pool>,
     framing: Framing,
     frame_bytes_max: usize,
     /// What its factory makes.
@@ -52,6 +55,7 @@ pub(crate) struct SharedSetup {
     pub(crate) farewell: Option<SharedFrame>,
     pub(crate) send_total_max: usize,
     pub(crate) accept_rate: Option<Rate>,
+    pub(crate) deferred: Pool,
 }
 
 impl Shared {
@@ -63,6 +67,7 @@ impl Shared {
             groups: Groups::new(inboxes.len()),
             accept_rate: SharedBucket::new(setup.accept_rate),
             send_total: SendTotal::new(setup.send_total_max, inboxes.len()),
+            deferred: Arc::new(setup.deferred),
             inboxes: inboxes.into_boxed_slice(),
             admission,
             framing,
@@ -77,8 +82,9 @@ impl Shared {
     }
 
     /// Whether its factory makes sessions of this type.
-    pub(crate) fn has_sessions_of<H: 'static>(&self) -> bool {
-        self.session_type == TypeId::of::<H>()
+    pub(crate) fn check_session_type<H: 'static>(&self) -> Result<(), WrongSession> {
+        let right = self.session_type == TypeId::of::<H>();
+        right.then_some(()).ok_or_else(WrongSession::asked::<H>)
     }
 
     pub(crate) fn put(&self, worker: usize, message: Message) -> Result<(), Refused> {

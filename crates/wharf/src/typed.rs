@@ -78,11 +78,14 @@ impl SessionRef {
     /// # Errors
     /// [`WrongSession`] if the factory of the server makes sessions of another type.
     pub fn typed<H: Session>(&self) -> Result<TypedRef<H>, WrongSession> {
-        if self.shared().has_sessions_of::<H>() {
-            Ok(TypedRef { session: self.clone(), of: PhantomData })
-        } else {
-            Err(WrongSession { asked: std::any::type_name::<H>() })
-        }
+        self.shared().check_session_type::<H>()?;
+        Ok(TypedRef { session: self.clone(), of: PhantomData })
+    }
+}
+
+impl WrongSession {
+    pub(crate) fn asked<H>() -> Self {
+        Self { asked: std::any::type_name::<H>() }
     }
 }
 
@@ -167,7 +170,40 @@ impl<H: OnMessage<M>, M: Send + 'static> Deliver for Post<H, M> {
     }
 }
 
+/// The result of a job, and what its session does with it.
+struct Then<H, T, D> {
+    result: T,
+    then: D,
+    of: PhantomData<fn(H)>,
+}
+
+impl<H, T, D> Deliver for Then<H, T, D>
+where
+    H: Session,
+    T: Send,
+    D: FnOnce(&mut H, &mut Context<'_>, T) -> Outcome + Send,
+{
+    fn deliver(self: Box<Self>, session: &mut dyn Any, ctx: &mut Context<'_>) -> Outcome {
+        let session: &mut H = session.downcast_mut().ok_or("a result for another type")?;
+        (self.then)(session, ctx, self.result)
+    }
+
+    fn bytes(&self) -> usize {
+        size_of::<Self>()
+    }
+}
+
 impl Delivery {
+    /// The result of a job, and what its session is to do with it.
+    pub(crate) fn result<H, T, D>(result: T, then: D) -> Self
+    where
+        H: Session,
+        T: Send + 'static,
+        D: FnOnce(&mut H, &mut Context<'_>, T) -> Outcome + Send + 'static,
+    {
+        Self(Box::new(Then { result, then, of: PhantomData::<fn(H)> }))
+    }
+
     pub(crate) fn deliver<H: Session>(self, session: &mut H, ctx: &mut Context<'_>) -> Outcome {
         self.0.deliver(session, ctx)
     }

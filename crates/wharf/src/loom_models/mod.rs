@@ -10,6 +10,7 @@ use wharf_port::SocketId;
 use wharf_port::modelled::ModelledPort;
 
 use crate::admission::Admission;
+use crate::deferred::Pool;
 use crate::framing::Framing;
 use crate::inbox::Inbox;
 use crate::session_id::SessionId;
@@ -22,6 +23,7 @@ fn server(workers: usize, listeners: usize) -> (Arc<Shared>, Vec<ModelledPort>) 
     let admission = Admission::new(workers, 2, Some(1));
     let (framing, frame_bytes_max) = (Framing::RAW, 1);
     let setup = SharedSetup {
+        deferred: Pool::new(0, 1),
         inboxes,
         admission,
         listeners,

@@ -114,6 +114,11 @@ impl ServerHandle {
         self.shared.admission.sessions()
     }
 
+    /// Jobs that sessions have [deferred](crate::Context::defer), and whose results they have not had.
+    pub fn deferred(&self) -> usize {
+        self.shared.deferred.outstanding()
+    }
+
     /// What all workers have counted, as of their last turns.
     pub fn stats(&self) -> Stats {
         self.shared.stats()

@@ -48,6 +48,7 @@ pub struct Server {
     addresses: Vec<String>,
     framing: Framing,
     workers: Option<usize>,
+    deferred_threads: Option<usize>,
     limits: Limits,
     port: PortOptions,
     socket: SocketOptions,
@@ -62,6 +63,7 @@ impl Server {
             addresses: vec![address.into()],
             framing: Framing::U32_LE,
             workers: None,
+            deferred_threads: None,
             limits: Limits::default(),
             port: PortOptions::default(),
             socket: SocketOptions::default(),
@@ -87,6 +89,14 @@ impl Server {
     #[must_use]
     pub const fn workers(mut self, workers: usize) -> Self {
         self.workers = Some(workers);
+        self
+    }
+
+    /// Threads that run what sessions [defer](crate::Context::defer): 1 to 1,024; default as many as there
+    /// are cores, and four at least. Each is started when a job finds no other free.
+    #[must_use]
+    pub const fn deferred_threads(mut self, threads: usize) -> Self {
+        self.deferred_threads = Some(threads);
         self
     }
 
@@ -207,6 +217,11 @@ impl Server {
         if !(1..=SessionId::WORKERS_MAX).contains(&workers) {
             return Err(ServerError::Options(format!("workers is {workers}: 1 to 1,024")));
         }
+        let deferred_threads = self.deferred_threads.unwrap_or_else(|| cores().max(4));
+        if !(1..=1024).contains(&deferred_threads) {
+            let problem = format!("deferred_threads is {deferred_threads}: 1 to 1,024");
+            return Err(ServerError::Options(problem));
+        }
         let addresses: Result<Vec<_>, _> = self.addresses.iter().map(|it| resolve(it)).collect();
         let addresses = addresses?;
         Ok(Plan {
@@ -214,6 +229,7 @@ impl Server {
             addresses,
             framing: self.framing,
             workers,
+            deferred_threads,
             limits: self.limits,
             port: self.port,
             socket: self.socket,
@@ -228,6 +244,7 @@ struct Plan {
     addresses: Vec<SocketAddr>,
     framing: Framing,
     workers: usize,
+    deferred_threads: usize,
     sessions_max: usize,
     limits: Limits,
     port: PortOptions,

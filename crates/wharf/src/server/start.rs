@@ -14,6 +14,7 @@ use wharf_port::{Backend, CompletionPort, ListenOptions, PortOptions, Waker};
 use super::{Plan, ServerHandle};
 use crate::admission::Admission;
 use crate::arrival::Arrival;
+use crate::deferred::Pool;
 use crate::error::ServerError;
 use crate::framing::Framing;
 use crate::inbox::Inbox;
@@ -87,7 +88,8 @@ where
         Ok(opened) => opened,
         Err(error) => return Err(abandon(starting, error)),
     };
-    let handle = make_handle(&plan, opened, TypeId::of::<H>());
+    let deferred = Pool::new(plan.deferred_threads, plan.limits.deferred_max);
+    let handle = make_handle(&plan, opened, TypeId::of::<H>(), deferred);
     for (index, worker) in starting.iter().enumerate() {
         let listens = plan.listens(index);
         // A worker that has died meanwhile is noticed by its missing answer.
@@ -155,7 +157,12 @@ impl Opened {
     }
 }
 
-pub(super) fn make_handle(plan: &Plan, opened: Vec<Opened>, session_type: TypeId) -> ServerHandle {
+pub(super) fn make_handle(
+    plan: &Plan,
+    opened: Vec<Opened>,
+    session_type: TypeId,
+    deferred: Pool,
+) -> ServerHandle {
     let backend = opened.first().map_or(Backend::Auto, |first| first.backend);
     let fallback_reason =
         opened.iter().find_map(|worker| worker.fallback_reason.as_deref()).map(Arc::from);
@@ -171,6 +178,7 @@ pub(super) fn make_handle(plan: &Plan, opened: Vec<Opened>, session_type: TypeId
         farewell: plan.farewell.clone(),
         send_total_max: plan.limits.send_total_max,
         accept_rate: plan.limits.accept_rate,
+        deferred,
     }));
     ServerHandle { shared, backend, fallback_reason }
 }
@@ -292,6 +300,8 @@ impl RunningServer {
                 }
             }
         }
+        // Its jobs have nobody left to tell.
+        self.handle.shared.deferred.end();
         failure.map_or(Ok(sum), Err)
     }
 }

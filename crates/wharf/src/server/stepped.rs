@@ -8,6 +8,7 @@ use wharf_port::{Ledger, Time, WaitError};
 use super::start::{Opened, Terms, make_handle, publish};
 use super::{Plan, ServerHandle};
 use crate::arrival::Arrival;
+use crate::deferred::Pool;
 use crate::error::ServerError;
 use crate::report::DrainReport;
 use crate::session::Session;
@@ -100,7 +101,9 @@ where
     let terms = Terms::of(plan);
     let ports: Result<Vec<_>, _> = (0..plan.workers).map(|_| terms.open()).collect();
     let ports = ports?;
-    let handle = make_handle(plan, ports.iter().map(Opened::of).collect(), TypeId::of::<H>());
+    let opened = ports.iter().map(Opened::of).collect();
+    let deferred = Pool::new(0, plan.limits.deferred_max);
+    let handle = make_handle(plan, opened, TypeId::of::<H>(), deferred);
     let mut listening = Vec::with_capacity(plan.workers);
     let mut workers = Vec::with_capacity(plan.workers);
     for (index, port) in ports.into_iter().enumerate() {
@@ -156,6 +159,18 @@ impl<H: Session, F: Fn(&Arrival) -> H> SteppedServer<H, F> {
         self.workers[worker].as_ref().map(Worker::view)
     }
 
+    /// Jobs that sessions have [deferred](crate::Context::defer) and that have not run. A stepped server
+    /// has no threads for them.
+    pub fn deferred(&self) -> usize {
+        self.handle.shared.deferred.waiting()
+    }
+
+    /// Runs one of those jobs on this thread, by its place in the order in which they were deferred; its
+    /// result waits for a turn of the session's worker. False if there is none at this place.
+    pub fn run_deferred(&self, index: usize) -> bool {
+        self.handle.shared.deferred.run(index)
+    }
+
     /// A handle, as a running server has it.
     pub fn handle(&self) -> ServerHandle {
         self.handle.clone()
@@ -170,6 +185,12 @@ impl<H: Session, F: Fn(&Arrival) -> H> SteppedServer<H, F> {
     /// What has become of the sessions of the workers that are done.
     pub const fn report(&self) -> DrainReport {
         self.report
+    }
+}
+
+impl<H, F> Drop for SteppedServer<H, F> {
+    fn drop(&mut self) {
+        self.handle.shared.deferred.end();
     }
 }
 

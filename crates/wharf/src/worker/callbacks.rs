@@ -38,7 +38,7 @@ impl<H: Session, F> Worker<H, F> {
     }
 
     #[cold]
-    fn panicked(&mut self, socket: SocketId) {
+    pub(super) fn panicked(&mut self, socket: SocketId) {
         self.core.stats.panics += 1;
         tracing::error!(session = %self.core.session_id(socket), "a callback panicked");
         self.drop_handler(socket);

@@ -6,6 +6,7 @@ use super::connection::State;
 use super::{Core, Worker};
 use crate::arrival::Arrival;
 use crate::close_reason::CloseReason;
+use crate::deferred::Finished;
 use crate::inbox::Message;
 use crate::session::Session;
 use crate::typed::Delivery;
@@ -58,12 +59,23 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             }
             Message::CloseGroup(group) => self.core.close_group(&group),
             Message::Post(id, delivery) => self.deliver_message(id.socket(), delivery),
+            Message::Deferred(id, finished) => self.deliver_result(id.socket(), finished),
             Message::Close(id) => self.core.begin_close(id.socket(), CloseReason::Closed),
             // A look at what waits on all workers is what each turn ends with.
             Message::Look => self.core.look_whether_paused(),
             Message::Drain(farewell) => self.drain(farewell),
             Message::Stop => self.core.stop(),
             Message::NothingComes => self.core.nothing_comes = true,
+        }
+    }
+
+    /// What a job has come to, for the session that deferred it. One whose job panicked ends as if it had
+    /// panicked itself.
+    fn deliver_result(&mut self, socket: SocketId, finished: Finished) {
+        match finished.delivery {
+            Some(delivery) => self.deliver_message(socket, delivery),
+            None if self.core.is_open(socket) => self.panicked(socket),
+            None => self.core.stats.panics += 1,
         }
     }
 

@@ -34,6 +34,7 @@ mod accept_pauses;
 mod buffers;
 mod bulk;
 mod counting;
+mod deferred;
 mod draining;
 mod ends;
 mod failures;

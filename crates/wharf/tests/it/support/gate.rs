@@ -35,6 +35,11 @@ impl Gate {
         self.arrivals.recv_timeout(PATIENCE).expect("a callback comes to the gate");
     }
 
+    /// Whether one more has come to the gate.
+    pub(crate) fn somebody_waits(&self) -> bool {
+        self.arrivals.try_recv().is_ok()
+    }
+
     /// Lets one callback go on.
     pub(crate) fn open(&self) {
         self.go_on.send(()).expect("a callback stands at the gate");

@@ -22,6 +22,8 @@ pub(crate) struct Setup {
     pub(crate) wire: Wire,
     pub(crate) workers: usize,
     pub(crate) listeners: usize,
+    /// As many as the library takes, if nobody says so.
+    pub(crate) deferred_threads: Option<usize>,
     pub(crate) limits: Limits,
     pub(crate) port: PortOptions,
     pub(crate) socket: SocketOptions,
@@ -44,6 +46,7 @@ impl Setup {
             wire: Wire::U32Le,
             workers: 1,
             listeners: 1,
+            deferred_threads: None,
             limits,
             port: PortOptions { backend, ..PortOptions::default() },
             socket: SocketOptions::default(),
@@ -92,6 +95,9 @@ impl Setup {
         let mut server = Server::bind(self.host);
         for _ in 1..self.listeners {
             server = server.and_bind(self.host);
+        }
+        if let Some(threads) = self.deferred_threads {
+            server = server.deferred_threads(threads);
         }
         server
             .framing(self.wire.framing())
