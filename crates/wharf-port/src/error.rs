@@ -67,6 +67,9 @@ pub enum ListenError {
         )
     )]
     Forbidden(SocketAddr),
+    /// An option is out of its range, or this system does not have it.
+    #[error("cannot listen: {0}")]
+    Options(&'static str),
     /// Descriptors or memory have run out.
     #[error("cannot listen on {address}: {source}")]
     Shortage {
@@ -122,6 +125,9 @@ pub enum ConnectError {
     /// The connect was cancelled or its socket closed.
     #[error("cancelled")]
     Cancelled,
+    /// An option is out of its range, or this system does not have it.
+    #[error("cannot connect: {0}")]
+    Options(&'static str),
     /// Descriptors, local addresses or memory have run out.
     #[error("out of descriptors, local addresses or memory (system error {0})")]
     Shortage(i32),

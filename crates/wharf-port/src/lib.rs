@@ -119,6 +119,7 @@ mod select;
 pub mod sim;
 mod slots;
 mod socket;
+mod socket_options;
 mod sync;
 mod sys;
 mod timers;
@@ -136,11 +137,9 @@ pub use error::{
 };
 pub use ids::{ListenerId, SocketId, TimerId};
 pub use limits::{raise_descriptor_limit, release_free_memory};
-pub use options::{
-    AcceptRefill, FirstReceive, IocpOptions, Keepalive, ListenOptions, PortOptions, Recycling,
-    SocketOptions, UringFeatures,
-};
+pub use options::{AcceptRefill, FirstReceive, IocpOptions, PortOptions, Recycling, UringFeatures};
 pub use port::{CompletionPort, Stats};
 pub use select::Backend;
 pub use socket::FreshSocket;
+pub use socket_options::{Keepalive, ListenOptions, SocketOptions};
 pub use waker::Waker;

@@ -1,6 +1,5 @@
-//! How a completion port, a listener and a socket are set up.
+//! How a completion port is set up.
 
-use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::time::Duration;
 
@@ -181,67 +180,4 @@ pub enum Recycling {
     DisconnectEx,
     /// By `TransmitFile` with `TF_DISCONNECT | TF_REUSE_SOCKET`.
     TransmitFile,
-}
-
-/// How a listener is set up.
-#[derive(Clone, Debug)]
-pub struct ListenOptions {
-    /// Connections that may wait to be accepted; default 4,096. The system may cap it (Linux:
-    /// `net.core.somaxconn`).
-    pub backlog: u32,
-    /// Whether a listener on an IPv6 address takes IPv4 as well; default false.
-    pub dual_stack: bool,
-    /// What accepted sockets are set to.
-    pub accepted: SocketOptions,
-}
-
-impl Default for ListenOptions {
-    fn default() -> Self {
-        Self { backlog: 4096, dual_stack: false, accepted: SocketOptions::default() }
-    }
-}
-
-/// How a socket is set up.
-#[derive(Clone, Debug)]
-pub struct SocketOptions {
-    /// `TCP_NODELAY`; default true: the session layer gathers what belongs together itself.
-    pub no_delay: bool,
-    /// Probes on an idle connection; default none.
-    pub keepalive: Option<Keepalive>,
-    /// `SO_SNDBUF` in bytes; default the system's own sizing.
-    pub send_buffer_bytes: Option<u32>,
-    /// Bytes that the kernel may hold for a socket and not have sent, `TCP_NOTSENT_LOWAT`: what it has
-    /// taken is out of reach of whoever watches how much waits for a slow reader. It may take one piece
-    /// more, of some 64 KiB. Default 1 MiB; 1 byte and up; `None` is the system's own setting, usually no
-    /// bound. On Linux only: on other systems this changes nothing, and `send_buffer_bytes` bounds what
-    /// is hidden.
-    pub unsent_bytes_max: Option<u32>,
-    /// `SO_RCVBUF` in bytes; default the system's own sizing.
-    pub receive_buffer_bytes: Option<u32>,
-    /// The local address of a connecting socket; default any.
-    pub bind: Option<SocketAddr>,
-}
-
-impl Default for SocketOptions {
-    fn default() -> Self {
-        Self {
-            no_delay: true,
-            keepalive: None,
-            send_buffer_bytes: None,
-            unsent_bytes_max: Some(1 << 20),
-            receive_buffer_bytes: None,
-            bind: None,
-        }
-    }
-}
-
-/// When the kernel asks a silent peer whether it is still there.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Keepalive {
-    /// Silence before the first probe; whole seconds, at least one.
-    pub idle: Duration,
-    /// Time between probes; whole seconds, at least one.
-    pub interval: Duration,
-    /// Probes without an answer after which the connection is gone; 1 to 127.
-    pub probes: u32,
 }

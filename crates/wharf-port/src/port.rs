@@ -9,9 +9,10 @@ use crate::clock::{Random, Time};
 use crate::completion::{Completion, Direction};
 use crate::error::{CloseError, ConnectError, ListenError, OpenError, UnknownSocket, WaitError};
 use crate::ids::{ListenerId, SocketId, TimerId};
-use crate::options::{ListenOptions, PortOptions, SocketOptions};
+use crate::options::PortOptions;
 use crate::select::{self, Backend, Driver};
 use crate::socket::FreshSocket;
+use crate::socket_options::{ListenOptions, SocketOptions};
 use crate::timers::Timers;
 use crate::waker::Waker;
 
@@ -110,13 +111,14 @@ impl CompletionPort {
     /// Listens on an address and starts to accept.
     ///
     /// # Errors
-    /// [`ListenError`]: the address is in use, is not this machine's, is not allowed, or something is
-    /// short.
+    /// [`ListenError`]: the address is in use, is not this machine's, is not allowed, something is
+    /// short, or an [option](ListenOptions::problem) is not to be had.
     pub fn listen(
         &mut self,
         address: SocketAddr,
         options: &ListenOptions,
     ) -> Result<ListenerId, ListenError> {
+        options.problem().map_or(Ok(()), |problem| Err(ListenError::Options(problem)))?;
         self.driver.listen(address, options)
     }
 
@@ -158,12 +160,14 @@ impl CompletionPort {
     /// Starts to connect; [`Completion::Connected`] says how it went.
     ///
     /// # Errors
-    /// [`ConnectError::Shortage`] and the like, if there is not even a socket to connect with.
+    /// [`ConnectError::Shortage`] and the like, if there is not even a socket to connect with;
+    /// [`ConnectError::Options`], if an [option](SocketOptions::problem) is not to be had.
     pub fn connect(
         &mut self,
         address: SocketAddr,
         options: &SocketOptions,
     ) -> Result<SocketId, ConnectError> {
+        options.problem().map_or(Ok(()), |problem| Err(ConnectError::Options(problem)))?;
         self.driver.connect(address, options)
     }
 

@@ -13,14 +13,15 @@ use crate::error::{CloseError, ConnectError, ListenError, OpenError, UnknownSock
 use crate::ids::{ListenerId, SocketId};
 #[cfg(windows)]
 use crate::iocp::{Iocp, Native};
+use crate::options::PortOptions;
 #[cfg(target_os = "linux")]
 use crate::options::UringFeatures;
-use crate::options::{ListenOptions, PortOptions, SocketOptions};
 use crate::port::Stats;
 #[cfg(unix)]
 use crate::readiness::Readiness;
 use crate::sim::Sim;
 use crate::socket::FreshSocket;
+use crate::socket_options::{ListenOptions, SocketOptions};
 #[cfg(unix)]
 use crate::sys;
 use crate::sys::Notifier;

@@ -94,8 +94,8 @@ pub use stats::Stats;
 pub use timer::{GroupTimer, SessionTimer};
 pub use typed::{OnMessage, TypedRef, WrongSession};
 pub use wharf_port::{
-    Backend, Keepalive, Ledger, ListenError, OpenError, PortOptions, SocketOptions, Time,
-    UringFeatures, WaitError, sim,
+    Backend, Keepalive, Ledger, ListenError, ListenOptions, OpenError, PortOptions, SocketOptions,
+    Time, UringFeatures, WaitError, sim,
 };
 pub use worker::{Turn, Worker};
 

@@ -9,6 +9,7 @@ mod load;
 mod proxy;
 mod serve;
 mod sim;
+mod sockets;
 mod values;
 
 use std::ffi::OsString;

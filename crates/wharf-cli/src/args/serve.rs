@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
-use wharf::{Backend, Framing, Limits, OverRate, Rate, SlowReader, SocketOptions};
+use wharf::{Backend, Framing, Limits, OverRate, Rate, SlowReader};
 
+use super::sockets::SocketArgs;
 use super::values::{
     Bytes, KIB, Listen, MIB, OrOff, UNBOUNDED, bytes, log_level, number, or_off, rate, seconds,
     slow_reader,
@@ -336,6 +337,9 @@ pub(super) struct ServeArgs {
         value_parser = slow_reader
     )]
     slow: SlowReader,
+
+    #[command(flatten)]
+    sockets: SocketArgs,
 }
 
 impl ServeArgs {
@@ -370,10 +374,7 @@ impl ServeArgs {
                 drain: self.drain,
                 ..Limits::default()
             },
-            socket: SocketOptions {
-                unsent_bytes_max: self.unsent_max.on().and_then(|bytes| u32::try_from(bytes).ok()),
-                ..SocketOptions::default()
-            },
+            sockets: self.sockets.listen_options(&self.listen, self.unsent_max)?,
             listen: self.listen,
             workers: self.workers.map(size),
             backend: self.backend,

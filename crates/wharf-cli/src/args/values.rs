@@ -95,6 +95,15 @@ pub(crate) fn or_off<T>(
     }
 }
 
+/// Whether something is done.
+pub(super) fn switch(text: &str) -> Result<bool, &'static str> {
+    match text {
+        "on" => Ok(true),
+        "off" => Ok(false),
+        _ => Err("give on or off"),
+    }
+}
+
 /// How often something may happen.
 pub(super) fn rate(text: &str) -> Result<Rate, String> {
     text.parse()
@@ -191,6 +200,13 @@ impl Listen {
     pub(super) const fn is_fixed(&self) -> bool {
         !matches!(self.0, Target::Address(address) if address.port() == 0)
             && !matches!(self.0, Target::Name(_, 0))
+    }
+}
+
+impl Listen {
+    /// Whether it can be nothing but an IPv4 address.
+    pub(super) const fn is_ipv4(&self) -> bool {
+        matches!(self.0, Target::Address(SocketAddr::V4(_)))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What `wharf serve` is asked for.
 
 use tracing_subscriber::filter::LevelFilter;
-use wharf::{Backend, Framing, Limits, Server, SocketOptions};
+use wharf::{Backend, Framing, Limits, ListenOptions, Server};
 
 use crate::args::Listen;
 
@@ -14,7 +14,7 @@ pub(crate) struct ServeOptions {
     pub(crate) backend: Backend,
     pub(crate) framing: Framing,
     pub(crate) limits: Limits,
-    pub(crate) socket: SocketOptions,
+    pub(crate) sockets: ListenOptions,
     pub(crate) log: LevelFilter,
     pub(crate) farewell: Option<String>,
 }
@@ -28,7 +28,9 @@ impl ServeOptions {
             .fold(first, Server::and_bind)
             .framing(self.framing.clone())
             .limits(self.limits.clone())
-            .socket_options(self.socket.clone())
+            .socket_options(self.sockets.accepted.clone())
+            .dual_stack(self.sockets.dual_stack)
+            .backlog(self.sockets.backlog)
             .backend(self.backend);
         let server = match &self.farewell {
             Some(farewell) => server.farewell(farewell.as_bytes()),

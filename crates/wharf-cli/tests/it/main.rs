@@ -32,6 +32,8 @@ mod serve_framings;
 mod serve_limits;
 #[cfg(unix)]
 mod serve_slow;
+#[cfg(target_os = "linux")]
+mod serve_sockets;
 #[cfg(unix)]
 mod serve_terminal;
 mod server;

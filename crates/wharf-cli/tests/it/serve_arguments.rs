@@ -7,7 +7,7 @@ use crate::program::{run, wharf};
 use crate::serving::{Serving, backends, check_echo, connect, serve_echo};
 
 /// Values that are refused, and what is said about them.
-const WRONG: [(&str, &str, &str); 75] = [
+const WRONG: [(&str, &str, &str); 88] = [
     ("--listen", "here", "IP:PORT, [IPV6]:PORT or NAME:PORT"),
     ("--listen", "7777", "IP:PORT"),
     ("--listen", ":7777", "IP:PORT"),
@@ -25,6 +25,19 @@ const WRONG: [(&str, &str, &str); 75] = [
     ("--workers", "-1", "from 1 to 1024"),
     ("--workers", "1.5", "from 1 to 1024"),
     ("--workers", "", "from 1 to 1024"),
+    ("--dual-stack", "yes", "on or off"),
+    ("--dual-stack", "", "on or off"),
+    ("--backlog", "0", "from 1 to 65535"),
+    ("--backlog", "65536", "from 1 to 65535"),
+    ("--keepalive", "0", "from 1 to 32767, or off"),
+    ("--keepalive", "32768", "from 1 to 32767, or off"),
+    ("--keepalive", "1.5", "from 1 to 32767, or off"),
+    ("--keepalive-interval", "off", "from 1 to 32767"),
+    ("--keepalive-probes", "128", "from 1 to 127"),
+    ("--user-timeout", "0", "seconds from 0.001 to 2073600"),
+    ("--user-timeout", "2073601", "seconds from 0.001 to 2073600"),
+    ("--send-buffer", "1023", "1KiB to 1024MiB"),
+    ("--receive-buffer", "1025MiB", "1KiB to 1024MiB"),
     ("--backend", "epoll", "auto, uring, readiness or iocp"),
     ("--framing", "u64le", "raw, lines, u16le, u16be, u32le, u32be, game, fixed:N"),
     ("--framing", "RAW", "raw, lines, u16le, u16be, u32le, u32be, game, fixed:N"),
@@ -86,7 +99,14 @@ const WRONG: [(&str, &str, &str); 75] = [
 ];
 
 /// Values at the borders, all of them effective without another flag.
-const RIGHT: [&str; 46] = [
+const RIGHT: [&str; 53] = [
+    "--backlog 1",
+    "--backlog 65535",
+    "--keepalive 1 --keepalive-interval 1 --keepalive-probes 1",
+    "--keepalive 32767 --keepalive-interval 32767 --keepalive-probes 127",
+    "--send-buffer 1KiB --receive-buffer 1KiB",
+    "--send-buffer 1024MiB --receive-buffer 1024MiB",
+    "--keepalive off --user-timeout off --send-buffer off --receive-buffer off --dual-stack off",
     "--workers 1",
     "--framing raw",
     "--framing lines --slow drop-newest",
@@ -182,6 +202,8 @@ fn flags_that_do_not_go_together_are_refused() {
         ("--framing fixed:16777217", "16MiB are the most"),
         ("--workers 1 --workers 2", "multiple times"),
         ("--listen 127.0.0.1:7999 --listen 127.0.0.1:0,127.0.0.1:7999", "given twice"),
+        ("--dual-stack on", "give one, such as [::]:7777"),
+        ("--dual-stack on --listen 127.0.0.1:0,0.0.0.0:7999", "give one, such as [::]:7777"),
         ("--workers", "required"),
         ("--worker 1", "--workers"),
         ("stray", "stray"),

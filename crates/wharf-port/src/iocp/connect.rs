@@ -9,7 +9,7 @@ use super::{Api, Code, Iocp, lookup};
 use crate::completion::Completion;
 use crate::error::ConnectError;
 use crate::ids::SocketId;
-use crate::options::SocketOptions;
+use crate::socket_options::SocketOptions;
 
 impl<A: Api> Iocp<A> {
     pub(crate) fn connect(

@@ -12,7 +12,7 @@ use super::personality::Personality;
 use super::world::World;
 use crate::clock::{Time, monotonic_now};
 use crate::error::ListenError;
-use crate::options::{ListenOptions, SocketOptions};
+use crate::socket_options::{ListenOptions, SocketOptions};
 
 /// How a [`Network`] is set up.
 ///

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::network::Network;
 use super::world::{Accepted, Connecting, EndId, Failure, Holder, Unlistenable, World};
 use crate::error::ListenError;
-use crate::options::{ListenOptions, SocketOptions};
+use crate::socket_options::{ListenOptions, SocketOptions};
 
 /// How long [`Read`], [`Write`] and an accept wait unless told otherwise.
 const TIMEOUT: Duration = Duration::from_secs(10);

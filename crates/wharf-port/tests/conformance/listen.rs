@@ -3,7 +3,7 @@
 use std::net::{Ipv6Addr, SocketAddr};
 use std::thread;
 
-use wharf_port::{Completion, ListenError, ListenOptions};
+use wharf_port::{Completion, ConnectError, ListenError, ListenOptions};
 
 use crate::harness::{CheckedPort, Echo, Ending, Peer, Subject, owned};
 
@@ -18,6 +18,7 @@ on_every_backend![
     rule_12_accepted_sockets_have_the_options_they_were_given,
     rule_12_an_ipv6_listener_takes_ipv4_only_when_asked,
     rule_12_two_listeners_are_told_apart,
+    rule_12_options_that_cannot_be_are_refused,
 ];
 
 fn rule_12_a_second_listener_on_an_address_fails(subject: &Subject) {
@@ -176,5 +177,21 @@ fn rule_12_two_listeners_are_told_apart(subject: &Subject) {
     port.stop_listening(second.0);
     port.listener_closed(second.0);
     assert_eq!(port.accepted(first.0).peer(), peers[2].address());
+    port.finish();
+}
+
+fn rule_12_options_that_cannot_be_are_refused(subject: &Subject) {
+    let mut port = subject.open();
+    let mut options = ListenOptions::default();
+    options.accepted.send_buffer_bytes = Some(0);
+    let listened = port.raw().listen(subject.place().v4(), &options);
+    let said = matches!(listened, Err(ListenError::Options(what)) if what.contains("send_buffer"));
+    assert!(said, "{listened:?}");
+    let (listener, address) = port.listen();
+    let connected = port.try_connect(address, &options.accepted);
+    let said =
+        matches!(connected, Err(ConnectError::Options(what)) if what.contains("send_buffer"));
+    assert!(said, "{connected:?}");
+    port.pair_through((listener, address));
     port.finish();
 }

@@ -6,7 +6,7 @@ mod stepped;
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use wharf_port::{Backend, PortOptions, SocketOptions};
+use wharf_port::{Backend, ListenOptions, PortOptions, SocketOptions};
 
 pub use self::handle::ServerHandle;
 pub use self::start::RunningServer;
@@ -51,7 +51,7 @@ pub struct Server {
     deferred_threads: Option<usize>,
     limits: Limits,
     port: PortOptions,
-    socket: SocketOptions,
+    listen: ListenOptions,
     farewell: Option<Box<[u8]>>,
 }
 
@@ -66,7 +66,7 @@ impl Server {
             deferred_threads: None,
             limits: Limits::default(),
             port: PortOptions::default(),
-            socket: SocketOptions::default(),
+            listen: ListenOptions::default(),
             farewell: None,
         }
     }
@@ -132,7 +132,23 @@ impl Server {
     /// How accepted sockets are set up.
     #[must_use]
     pub const fn socket_options(mut self, options: SocketOptions) -> Self {
-        self.socket = options;
+        self.listen.accepted = options;
+        self
+    }
+
+    /// Whether a listener on an IPv6 address takes IPv4 as well; default false. See
+    /// [`ListenOptions::dual_stack`].
+    #[must_use]
+    pub const fn dual_stack(mut self, dual_stack: bool) -> Self {
+        self.listen.dual_stack = dual_stack;
+        self
+    }
+
+    /// Connections that may wait to be accepted: 0 to 65,535; default 4,096. See
+    /// [`ListenOptions::backlog`].
+    #[must_use]
+    pub const fn backlog(mut self, connections: u32) -> Self {
+        self.listen.backlog = connections;
         self
     }
 
@@ -181,6 +197,9 @@ impl Server {
     fn plan(mut self) -> Result<Plan, ServerError> {
         if let Some(problem) = self.limits.problem() {
             return Err(ServerError::Options(problem));
+        }
+        if let Some(problem) = self.listen.problem() {
+            return Err(ServerError::Options(problem.to_owned()));
         }
         let (payload_min, payload_max) = (self.framing.payload_min(), self.framing.payload_max());
         let frame_bytes_max = &mut self.limits.frame_bytes_max;
@@ -232,7 +251,7 @@ impl Server {
             deferred_threads,
             limits: self.limits,
             port: self.port,
-            socket: self.socket,
+            listen: self.listen,
             farewell,
         })
     }
@@ -248,7 +267,7 @@ struct Plan {
     sessions_max: usize,
     limits: Limits,
     port: PortOptions,
-    socket: SocketOptions,
+    listen: ListenOptions,
     farewell: Option<SharedFrame>,
 }
 

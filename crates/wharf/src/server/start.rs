@@ -126,7 +126,7 @@ impl Terms {
             port: plan.port.clone(),
             framing: plan.framing.clone(),
             limits: plan.limits.clone(),
-            listen: ListenOptions { accepted: plan.socket.clone(), ..ListenOptions::default() },
+            listen: plan.listen.clone(),
         }
     }
 

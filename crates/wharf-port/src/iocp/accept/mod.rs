@@ -32,7 +32,8 @@ use crate::clock::Time;
 use crate::completion::Completion;
 use crate::error::{AcceptError, ListenError};
 use crate::ids::ListenerId;
-use crate::options::{AcceptRefill, FirstReceive, IocpOptions, ListenOptions, SocketOptions};
+use crate::options::{AcceptRefill, FirstReceive, IocpOptions};
+use crate::socket_options::{ListenOptions, SocketOptions};
 
 /// Connections that a listener still accepts once it is stopped. Its queue is shorter unless the
 /// system was told otherwise; this ends it when they come faster than they are accepted.

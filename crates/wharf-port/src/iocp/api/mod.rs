@@ -13,8 +13,8 @@ use std::time::Duration;
 use windows_sys::Win32::System::IO::{OVERLAPPED, OVERLAPPED_ENTRY};
 
 use super::code::Code;
-use crate::options::{ListenOptions, SocketOptions};
 use crate::socket::FreshSocket;
+use crate::socket_options::{ListenOptions, SocketOptions};
 
 #[cfg(windows)]
 mod native;

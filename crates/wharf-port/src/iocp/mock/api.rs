@@ -17,8 +17,8 @@ use super::switches::Switches;
 use crate::clock::Time;
 use crate::iocp::api::{Api, Disconnect, Slice, Started};
 use crate::iocp::code::Code;
-use crate::options::{ListenOptions, SocketOptions};
 use crate::socket::FreshSocket;
+use crate::socket_options::{ListenOptions, SocketOptions};
 
 /// How long a call waits, of real time, until somebody has dequeued its packet.
 const DEQUEUED_WITHIN: Duration = Duration::from_secs(2);

@@ -13,8 +13,9 @@ use crate::clock::Time;
 use crate::completion::{Completion, Received};
 use crate::ids::{ListenerId, SocketId};
 use crate::iocp::{Api, Iocp};
-use crate::options::{AcceptRefill, IocpOptions, ListenOptions, PortOptions};
+use crate::options::{AcceptRefill, IocpOptions, PortOptions};
 use crate::socket::FreshSocket;
+use crate::socket_options::ListenOptions;
 
 /// A driver, the machine that it runs on, and the time of its last turn.
 pub(super) struct Rig {

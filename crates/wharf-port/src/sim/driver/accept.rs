@@ -8,10 +8,10 @@ use crate::clock::Time;
 use crate::completion::Completion;
 use crate::error::ListenError;
 use crate::ids::ListenerId;
-use crate::options::ListenOptions;
 use crate::sim::network::Network;
 use crate::sim::world::{Accepted, FreshEnd, Holder, World};
 use crate::socket::FreshSocket;
+use crate::socket_options::ListenOptions;
 
 /// Connections that one listener accepts at a time.
 const BATCH: usize = 64;

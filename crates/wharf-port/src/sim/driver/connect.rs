@@ -7,8 +7,8 @@ use super::{Sim, lookup};
 use crate::completion::Completion;
 use crate::error::ConnectError;
 use crate::ids::SocketId;
-use crate::options::SocketOptions;
 use crate::sim::world::{Connecting, Holder, Unopenable};
+use crate::socket_options::SocketOptions;
 
 /// What a system says when it has no descriptor left (Linux: `EMFILE`).
 const NO_DESCRIPTOR: i32 = 24;

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::end::{Connecting, EndId, Holder, NewEnd, PortNumber};
 use super::{Event, Packet, Step, World};
 use crate::error::AcceptError;
-use crate::options::{ListenOptions, SocketOptions};
 use crate::sim::faults::FaultKind;
+use crate::socket_options::{ListenOptions, SocketOptions};
 
 /// Who finds a full queue knocks again after this long, doubled each time, as TCP does.
 const KNOCK_AGAIN: Duration = Duration::from_secs(1);

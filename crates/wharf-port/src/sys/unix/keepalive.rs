@@ -4,7 +4,7 @@ use rustix::io::Errno;
 use rustix::net::sockopt;
 
 use super::Socket;
-use crate::options::Keepalive;
+use crate::socket_options::Keepalive;
 
 #[cfg(not(target_os = "openbsd"))]
 pub(super) fn set(socket: &Socket, keepalive: Keepalive) -> Result<(), Errno> {

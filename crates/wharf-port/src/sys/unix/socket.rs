@@ -11,7 +11,9 @@ use rustix::net::{Shutdown, bind, connect, getpeername, getsockname, listen, shu
 
 use super::fresh::open;
 use super::keepalive;
-use crate::options::{ListenOptions, SocketOptions};
+#[cfg(target_os = "linux")]
+use crate::socket_options::user_timeout_ms;
+use crate::socket_options::{ListenOptions, SocketOptions};
 
 /// An owned socket, closed when dropped.
 pub(crate) type Socket = OwnedFd;
@@ -20,6 +22,10 @@ fn set_options(socket: &Socket, options: &SocketOptions) -> Result<(), Errno> {
     sockopt::set_tcp_nodelay(socket, options.no_delay)?;
     if let Some(keepalive) = options.keepalive {
         keepalive::set(socket, keepalive)?;
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(millis) = options.user_timeout.and_then(user_timeout_ms) {
+        sockopt::set_tcp_user_timeout(socket, millis)?;
     }
     if let Some(bytes) = options.send_buffer_bytes {
         sockopt::set_socket_send_buffer_size(socket, bytes as usize)?;
@@ -115,4 +121,62 @@ pub(crate) fn reset(socket: Socket) {
     // Fails only on what is no socket; closing is what remains either way.
     let _ = sockopt::set_socket_linger(&socket, Some(Duration::ZERO));
     drop(socket);
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+    use crate::socket_options::Keepalive;
+    use crate::sys::accept_now;
+
+    fn all_set() -> SocketOptions {
+        let [idle, interval] = [77, 7].map(Duration::from_secs);
+        SocketOptions {
+            no_delay: false,
+            keepalive: Some(Keepalive { idle, interval, probes: 5 }),
+            user_timeout: Some(Duration::from_millis(12_345)),
+            send_buffer_bytes: Some(20_000),
+            unsent_bytes_max: Some(30_000),
+            receive_buffer_bytes: Some(40_000),
+            bind: None,
+        }
+    }
+
+    #[track_caller]
+    fn check(socket: &Socket) {
+        assert_eq!(sockopt::tcp_nodelay(socket), Ok(false));
+        assert_eq!(sockopt::socket_keepalive(socket), Ok(true));
+        assert_eq!(sockopt::tcp_keepidle(socket), Ok(Duration::from_secs(77)));
+        assert_eq!(sockopt::tcp_keepintvl(socket), Ok(Duration::from_secs(7)));
+        assert_eq!(sockopt::tcp_keepcnt(socket), Ok(5));
+        assert_eq!(sockopt::tcp_user_timeout(socket), Ok(12_345));
+        // The kernel doubles both, for what it keeps beside the bytes.
+        assert_eq!(sockopt::socket_send_buffer_size(socket), Ok(40_000));
+        assert_eq!(sockopt::socket_recv_buffer_size(socket), Ok(80_000));
+        assert_eq!(socket2::SockRef::from(socket).tcp_notsent_lowat().unwrap(), 30_000);
+    }
+
+    #[test]
+    fn accepted_sockets_and_connecting_ones_have_every_option() {
+        let options = ListenOptions { accepted: all_set(), ..ListenOptions::default() };
+        let listener = open_listener("127.0.0.1:0".parse().unwrap(), &options).unwrap();
+        let client = open_stream(local_address(&listener).unwrap(), &all_set()).unwrap();
+        check(&client);
+        // It blocks, so both are connected when this returns.
+        start_connect(&client, local_address(&listener).unwrap()).unwrap();
+        check(&accept_now(&listener, true).unwrap());
+    }
+
+    #[test]
+    fn options_that_are_not_given_are_the_systems_own() {
+        let own = open("127.0.0.1:0".parse().unwrap()).unwrap();
+        let options = ListenOptions::default();
+        let listener = open_listener("127.0.0.1:0".parse().unwrap(), &options).unwrap();
+        assert_eq!(sockopt::socket_keepalive(&listener), Ok(false));
+        assert_eq!(sockopt::tcp_user_timeout(&listener), Ok(0));
+        let sizes = |socket: &Socket| {
+            (sockopt::socket_send_buffer_size(socket), sockopt::socket_recv_buffer_size(socket))
+        };
+        assert_eq!(sizes(&listener), sizes(&own));
+    }
 }

@@ -26,8 +26,8 @@ pub(crate) use self::port::Port;
 use self::timer::Timer;
 use super::{Api, Disconnect, Slice, Started};
 use crate::iocp::code::Code;
-use crate::options::{ListenOptions, SocketOptions};
 use crate::socket::FreshSocket;
+use crate::socket_options::{ListenOptions, SocketOptions};
 
 /// The calls of Windows, made.
 #[derive(Clone, Copy, Debug)]

@@ -15,7 +15,7 @@ use windows_sys::Win32::Networking::WinSock::{
 
 use super::{Slice, answered, overlapped, raw};
 use crate::iocp::code::Code;
-use crate::options::{ListenOptions, SocketOptions};
+use crate::socket_options::{ListenOptions, SocketOptions};
 
 fn code(error: &std::io::Error) -> Code {
     Code::of(error)

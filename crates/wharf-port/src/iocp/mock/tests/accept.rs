@@ -11,7 +11,8 @@ use super::super::rig::{ADDRESS, Rig, assert_clean, four_accepts, fresh, options
 use super::super::switches::{Gone, Switches};
 use crate::completion::Completion;
 use crate::error::AcceptError;
-use crate::options::{IocpOptions, ListenOptions};
+use crate::options::IocpOptions;
+use crate::socket_options::ListenOptions;
 
 /// How many of the completions are connections.
 fn accepted(completions: &[Completion]) -> usize {

@@ -6,7 +6,7 @@ use super::super::rig::{ADDRESS, Rig, assert_clean, received};
 use super::super::switches::{Cancel, Switches};
 use crate::completion::{Completion, Received};
 use crate::error::SendError;
-use crate::options::SocketOptions;
+use crate::socket_options::SocketOptions;
 
 /// Closes a socket that has a receive and a send with the kernel.
 fn close_busy(switches: Switches, resets: bool) {

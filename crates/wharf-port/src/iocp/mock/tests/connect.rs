@@ -8,7 +8,7 @@ use super::super::switches::Switches;
 use crate::completion::{Completion, Direction};
 use crate::error::ConnectError;
 use crate::iocp::Api;
-use crate::options::{ListenOptions, SocketOptions};
+use crate::socket_options::{ListenOptions, SocketOptions};
 
 #[test]
 fn a_connected_socket_is_updated_before_it_is_used() {

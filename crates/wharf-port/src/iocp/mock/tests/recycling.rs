@@ -11,7 +11,8 @@ use super::super::switches::{Disconnecting, Switches};
 use crate::completion::{Completion, Received};
 use crate::ids::SocketId;
 use crate::iocp::Api;
-use crate::options::{IocpOptions, ListenOptions, Recycling, SocketOptions};
+use crate::options::{IocpOptions, Recycling};
+use crate::socket_options::{ListenOptions, SocketOptions};
 
 fn recycling(switches: Switches) -> Rig {
     let iocp = IocpOptions { recycling: Recycling::DisconnectEx, ..four_accepts() };

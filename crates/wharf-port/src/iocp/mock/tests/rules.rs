@@ -8,7 +8,7 @@ use super::super::switches::Switches;
 use super::super::{Mock, Socket};
 use crate::iocp::api::{Disconnect, Slice, Started};
 use crate::iocp::{Api, Code};
-use crate::options::ListenOptions;
+use crate::socket_options::ListenOptions;
 
 /// A machine with a port and a socket that a client has connected to.
 struct Bench {

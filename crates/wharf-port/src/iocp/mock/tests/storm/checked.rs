@@ -15,7 +15,8 @@ use crate::iocp::mock::rig::{ADDRESS, Rig, assert_clean};
 use crate::iocp::mock::switches::Switches;
 use crate::iocp::mock::{Mock, Socket};
 use crate::iocp::{Api, Iocp};
-use crate::options::{ListenOptions, PortOptions, SocketOptions};
+use crate::options::PortOptions;
+use crate::socket_options::{ListenOptions, SocketOptions};
 
 /// When nothing has come for so long, nothing will.
 const QUIET: Duration = Duration::from_millis(20);

@@ -1,0 +1,66 @@
+//! What `wharf serve` sets on its sockets, seen from outside.
+
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+
+use crate::serving::{Serving, backends, check_echo, connect};
+
+/// In how many hundredths of a second the system asks whether the peer is still there, if it will at
+/// all; as Linux tells it of the server's end (proc_net_tcp.txt).
+fn asks_in(peer: SocketAddr) -> Option<u64> {
+    let port = format!(":{:04X}", peer.port());
+    for _ in 0..100_000 {
+        let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+        let ends = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        let mut ends = ends.filter(|fields| fields.len() > 5 && fields[2].ends_with(&port));
+        let end = ends.next().unwrap();
+        match end[5].split_once(':').unwrap() {
+            ("00", _) => return None,
+            ("02", left) => return Some(u64::from_str_radix(left, 16).unwrap()),
+            // What was sent waits for its acknowledgement, and has a timer that goes first.
+            _ => {}
+        }
+    }
+    panic!("what was sent is never acknowledged");
+}
+
+#[test]
+fn keepalive_is_off_until_asked_for_and_asks_when_it_is_told() {
+    for backend in backends() {
+        for (flag, asks) in [("", None), ("--keepalive 500", Some(45_000..=50_000))] {
+            let serving = Serving::start(&format!("--backend {backend} {flag}"));
+            let client = serving.connect();
+            check_echo(&client, b"hello");
+            let left = asks_in(client.local_addr().unwrap());
+            let right = match &asks {
+                None => left.is_none(),
+                Some(asks) => left.is_some_and(|left| asks.contains(&left)),
+            };
+            assert!(right, "{backend} {flag}: {left:?}");
+            drop(client);
+            serving.stop();
+        }
+    }
+}
+
+#[test]
+fn an_ipv6_address_takes_ipv4_only_when_asked() {
+    // A machine without IPv6 has nothing to show.
+    if TcpListener::bind((Ipv6Addr::LOCALHOST, 0)).is_err() {
+        return;
+    }
+    for backend in backends() {
+        for dual_stack in ["", "--dual-stack off", "--dual-stack on"] {
+            let arguments = format!("--backend {backend} --listen [::]:0 {dual_stack}");
+            let serving = Serving::start(&arguments);
+            let port = serving.address().port();
+            check_echo(&connect((Ipv6Addr::LOCALHOST, port).into()).unwrap(), b"six");
+            let four = connect((Ipv4Addr::LOCALHOST, port).into());
+            assert_eq!(four.is_ok(), dual_stack == "--dual-stack on", "{backend} {dual_stack}");
+            if let Ok(four) = four {
+                check_echo(&four, b"four");
+                drop(four);
+            }
+            serving.stop();
+        }
+    }
+}
