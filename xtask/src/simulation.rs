@@ -22,7 +22,7 @@ const EACH_FAULT: u64 = 1_000;
 const FAULT_KINDS: usize = 20;
 /// What must be met: every reason to end, every outcome of a send, every way to be turned away, and both
 /// ends of a drain. A simulation that no longer gets there proves nothing about it.
-const MET: [&str; 28] = [
+const MET: [&str; 37] = [
     "peer_closed",
     "truncated",
     "peer_reset",
@@ -49,6 +49,15 @@ const MET: [&str; 28] = [
     "refused: address",
     "accept delayed",
     "honest among others",
+    "message delivered",
+    "message refused: closed",
+    "inbox filled",
+    "farewell heard",
+    "group timer heard",
+    "group timer stopped",
+    "group timer was due to",
+    "accepting paused",
+    "honest after a pause",
     "session drained",
     "session forced",
 ];

@@ -23,7 +23,7 @@ const STILL_MAX: u32 = 16;
 /// Clients that only want their echo.
 const HONEST: u8 = 3;
 /// What they want back fits into any window.
-const HONEST_BYTES: usize = 32;
+pub(super) const HONEST_BYTES: usize = 32;
 /// How long an honest visit may take among others who do their worst, by the clock of the network. It
 /// takes 2 ms, and in 3,000 seeds none took 4.
 const VISIT: Duration = Duration::from_millis(20);
@@ -38,6 +38,9 @@ impl Simulation {
         self.network.heal();
         let now = self.network.now();
         self.record.with(|book| book.calm = Some(now));
+        if self.is_paused() {
+            self.open_door();
+        }
         let limits = self.plan.limits.clone();
         let longest =
             limits.idle.into_iter().chain(limits.frame_deadline).chain(limits.first_frame);
@@ -50,6 +53,9 @@ impl Simulation {
             self.check_that_workers_are_empty()?;
             // Connections of clients that are gone may still wait in the queue, and take few seats.
             if !self.plan.has_few_seats() {
+                if self.plan.extras.pauses {
+                    self.serve_after_a_pause()?;
+                }
                 self.hold_out(patience)?;
                 self.serve_among_others()?;
             }
@@ -150,7 +156,7 @@ impl Simulation {
     }
 
     /// Goes on until the clients from `first` on have ended, which they have to in order.
-    fn visit(&mut self, first: usize, until: Time) -> Checked {
+    pub(super) fn visit(&mut self, first: usize, until: Time) -> Checked {
         loop {
             for worker in 0..self.plan.workers {
                 self.turn(worker)?;
@@ -194,8 +200,8 @@ impl Simulation {
             }
             let is_empty = view.queued_bytes_max == 0
                 && view.inbox_bytes == 0
-                // Its own timer for tidying up.
-                && view.operations <= view.listeners + 1;
+                // Its own timer for tidying up, and those of groups that are gone.
+                && view.operations <= view.listeners + 1 + self.group_timers_of(worker);
             if !is_empty {
                 return violated("I7", format!("worker {worker} has no session, and {view:?}"));
             }
@@ -203,6 +209,10 @@ impl Simulation {
         let groups = self.server.handle().groups();
         if groups > 0 && self.server.handle().sessions() == 0 {
             return violated("I7", format!("no session is left, and {groups} groups are"));
+        }
+        let messages = self.record.with(|book| book.posts.alive());
+        if messages > 0 && self.server.handle().sessions() == 0 {
+            return violated("I7", format!("no session is left, and {messages} messages are"));
         }
         let handlers = self.record.holders() - self.others_with_record;
         let sessions = self.server.handle().sessions();
@@ -221,6 +231,7 @@ impl Simulation {
             ("descriptors", self.network.descriptors()),
             ("ends of connections", self.network.open_ends()),
             ("seats", seats),
+            ("messages", self.record.with(|book| book.posts.alive())),
         ];
         if let Some((what, count)) = left.iter().find(|(_, count)| *count > 0) {
             return violated("I7", format!("{count} {what} are left at the end"));

@@ -95,8 +95,18 @@ pub(super) enum End {
 
 impl Habits {
     pub(super) fn draw(dice: &mut Rng, frame_bytes_max: usize) -> Self {
-        const KINDS: [&[u8]; 6] =
-            [b"e", b"eeeo", b"eeesbou", b"eeoobukclfx", b"jgghhe", b"jjjgggghhvveobq"];
+        const KINDS: [&[u8]; 10] = [
+            b"e",
+            b"eeeo",
+            b"eeesbou",
+            b"eeoobukclfx",
+            b"jgghhe",
+            b"jjjgggghhvveobq",
+            b"pppe",
+            b"eepppoobukclfx",
+            b"jjttttye",
+            b"jjjtttvgghye",
+        ];
         const FAREWELLS: [Farewell; 9] = [
             Farewell::Stay,
             Farewell::HalfClose,

@@ -5,10 +5,11 @@
 //! | [`options`] | what is asked for |
 //! | [`campaign`] | many seeds on many threads |
 //! | [`run`] | one seed: first a phase with faults |
-//! | [`calm`], [`hoarders`] | then one without |
-//! | [`plan`] | what a seed draws first |
+//! | [`calm`], [`door`], [`hoarders`] | then one without |
+//! | [`plan`], [`extras`] | what a seed draws first |
 //! | [`service`], [`client`], [`wire`] | the two sides |
-//! | [`record`], [`rooms`], [`deadlines`], [`marks`] | what was seen, and what of it breaks an invariant |
+//! | [`record`], [`rooms`], [`posts`] | what was seen, and what of it breaks an invariant |
+//! | [`group_timers`], [`deadlines`], [`marks`] | the same |
 //! | [`panics`] | assertions that fail, and sessions that panic on purpose |
 //! | [`report`] | what is shown |
 
@@ -16,11 +17,15 @@ mod calm;
 mod campaign;
 mod client;
 mod deadlines;
+mod door;
+mod extras;
+mod group_timers;
 mod hoarders;
 mod marks;
 mod options;
 mod panics;
 mod plan;
+mod posts;
 mod record;
 mod report;
 mod rooms;

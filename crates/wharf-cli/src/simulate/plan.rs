@@ -7,6 +7,8 @@ use fastrand::Rng;
 use wharf::sim::{FaultKind, Faults, Personality};
 use wharf::{Framing, Limits, OverRate, Rate, SlowReader};
 
+use super::extras::Extras;
+
 /// Seats where nobody is to be turned away.
 const SEATS: usize = 64;
 
@@ -23,6 +25,7 @@ pub(super) struct Plan {
     pub(super) limits: Limits,
     /// Sessions send something before they are asked.
     pub(super) greets: bool,
+    pub(super) extras: Extras,
     /// Descriptors that the server may have in the first phase.
     pub(super) descriptors_max: usize,
     /// Clients that may be there at a time, in the first phase.
@@ -61,6 +64,7 @@ impl Plan {
             framing: framing.clone(),
             limits: draw_limits(dice, &framing),
             greets: dice.bool(),
+            extras: Extras::draw(dice),
             descriptors_max: if dice.u8(..4) == 0 { dice.usize(2..=8) } else { usize::MAX },
             clients_max: dice.usize(1..=30),
             steps,

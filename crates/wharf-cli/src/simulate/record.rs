@@ -10,7 +10,9 @@ use fastrand::Rng;
 use wharf::{CloseReason, Limits, SendStatus, SessionId, SlowReader, Time};
 
 use super::deadlines::Heard;
+use super::group_timers::GroupTimers;
 use super::marks::Marks;
+use super::posts::Posts;
 use super::rooms::Rooms;
 
 /// A client, by its number.
@@ -41,6 +43,12 @@ pub(super) struct Book {
     pub(super) violation: Option<Violation>,
     pub(super) marks: Marks,
     pub(super) rooms: Rooms,
+    pub(super) posts: Posts,
+    pub(super) group_timers: GroupTimers,
+    /// What sessions are sent last by a server that drains.
+    pub(super) farewell: Option<Vec<u8>>,
+    /// The server has been paused, and all workers know.
+    pub(super) is_shut: bool,
     pub(super) dice: Rng,
     /// The network's clock, in the second phase.
     now: Time,
@@ -55,6 +63,7 @@ struct Entry {
     to_service: VecDeque<Vec<u8>>,
     /// What the service was told is queued and the client has not seen.
     to_client: VecDeque<Vec<u8>>,
+    farewell: Farewell,
     /// It writes what is no frame: what the service makes of it is not looked at.
     is_garbage: bool,
     life: Life,
@@ -65,6 +74,15 @@ struct Entry {
     share: (u64, usize, usize),
     /// The last note of each sender.
     notes: BTreeMap<ClientNumber, u64>,
+}
+
+/// Whether a client has got what a draining server says last.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+enum Farewell {
+    #[default]
+    NotOwed,
+    Owed,
+    Heard,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -94,6 +112,10 @@ impl Record {
             violation: None,
             marks: Marks::default(),
             rooms: Rooms::default(),
+            posts: Posts::default(),
+            group_timers: GroupTimers::default(),
+            farewell: None,
+            is_shut: false,
             dice,
             now: Time::ZERO,
             calm: None,
@@ -142,6 +164,9 @@ impl Book {
         if self.clients[client].is_garbage {
             return;
         }
+        if self.clients[client].farewell == Farewell::Heard {
+            self.violate("I3", || format!("client {client} got {} last of all", shown(frame)));
+        }
         if !self.has_frames {
             return self.got_bytes(client, frame);
         }
@@ -155,7 +180,7 @@ impl Book {
         let expected = &mut self.clients[client].to_client;
         while let Some(next) = expected.pop_front() {
             if next == frame {
-                return;
+                return self.look_for_farewell(client);
             }
             if !drops {
                 return self.violate("I3", || {
@@ -171,6 +196,16 @@ impl Book {
         if !whole {
             self.violate("I3", || format!("client {client} got {} out of order", shown(bytes)));
         }
+        self.look_for_farewell(client);
+    }
+
+    /// The farewell stands behind everything else.
+    fn look_for_farewell(&mut self, client: ClientNumber) {
+        let entry = &mut self.clients[client];
+        if entry.farewell == Farewell::Owed && entry.to_client.is_empty() {
+            entry.farewell = Farewell::Heard;
+            self.marks.count("farewell heard");
+        }
     }
 
     /// A client has got the end of the server's stream, behind so many bytes that are no whole frame. The
@@ -179,7 +214,8 @@ impl Book {
         let drops = self.drops_queued();
         let entry = &self.clients[client];
         // A note from another session may have taken the place of the last of its own.
-        let missing = if drops { 0 } else { entry.to_client.len() };
+        let may_miss = drops && entry.farewell != Farewell::Owed;
+        let missing = if may_miss { 0 } else { entry.to_client.len() };
         if (missing > 0 || rest > 0) && !entry.is_garbage {
             self.violate("I3", || {
                 format!("client {client} got the end, {missing} frames early, behind {rest} bytes")
@@ -243,12 +279,31 @@ impl Book {
     }
 
     pub(super) fn connected(&mut self, client: ClientNumber, id: SessionId, now: Time) {
+        if self.is_shut {
+            self.violate("I10", || format!("{id} connects, though accepting is paused"));
+        }
         if self.sessions.iter().any(|(other, _)| *other == id) {
             self.violate("I5", || format!("{id} is used a second time"));
         }
         self.sessions.push((id, client));
         self.clients[client].heard = Some(Heard::connected(now));
         self.change_life(client, Life::Unborn, Life::Connected);
+    }
+
+    /// A session that is open has heard of the drain: the farewell is the last that it is sent.
+    pub(super) fn owe_farewell(&mut self, client: ClientNumber) {
+        let Some(farewell) = &self.farewell else { return };
+        let entry = &mut self.clients[client];
+        entry.to_client.push_back(farewell.clone());
+        entry.farewell = Farewell::Owed;
+    }
+
+    /// A callback has come that only a session which is connected may have.
+    pub(super) fn must_be_connected(&mut self, client: ClientNumber, what: &str) {
+        let life = self.clients[client].life;
+        if life != Life::Connected {
+            self.violate("I2", || format!("client {client}: {what}, but {life:?}"));
+        }
     }
 
     /// A frame has arrived at a session; raw, some bytes.
@@ -374,6 +429,12 @@ impl Book {
         if life != from {
             self.violate("I2", || format!("client {client} becomes {to:?}, but is {life:?}"));
         }
+    }
+
+    /// Whose session this is, or was.
+    pub(super) fn client_of(&self, session: SessionId) -> Option<ClientNumber> {
+        let of = self.sessions.iter().rev().find(|(id, _)| *id == session);
+        of.map(|(_, client)| *client)
     }
 
     /// Any session that there has been, gone or not.

@@ -35,12 +35,16 @@ pub(super) struct Rooms {
     members: BTreeMap<(RoomNumber, ClientNumber), Membership>,
     /// The last broadcast of each sender.
     said: BTreeMap<ClientNumber, u64>,
+    /// Counts those who join: what was before what.
+    joins: u64,
 }
 
 /// One client in one group.
 #[derive(Default)]
 struct Membership {
     is_in: bool,
+    /// Who joined when it did.
+    since: u64,
     /// By sender: what was broadcast while it was in, in order, and has not come.
     owed: BTreeMap<ClientNumber, VecDeque<u64>>,
     /// By sender: the last that has come.
@@ -49,7 +53,11 @@ struct Membership {
 
 impl Rooms {
     pub(super) fn joined(&mut self, room: RoomNumber, client: ClientNumber) {
-        self.members.entry((room, client)).or_default().is_in = true;
+        let membership = self.members.entry((room, client)).or_default();
+        if !membership.is_in {
+            (membership.is_in, membership.since) = (true, self.joins);
+            self.joins += 1;
+        }
     }
 
     /// It has left: what is on its way from other workers no longer comes.
@@ -57,6 +65,23 @@ impl Rooms {
         let membership = self.members.entry((room, client)).or_default();
         membership.is_in = false;
         membership.owed.clear();
+    }
+
+    pub(super) fn left_by_name(&mut self, name: &str, client: ClientNumber) {
+        if let Some(room) = (0..ROOMS).find(|room| self::name(*room) == name) {
+            self.left(room, client);
+        }
+    }
+
+    /// A point of time, to be compared with [`since`](Self::since).
+    pub(super) const fn moment(&self) -> u64 {
+        self.joins
+    }
+
+    /// When somebody joined who is in.
+    pub(super) fn since(&self, room: RoomNumber, client: ClientNumber) -> Option<u64> {
+        let membership = self.members.get(&(room, client))?;
+        membership.is_in.then_some(membership.since)
     }
 
     pub(super) fn is_in(&self, room: RoomNumber, client: ClientNumber) -> bool {
@@ -142,6 +167,7 @@ pub(super) fn broadcast(
             book.rooms.was_said(room, client, number, except);
             book.marks.count("broadcast");
         }
+        SendStatus::Overloaded => book.marks.count("broadcast refused: full"),
         other => book.violate("I3", || format!("client {client}: a broadcast is {other:?}")),
     });
 }

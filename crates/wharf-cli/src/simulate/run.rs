@@ -10,15 +10,21 @@ use wharf::{
 };
 
 use super::client::{Client, Habits, Mood, Progress};
+use super::door::Door;
+use super::extras::{Extras, Farewell};
 use super::marks::Marks;
 use super::panics;
 use super::plan::Plan;
 use super::record::{Record, Violation};
 use super::rooms;
 use super::service::{BURST_BYTES, Manners, Service};
+use super::wire;
 
 /// Where the server listens.
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 7777);
+
+/// Turns of a worker within which it has what another thread has told it, unless its port is kept from it.
+pub(super) const TURNS_TO_HEAR: u64 = 8;
 
 /// What has come of a seed.
 #[derive(Clone, Debug, Default)]
@@ -87,6 +93,9 @@ pub(super) struct Simulation {
     pub(super) others_with_record: usize,
     /// The server was told to end.
     pub(super) ending: bool,
+    pub(super) door: Door,
+    /// Turns of each worker.
+    pub(super) turns: Vec<u64>,
 }
 
 impl Simulation {
@@ -102,18 +111,26 @@ impl Simulation {
             frame_bytes_max: plan.limits.frame_bytes_max,
             has_frames: plan.framing != Framing::RAW,
             greets: plan.greets,
+            posts: plan.extras.posts,
+            group_timers: plan.extras.group_timers && plan.framing != Framing::RAW,
+            says_goodbye: plan.extras.says_goodbye,
         };
         let shared = record.clone();
         let factory = move |arrival: &Arrival| Service::new(&shared, arrival, manners);
-        let server = Server::bind(SERVER.to_string())
+        let mut server = Server::bind(SERVER.to_string())
             .framing(plan.framing.clone())
             .workers(plan.workers)
             .limits(plan.limits.clone())
-            .port_options(port)
-            .start_stepped(Box::new(factory) as Factory);
-        match server {
+            .port_options(port);
+        if plan.extras.farewell != Farewell::Nothing {
+            let farewell = wire::payload('Z', 1, 0, plan.limits.frame_bytes_max.min(24));
+            server = server.farewell(&farewell);
+            record.with(|book| book.farewell = Some(farewell));
+        }
+        match server.start_stepped(Box::new(factory) as Factory) {
             Ok(server) => {
                 let (clients, ending) = (Vec::new(), false);
+                let (door, turns) = (Door::default(), vec![0; plan.workers]);
                 let others_with_record = record.holders();
                 Ok(Self {
                     plan,
@@ -124,6 +141,8 @@ impl Simulation {
                     clients,
                     others_with_record,
                     ending,
+                    door,
+                    turns,
                 })
             }
             Err(error) => violated("I8", format!("the server does not start: {error}")),
@@ -152,7 +171,7 @@ impl Simulation {
                     let host = self.dice.u8(2..=5);
                     self.connect(host, habits);
                 }
-                29 if self.dice.u8(..4) == 0 => self.announce(),
+                29 if self.dice.u8(..4) == 0 => self.act_from_outside(),
                 29..32 => {
                     self.network.advance();
                 }
@@ -160,6 +179,17 @@ impl Simulation {
             }
         }
         Ok(())
+    }
+
+    /// Somebody who has no session does something.
+    fn act_from_outside(&mut self) {
+        let Extras { posts, floods, pauses, .. } = self.plan.extras;
+        match self.dice.u8(..8) {
+            0..2 if posts > 0 => self.post_from_outside(),
+            2 if floods && self.dice.bool() => self.flood_inbox(),
+            3 if pauses && !self.ending => self.swing_door(),
+            _ => self.announce(),
+        }
     }
 
     /// Somebody who has no session tells the members of a group something.
@@ -175,14 +205,26 @@ impl Simulation {
     }
 
     pub(super) fn end_server(&mut self, stops: bool) {
-        let handle = self.server.handle();
         if stops {
-            handle.stop()
+            self.server.handle().stop();
         } else {
-            handle.drain()
+            self.drain();
         }
         self.ending = true;
+        self.door_opens();
         self.mark(if stops { "server stopped" } else { "server drained" });
+    }
+
+    fn drain(&self) {
+        if self.plan.extras.farewell != Farewell::OfTheDrain {
+            return self.server.handle().drain();
+        }
+        let farewell = wire::payload('Z', 2, 0, self.plan.limits.frame_bytes_max.min(16));
+        let draining = self.server.handle().drain_with(&farewell);
+        self.record.with(|book| match draining {
+            Ok(()) => book.farewell = Some(farewell),
+            Err(error) => book.violate("I8", || format!("the server does not drain: {error}")),
+        });
     }
 
     pub(super) fn mark(&self, name: &'static str) {
@@ -206,6 +248,9 @@ impl Simulation {
         if let Err(error) = turned {
             return violated("I8", format!("worker {worker} cannot wait: {error}"));
         }
+        self.turns[worker] += 1;
+        self.watch_door();
+        self.check_group_timers();
         self.check_that_nothing_leaked()?;
         self.check_worker(worker)?;
         self.check_record()

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use wharf::{Arrival, CloseReason, Context, JoinError, Outcome, SendStatus, Session, Time};
+use wharf::{Arrival, CloseReason, Context, Group, JoinError, Outcome, SendStatus, Session, Time};
 
 use super::panics;
 use super::record::{ClientNumber, Record};
@@ -20,18 +20,23 @@ pub(super) struct Manners {
     pub(super) has_frames: bool,
     /// They send something before they are asked.
     pub(super) greets: bool,
+    /// Messages that they post when they are asked to, at most.
+    pub(super) posts: u8,
+    pub(super) group_timers: bool,
+    /// They say something of their own when the server drains, or fail.
+    pub(super) says_goodbye: bool,
 }
 
 /// One session.
 pub(super) struct Service {
-    record: Record,
-    client: ClientNumber,
-    manners: Manners,
+    pub(super) record: Record,
+    pub(super) client: ClientNumber,
+    pub(super) manners: Manners,
     /// Frames that were sent by itself, and to others.
     sent: u64,
     notes: u64,
     /// It was closed from within: nothing but its end may follow.
-    is_closing: bool,
+    pub(super) is_closing: bool,
 }
 
 impl Service {
@@ -44,11 +49,16 @@ impl Service {
                 book.client(peer, true)
             })
         });
-        Self { record: record.clone(), client, manners, sent: 0, notes: 0, is_closing: false }
+        let record = record.clone();
+        let service = Self { record, client, manners, sent: 0, notes: 0, is_closing: false };
+        if manners.posts > 0 {
+            service.post_to_arrival(arrival);
+        }
+        service
     }
 
     /// A callback has come; false if it is one too many.
-    fn is_due(&self, what: &str) -> bool {
+    pub(super) fn is_due(&self, what: &str) -> bool {
         if self.is_closing {
             let client = self.client;
             self.record.with(|book| {
@@ -80,7 +90,7 @@ impl Service {
     }
 
     /// Sends something that nobody has asked for.
-    fn send_own(&mut self, ctx: &mut Context<'_>, kind: char, len: usize) {
+    pub(super) fn send_own(&mut self, ctx: &mut Context<'_>, kind: char, len: usize) {
         self.sent += 1;
         let len = len.min(self.manners.frame_bytes_max);
         self.send(ctx, &wire::payload(kind, self.sent, self.client, len));
@@ -208,6 +218,8 @@ impl Session for Service {
             Some(b'u') => self.update(ctx, frame),
             Some(b'o') => self.note(ctx),
             Some(b'k') => self.kick(ctx),
+            Some(&what @ (b't' | b'y')) if self.manners.group_timers => self.time(ctx, what),
+            Some(b'p') if self.manners.posts > 0 => self.post(ctx),
             Some(&what @ (b'j' | b'v' | b'g' | b'h' | b'q')) => self.meet(ctx, what),
             Some(b'c') => {
                 ctx.close();
@@ -245,6 +257,30 @@ impl Session for Service {
             });
         }
         self.record.with(|book| book.marks.count("timer fired"));
+        Ok(())
+    }
+
+    fn on_group_timer(&mut self, ctx: &mut Context<'_>, group: &Group, token: u64) -> Outcome {
+        self.hear_group_timer(ctx, group, token);
+        Ok(())
+    }
+
+    fn on_drain(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        if !self.is_due("a drain") {
+            return Ok(());
+        }
+        let says = self.manners.says_goodbye;
+        if says {
+            self.send_own(ctx, 'D', 20);
+        }
+        let (fails, is_open) = (says && self.client % 8 == 7, !self.is_closing);
+        self.is_closing = true;
+        if fails {
+            return Err("a drain has asked it to fail".into());
+        }
+        if is_open {
+            self.record.with(|book| book.owe_farewell(self.client));
+        }
         Ok(())
     }
 
