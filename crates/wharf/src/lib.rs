@@ -99,7 +99,23 @@ pub use wharf_port::{
 };
 pub use worker::{Turn, Worker};
 
-/// Keeps the examples of the README compiling.
+/// Keeps the examples of the README and of the pages in `docs/` compiling.
 #[cfg(doctest)]
-#[doc = include_str!("../../../README.md")]
-struct ReadmeExamples;
+mod pages {
+    #[doc = include_str!("../../../README.md")]
+    struct Readme;
+    #[doc = include_str!("../../../docs/drain.md")]
+    struct Drain;
+    #[doc = include_str!("../../../docs/framing.md")]
+    struct Framing;
+    #[doc = include_str!("../../../docs/groups.md")]
+    struct Groups;
+    #[doc = include_str!("../../../docs/limits.md")]
+    struct Limits;
+    #[doc = include_str!("../../../docs/messages.md")]
+    struct Messages;
+    #[doc = include_str!("../../../docs/slow-readers.md")]
+    struct SlowReaders;
+    #[doc = include_str!("../../../docs/timers.md")]
+    struct Timers;
+}

@@ -130,3 +130,43 @@ fn chat_has_names_rooms_and_a_list_of_who_is_there() {
     ann.0.get_ref().shutdown(std::net::Shutdown::Both).unwrap();
     bob.hear_until("* ann has left: the peer closed the connection");
 }
+
+#[test]
+fn the_chat_of_the_readme_is_the_example_lobby_in_at_most_30_lines() {
+    let (_, code) = include_str!("../examples/lobby.rs").split_once("\n\n").unwrap();
+    assert!(code.lines().count() <= 30, "{} lines", code.lines().count());
+    let block = format!("```rust,no_run\n{code}```\n");
+    assert!(include_str!("../../../README.md").contains(&block), "the README has another chat");
+}
+
+#[test]
+fn who_does_not_read_leaves_the_lobby_and_delays_nobody() {
+    let mut example = Example::start("lobby");
+    let mut guests: [Guest; 3] = std::array::from_fn(|_| Guest(BufReader::new(example.connect())));
+    // All are there when all have heard the last.
+    for guest in &mut guests {
+        guest.say("hello");
+        guest.hear_until(": hello");
+    }
+    let [_stopped, talker, listener] = &mut guests;
+    // More than the buffers on the way to one who has stopped hold.
+    let line = "x".repeat(32 << 10);
+    let mut reason = None;
+    for _ in 0..4096 {
+        talker.say(&line);
+        for guest in [&mut *talker, &mut *listener] {
+            let mut heard = guest.hear();
+            while !heard.ends_with(&line) {
+                let is_news = heard.contains("has left") || heard.ends_with(": hello");
+                assert!(is_news, "a line is missing or torn: {:.80}", heard);
+                reason = reason.or_else(|| heard.contains("has left").then_some(heard));
+                heard = guest.hear();
+            }
+        }
+        if reason.is_some() {
+            break;
+        }
+    }
+    let reason = reason.expect("one who does not read has left");
+    assert!(reason.ends_with("has left: the peer reads too slowly"), "{reason}");
+}

@@ -20,13 +20,28 @@ pub(super) enum LoadMode {
     /// 4 could not connect all sessions.
     Echo(LoadArgs),
     /// Have one session of a chat send messages, expect each of them at every session, and compare every
-    /// byte. The messages in flight (--depth) are those that have not come to all; rates, latencies and
-    /// counts are of deliveries.
+    /// byte. Throughput, latencies and counts are of deliveries: a message that comes to a hundred
+    /// sessions is a hundred.
     ///
-    /// Exit code: as for echo.
-    #[command(mut_arg("framing", |framing| framing.default_value("lines")))]
+    /// Exit code: 0 all is well, 1 wrong or missing bytes (or it could not start, or the server is no
+    /// chat), 2 wrong arguments, 4 could not connect all sessions.
+    #[command(
+        mut_arg("framing", |framing| framing.default_value("lines")),
+        mut_arg("sessions", |sessions| sessions.help("How many sessions; one of them sends")),
+        mut_arg("depth", |depth| depth.help(CHAT_DEPTH)),
+        mut_arg("rate", |rate| rate.help(CHAT_RATE)),
+        mut_arg("messages", |messages| messages.help(CHAT_MESSAGES)),
+    )]
     Chat(LoadArgs),
 }
+
+const CHAT_DEPTH: &str = "How many messages are in flight: sent, and not come to all sessions \
+                          [default: 1; with --rate: no limit]";
+const CHAT_RATE: &str = "Messages per second that are sent, due at even distances whether or not the \
+                         server keeps up; latency counts from when a message was due [default: the next \
+                         is sent when one has come to all]";
+const CHAT_MESSAGES: &str =
+    "Instead of a duration: this many messages are sent, all of them measured";
 
 #[derive(Debug, Args)]
 pub(super) struct LoadArgs {

@@ -36,9 +36,15 @@ pub(crate) fn definition() -> clap::Command {
     Cli::command()
 }
 
+const HELP: &str = "\
+Try it:  wharf serve echo        and, in another terminal:  wharf load echo
+    or:  wharf serve chat        and, in two others:        nc 127.0.0.1 7777
+
+wharf COMMAND --help has the flags of a command, and its exit codes.";
+
 /// A server core for many long-lived TCP sessions.
 #[derive(Debug, Parser)]
-#[command(name = "wharf", version, arg_required_else_help = true)]
+#[command(name = "wharf", version, arg_required_else_help = true, after_help = HELP)]
 struct Cli {
     #[command(subcommand)]
     command: TopLevel,

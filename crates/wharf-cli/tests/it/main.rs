@@ -7,6 +7,8 @@ mod failing;
 mod load_chat;
 mod load_echo;
 mod load_framings;
+#[cfg(unix)]
+mod pages;
 mod program;
 #[cfg(unix)]
 mod proxy_faults;
