@@ -50,6 +50,13 @@ impl Failure {
         )
     }
 
+    /// The same with something more to say at the end of its line.
+    pub(crate) fn and(mut self, more: impl FnOnce(&str) -> String) -> Self {
+        let line = self.text.trim_end();
+        self.text = format!("{line}{}\n", shown(&more(line)));
+        self
+    }
+
     /// The exit code and the text.
     #[cfg(any(test, fuzzing))]
     pub(crate) fn parts(&self) -> (Exit, &str) {
@@ -65,7 +72,7 @@ impl Failure {
 }
 
 /// A text that was put together of what others gave, as one line that no terminal takes for a command.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for char in text.chars() {
         if char.is_control() {

@@ -5,6 +5,7 @@
 //! and the flag in capitals; the command line goes before it. A wrong command line is one line of
 //! text and exit code 2.
 
+mod config;
 mod load;
 mod proxy;
 mod serve;
@@ -23,9 +24,10 @@ use crate::load::LoadOptions;
 use crate::proxy::ProxyOptions;
 use crate::serve::ServeOptions;
 use crate::simulate::SimOptions;
+use config::{ConfigFile, Schema, Sources};
 use load::LoadMode;
 use proxy::ProxyArgs;
-use serve::ServeMode;
+use serve::{ServeArgs, ServeMode};
 pub(crate) use values::{Bytes, Listen, Target};
 #[cfg(any(test, fuzzing))]
 pub(crate) use values::{UNBOUNDED, bytes};
@@ -94,7 +96,7 @@ pub(crate) enum Command {
 pub(crate) enum Parsed {
     /// To run a command.
     Run(Command),
-    /// To print a text: the help or the version.
+    /// To print a text: the help, the version or what is in force.
     Print(String),
 }
 
@@ -106,7 +108,7 @@ pub(crate) fn parse() -> Result<Parsed, Failure> {
 /// Reads a command line, the program's name included.
 pub(crate) fn parse_line(line: &[OsString]) -> Result<Parsed, Failure> {
     match read(line) {
-        Ok(command) => command.map(Parsed::Run),
+        Ok(parsed) => parsed,
         Err(error)
             if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) =>
         {
@@ -119,16 +121,11 @@ pub(crate) fn parse_line(line: &[OsString]) -> Result<Parsed, Failure> {
 }
 
 /// The outer error is clap's: a flag for itself. The inner one is ours: flags that do not go together.
-fn read(line: &[OsString]) -> Result<Result<Command, Failure>, clap::Error> {
+fn read(line: &[OsString]) -> Result<Result<Parsed, Failure>, clap::Error> {
     let matches = Cli::command().try_get_matches_from(line)?;
     let cli = Cli::from_arg_matches(&matches)?;
-    Ok(match cli.command {
-        TopLevel::Serve { mode: ServeMode::Echo(args) } => {
-            args.check().map(Box::new).map(Command::ServeEcho)
-        }
-        TopLevel::Serve { mode: ServeMode::Chat(args) } => {
-            args.check().map(Box::new).map(Command::ServeChat)
-        }
+    let command = match cli.command {
+        TopLevel::Serve { mode } => return read_serve(line, &matches, mode),
         TopLevel::Load { mode: LoadMode::Echo(args) } => {
             args.check(&Given::of(&matches)).map(Command::LoadEcho)
         }
@@ -137,6 +134,55 @@ fn read(line: &[OsString]) -> Result<Result<Command, Failure>, clap::Error> {
         }
         TopLevel::Proxy(args) => args.check().map(Box::new).map(Command::Proxy),
         TopLevel::Sim(args) => args.check().map(Command::Sim),
+    };
+    Ok(command.map(Parsed::Run))
+}
+
+/// `wharf serve`, which may have a file: that becomes the defaults of the command line, which is then
+/// read again.
+fn read_serve(
+    line: &[OsString],
+    matches: &ArgMatches,
+    mode: ServeMode,
+) -> Result<Result<Parsed, Failure>, clap::Error> {
+    let (name, args) = match &mode {
+        ServeMode::Echo(args) => ("echo", args),
+        ServeMode::Chat(args) => ("chat", args),
+    };
+    let schema = Schema::of(&definition_of(name));
+    let Some(path) = &args.config else {
+        return Ok(finish_serve(mode, &Sources { matches, schema: &schema, file: None }));
+    };
+    let file = match ConfigFile::read(path, &schema) {
+        Ok(file) => file,
+        Err(failure) => return Ok(Err(failure)),
+    };
+    let definition = Cli::command()
+        .mut_subcommand("serve", |serve| serve.mut_subcommand(name, |mode| file.as_defaults(mode)));
+    let matches = definition.try_get_matches_from(line)?;
+    let TopLevel::Serve { mode } = Cli::from_arg_matches(&matches)?.command else {
+        return Ok(Err(Failure::arguments("a command is missing")));
+    };
+    Ok(finish_serve(mode, &Sources { matches: &matches, schema: &schema, file: Some(&file) }))
+}
+
+/// What clap knows of a mode of `wharf serve`.
+fn definition_of(mode: &str) -> clap::Command {
+    let found = |command: clap::Command, name| command.find_subcommand(name).cloned();
+    found(Cli::command(), "serve").and_then(|serve| found(serve, mode)).unwrap_or_default()
+}
+
+fn finish_serve(mode: ServeMode, sources: &Sources<'_>) -> Result<Parsed, Failure> {
+    let sources = Sources { matches: Given::of(sources.matches).0, ..*sources };
+    let (args, command): (ServeArgs, fn(Box<ServeOptions>) -> Command) = match mode {
+        ServeMode::Echo(args) => (args, Command::ServeEcho),
+        ServeMode::Chat(args) => (args, Command::ServeChat),
+    };
+    let prints = args.print_config;
+    let options = args.check().map_err(|failure| failure.and(|line| sources.behind(line)))?;
+    Ok(match prints {
+        true => Parsed::Print(sources.print()),
+        false => Parsed::Run(command(Box::new(options))),
     })
 }
 

@@ -1,5 +1,6 @@
 //! The flags of `wharf serve`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -27,7 +28,8 @@ connections, sends what is queued and tells its peers. A second one ends it at
 once.
 
 Each flag can also come from the environment: --frame-max as WHARF_FRAME_MAX;
-WHARF_LISTEN takes several addresses, with commas. The command line goes first.
+WHARF_LISTEN takes several addresses, with commas. The command line goes first,
+then the environment, then the file of --config.
 
 Exit code: 0 ended in order, 1 could not start, 2 wrong arguments, 3 queued
 bytes were lost or a second signal ended it."
@@ -61,6 +63,15 @@ const CHAT_HELP: &str = concat!(
 
 #[derive(Debug, Args)]
 pub(super) struct ServeArgs {
+    /// A file of options in TOML: each key is a flag without its dashes; flags and environment go
+    /// before it.
+    #[arg(long, env = "WHARF_CONFIG", hide_env = true, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+
+    /// Print a config file with all that is in force and where it comes from, and end.
+    #[arg(long, env = "WHARF_PRINT_CONFIG", hide_env = true)]
+    pub(super) print_config: bool,
+
     // rustdoc would look for a link in the brackets.
     #[arg(
         long,

@@ -25,6 +25,8 @@ mod serve_arguments;
 #[cfg(unix)]
 mod serve_chat;
 #[cfg(unix)]
+mod serve_config;
+#[cfg(unix)]
 mod serve_echo;
 #[cfg(unix)]
 mod serve_end;

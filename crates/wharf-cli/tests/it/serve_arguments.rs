@@ -215,10 +215,8 @@ fn flags_that_do_not_go_together_are_refused() {
 
 #[test]
 fn what_comes_later_is_no_flag_yet() {
-    for arguments in ["--config x", "--print-config", "--admin 127.0.0.1:1"] {
-        let ended = run(serve_echo(arguments));
-        assert!(ended.failure_alone(2).contains("unexpected argument"), "{arguments}");
-    }
+    let ended = run(serve_echo("--admin 127.0.0.1:1"));
+    assert!(ended.failure_alone(2).contains("unexpected argument"), "{ended:?}");
 }
 
 #[test]
