@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use wharf_port::Time;
 
+use crate::client::{Target, TargetError, TargetRef};
 use crate::close_reason::CloseReason;
 use crate::deferred::{self, DeferError};
 use crate::framing::FrameError;
@@ -197,6 +198,18 @@ impl<'worker> Context<'worker> {
         } else {
             self.session_ref(session).close();
         }
+    }
+
+    /// Connects a target on this session's worker, so that what both sessions send each other crosses no
+    /// thread. Its session is made by the same factory, which sees this one as its
+    /// [opener](crate::Outgoing::opener); if it cannot be connected,
+    /// [`on_connect_failed`](crate::Session::on_connect_failed) is called. It does not end with this
+    /// session: [`TargetRef::stop`] ends it. A server that drains connects nothing more.
+    ///
+    /// # Errors
+    /// [`TargetError`] if an option is out of range, or there are too many targets.
+    pub fn connect(&mut self, target: impl Into<Target>) -> Result<TargetRef, TargetError> {
+        self.core.connect(target.into().check()?, self.id)
     }
 
     /// Posts a message to any session, this one included. It arrives as

@@ -5,6 +5,8 @@ use std::io;
 use thiserror::Error;
 use wharf_port::{ListenError, OpenError, WaitError};
 
+use crate::client::TargetError;
+
 /// Why a server did not start, or did not go on.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -38,6 +40,9 @@ pub enum ServerError {
         /// The sessions that are possible.
         possible: u64,
     },
+    /// A target of a client cannot be connected as it is.
+    #[error(transparent)]
+    Target(#[from] TargetError),
     /// A completion port did not open.
     #[error(transparent)]
     Port(#[from] OpenError),

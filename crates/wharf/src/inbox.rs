@@ -6,6 +6,7 @@ use std::sync::{Arc, PoisonError};
 use wharf_port::{FreshSocket, Waker};
 
 use crate::admission::Seat;
+use crate::client::{Found, NewTarget, TargetId};
 use crate::deferred::Finished;
 use crate::group::GroupState;
 use crate::session_id::SessionId;
@@ -45,6 +46,12 @@ pub(crate) enum Message {
     GroupTimer(Arc<GroupState>, u64),
     /// A timer of a group is to be stopped.
     CancelGroupTimer(GroupTimer),
+    /// A target is to be connected.
+    Connect(Box<NewTarget>),
+    /// A target is to be connected no more, and its session closed.
+    StopTarget(TargetId),
+    /// The name of a target has been looked up.
+    Resolved(TargetId, Found),
     /// Whether the server accepts has changed, or how near what waits on all workers together is to its
     /// ceiling: the worker is to look.
     Look,
@@ -65,15 +72,18 @@ impl Message {
             Self::SendFrame(_, frame) | Self::Broadcast(_, frame, _) => {
                 size_of::<Self>() + frame.as_bytes().len()
             }
+            Self::Connect(target) => size_of::<Self>() + target.bytes(),
             Self::Post(_, delivery) => size_of::<Self>() + delivery.bytes(),
             Self::Close(_)
             | Self::Join(..)
             | Self::Leave(..)
             | Self::CloseGroup(_)
             | Self::GroupTimer(..)
-            | Self::CancelGroupTimer(_) => size_of::<Self>(),
+            | Self::CancelGroupTimer(_)
+            | Self::StopTarget(_) => size_of::<Self>(),
             Self::Adopt(..)
             | Self::Deferred(..)
+            | Self::Resolved(..)
             | Self::Look
             | Self::Drain(_)
             | Self::Stop

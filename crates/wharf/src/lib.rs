@@ -31,13 +31,17 @@
 //! - A [drain](ServerHandle::drain) loses no queued byte that the peer is willing to take.
 //! - When [`run`](Server::run) returns, nothing is left: no operation, socket, buffer, timer or thread.
 //!
+//! A [`Client`] has the same sessions: it connects, and connects again, where a server listens.
+//!
 //! The library logs through `tracing`, installs no signal handler, and spawns no threads but its workers and,
-//! once a session [defers](Context::defer) something, those that run it.
+//! once a session [defers](Context::defer) something or a [target](Target) has a name to be looked up, those
+//! that do it.
 
 #![forbid(unsafe_code)]
 
 mod admission;
 mod arrival;
+mod client;
 mod close_counts;
 mod close_reason;
 mod context;
@@ -71,6 +75,10 @@ mod unwinding;
 mod worker;
 
 pub use arrival::Arrival;
+pub use client::{
+    Client, ConnectFailure, ConnectProblem, Outgoing, Reconnect, Target, TargetError, TargetId,
+    TargetRef,
+};
 pub use close_counts::CloseCounts;
 pub use close_reason::CloseReason;
 pub use context::Context;
@@ -94,8 +102,8 @@ pub use stats::Stats;
 pub use timer::{GroupTimer, SessionTimer};
 pub use typed::{OnMessage, TypedRef, WrongSession};
 pub use wharf_port::{
-    Backend, Keepalive, Ledger, ListenError, ListenOptions, OpenError, PortOptions, SocketOptions,
-    Time, UringFeatures, WaitError, sim,
+    Backend, ConnectError, Keepalive, Ledger, ListenError, ListenOptions, OpenError, PortOptions,
+    SocketOptions, Time, UringFeatures, WaitError, sim,
 };
 pub use worker::{Turn, Worker};
 

@@ -17,7 +17,8 @@ use crate::send_queue::{SendLimits, SlowReader};
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// Sessions at a time, on all workers together. `None`: as many as there are descriptors, less a
-    /// reserve. Beyond it a connection is accepted and reset at once.
+    /// reserve. Beyond it a connection is accepted and reset at once. A connection that this side makes
+    /// counts from its first attempt on.
     pub sessions_max: Option<usize>,
     /// Sessions from one address at a time; default 64. Loopback is exempt; IPv6 addresses count by
     /// their /64. Beyond it a connection is accepted and reset at once.
@@ -36,7 +37,8 @@ pub struct Limits {
     /// Bytes of payload in one frame, inclusive: 1 to 16 MiB; default 64 KiB, or the 65,535 that a length
     /// of two bytes can express. Checked before anything is allocated.
     pub frame_bytes_max: usize,
-    /// How long a session may take until its first frame is complete; default 5 s.
+    /// How long a session may take until its first frame is complete; default 5 s. Those that this side
+    /// has connected may be silent.
     pub first_frame: Option<Duration>,
     /// How long a frame may take from its first byte to its last; default 10 s. It is not extended by
     /// further bytes, so a peer that drips is cut off.

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 
-use crate::{CloseReason, Context, Group};
+use crate::{CloseReason, ConnectFailure, Context, Group};
 
 /// What a callback returns: an error closes the session with [`CloseReason::Failed`].
 ///
@@ -82,6 +82,16 @@ pub trait Session: 'static {
     /// Any: it closes the session.
     fn on_group_timer(&mut self, ctx: &mut Context<'_>, group: &Group, token: u64) -> Outcome {
         let _ = (ctx, group, token);
+        Ok(())
+    }
+
+    /// A target that this session has [asked](Context::connect) to be connected could not be, for this
+    /// time or for good.
+    ///
+    /// # Errors
+    /// Any: it closes the session.
+    fn on_connect_failed(&mut self, ctx: &mut Context<'_>, failure: &ConnectFailure) -> Outcome {
+        let _ = (ctx, failure);
         Ok(())
     }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use crate::admission::Admission;
+use crate::client::{TargetSetup, Targets};
 use crate::close_counts::ClosesOfWorker;
 use crate::deferred::Pool;
 use crate::framing::{FrameError, Framing};
@@ -27,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) admission: Admission,
     pub(crate) accept_rate: SharedBucket,
     pub(crate) groups: Groups,
+    /// What is to be connected.
+    pub(crate) targets: Targets,
     pub(crate) send_total: SendTotal,
     pub(crate) deferred: Arc<Pool>,
     framing: Framing,
@@ -56,6 +59,7 @@ pub(crate) struct SharedSetup {
     pub(crate) send_total_max: usize,
     pub(crate) accept_rate: Option<Rate>,
     pub(crate) deferred: Pool,
+    pub(crate) targets: TargetSetup,
 }
 
 impl Shared {
@@ -65,6 +69,7 @@ impl Shared {
             published: inboxes.iter().map(|_| Published::default()).collect(),
             closes: inboxes.iter().map(|_| ClosesOfWorker::default()).collect(),
             groups: Groups::new(inboxes.len()),
+            targets: Targets::new(setup.targets),
             accept_rate: SharedBucket::new(setup.accept_rate),
             send_total: SendTotal::new(setup.send_total_max, inboxes.len()),
             deferred: Arc::new(setup.deferred),
@@ -134,6 +139,11 @@ impl Shared {
         }
     }
 
+    /// Whether there is no listener that could bring a connection.
+    pub(crate) fn has_no_listener(&self) -> bool {
+        self.listeners_open.load(Ordering::Acquire) == 0
+    }
+
     /// A listener has closed; with the last one every worker learns that nothing more will come.
     pub(crate) fn listener_closed(&self) {
         if self.listeners_open.fetch_sub(1, Ordering::AcqRel) == 1 {
@@ -155,7 +165,7 @@ impl Shared {
 
     /// Whether a listener is left, and none is paused.
     pub(crate) fn is_accepting(&self) -> bool {
-        !self.is_paused() && self.listeners_open.load(Ordering::Acquire) > 0
+        !self.is_paused() && !self.has_no_listener()
     }
 
     /// A worker has failed, and its listeners with it: the others stop.

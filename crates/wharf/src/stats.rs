@@ -40,8 +40,12 @@ macro_rules! counters {
 counters! {
     /// Sessions that exist now.
     sessions,
-    /// Connections that became sessions.
+    /// Connections that were accepted and became sessions.
     accepted,
+    /// Connections that this side has made, and that became sessions.
+    connected,
+    /// Attempts to connect a target that have failed.
+    connect_failures,
     /// Connections that were turned away because there were as many sessions as allowed.
     refused_sessions_max,
     /// Connections that were turned away because their address had as many sessions as allowed.

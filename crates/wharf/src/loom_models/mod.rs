@@ -10,6 +10,7 @@ use wharf_port::SocketId;
 use wharf_port::modelled::ModelledPort;
 
 use crate::admission::Admission;
+use crate::client::{Lookups, Resolver, TargetSetup};
 use crate::deferred::Pool;
 use crate::framing::Framing;
 use crate::inbox::Inbox;
@@ -33,6 +34,12 @@ fn server(workers: usize, listeners: usize) -> (Arc<Shared>, Vec<ModelledPort>) 
         farewell: None,
         send_total_max: usize::MAX,
         accept_rate: None,
+        targets: TargetSetup {
+            lookups: Lookups::new(Resolver::none(), true),
+            hook: None,
+            ends_with_last: false,
+            targets_max: 0,
+        },
     };
     (Arc::new(Shared::new(setup)), ports)
 }

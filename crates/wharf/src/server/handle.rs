@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wharf_port::Backend;
 
+use crate::client::{Target, TargetError, TargetRef};
 use crate::close_counts::{CloseCounts, ClosesOfWorker};
 use crate::framing::FrameError;
 use crate::group::Group;
@@ -45,6 +46,21 @@ impl ServerHandle {
     /// Ends the server at once: every session is reset. Also cuts a drain short.
     pub fn stop(&self) {
         self.shared.put_all(|| Message::Stop);
+    }
+
+    /// Connects a target: its sessions are made by the same factory, and live on one worker, which is the
+    /// next in turn. Returns at once. A server that drains connects nothing more.
+    ///
+    /// # Errors
+    /// [`TargetError`] if an option is out of range, if there are too many targets, or the server has
+    /// ended.
+    pub fn connect(&self, target: impl Into<Target>) -> Result<TargetRef, TargetError> {
+        self.shared.connect(target.into().check()?)
+    }
+
+    /// Targets that are not over: they are connected, or will be tried again.
+    pub fn targets(&self) -> usize {
+        self.shared.targets.open()
     }
 
     /// Accepts nobody for now: who connects waits in the system's queue until
@@ -109,7 +125,8 @@ impl ServerHandle {
         self.shared.frame(payload)
     }
 
-    /// Sessions that exist, and those that are on their way to their worker.
+    /// Sessions that exist, those that are on their way to their worker, and connections that are being
+    /// made.
     pub fn sessions(&self) -> usize {
         self.shared.admission.sessions()
     }

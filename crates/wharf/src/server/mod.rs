@@ -13,6 +13,9 @@ pub use self::start::RunningServer;
 pub use self::stepped::{SteppedServer, WorkerView};
 
 use crate::arrival::Arrival;
+use crate::client::{
+    ConnectFailure, Destination, Endpoint, FailureHook, Resolver, Target, TargetError,
+};
 use crate::error::ServerError;
 use crate::framing::Framing;
 use crate::limits::Limits;
@@ -53,14 +56,23 @@ pub struct Server {
     port: PortOptions,
     listen: ListenOptions,
     farewell: Option<Box<[u8]>>,
+    targets: Vec<Target>,
+    ends_with_last_target: bool,
+    on_connect_failed: Option<FailureHook>,
+    resolver: Option<Resolver>,
 }
 
 impl Server {
     /// A server on an address: `IP:PORT`, `[IPv6]:PORT` or `NAME:PORT`; port 0 takes any that is free.
     /// It is looked at when the server starts.
     pub fn bind(address: impl Into<String>) -> Self {
+        Self::without_listener().and_bind(address).ends_with_last_target(false)
+    }
+
+    /// What a [`Client`](crate::Client) is underneath.
+    pub(crate) fn without_listener() -> Self {
         Self {
-            addresses: vec![address.into()],
+            addresses: Vec::new(),
             framing: Framing::U32_LE,
             workers: None,
             deferred_threads: None,
@@ -68,7 +80,49 @@ impl Server {
             port: PortOptions::default(),
             listen: ListenOptions::default(),
             farewell: None,
+            targets: Vec::new(),
+            ends_with_last_target: true,
+            on_connect_failed: None,
+            resolver: None,
         }
+    }
+
+    /// Connects a target besides, from the start. Sessions are made by the same factory, which
+    /// [tells](Arrival::outgoing) them apart.
+    #[must_use]
+    pub fn and_connect(mut self, target: impl Into<Target>) -> Self {
+        self.targets.push(target.into());
+        self
+    }
+
+    /// Whether it drains when its last target is over.
+    pub(crate) const fn ends_with_last_target(mut self, ends: bool) -> Self {
+        self.ends_with_last_target = ends;
+        self
+    }
+
+    /// Is told of each attempt to connect a target that has failed. On the worker's thread: it must not
+    /// block.
+    #[must_use]
+    pub fn on_connect_failed(
+        mut self,
+        hook: impl Fn(&ConnectFailure) + Send + Sync + 'static,
+    ) -> Self {
+        self.on_connect_failed = Some(FailureHook::of(hook));
+        self
+    }
+
+    /// Looks the names of targets up: given host and port, it returns the addresses, the best first. It
+    /// may block: it runs on threads of its own, up to four, that end when there is nothing to look up;
+    /// on a [simulated](PortOptions::simulated) network on the worker's thread. Default the system's
+    /// resolver, or on a simulated network none.
+    #[must_use]
+    pub fn resolver(
+        mut self,
+        resolve: impl Fn(&str, u16) -> std::io::Result<Vec<SocketAddr>> + Send + Sync + 'static,
+    ) -> Self {
+        self.resolver = Some(Resolver::of(resolve));
+        self
     }
 
     /// Listens on one more address.
@@ -129,7 +183,7 @@ impl Server {
         self
     }
 
-    /// How accepted sockets are set up.
+    /// How accepted sockets are set up, and connecting ones.
     #[must_use]
     pub const fn socket_options(mut self, options: SocketOptions) -> Self {
         self.listen.accepted = options;
@@ -190,7 +244,7 @@ impl Server {
         H: Session,
         F: Fn(&Arrival) -> H,
     {
-        stepped::start(&self.plan()?, factory)
+        stepped::start(self.plan()?, factory)
     }
 
     /// Checks everything that can be checked before a thread exists.
@@ -241,10 +295,25 @@ impl Server {
             let problem = format!("deferred_threads is {deferred_threads}: 1 to 1,024");
             return Err(ServerError::Options(problem));
         }
+        if self.ends_with_last_target && self.targets.is_empty() {
+            return Err(ServerError::Options(
+                "a client without a target ends at once: connect one, or keep_running".to_owned(),
+            ));
+        }
+        let targets: Result<Vec<_>, _> = self.targets.into_iter().map(Target::check).collect();
+        let targets = targets?;
         let addresses: Result<Vec<_>, _> = self.addresses.iter().map(|it| resolve(it)).collect();
         let addresses = addresses?;
+        let sessions_max = sessions_max(self.limits.sessions_max, workers, addresses.len())?;
+        if targets.len() > sessions_max {
+            return Err(TargetError::TooMany.into());
+        }
         Ok(Plan {
-            sessions_max: sessions_max(self.limits.sessions_max, workers, addresses.len())?,
+            sessions_max,
+            targets,
+            ends_with_last_target: self.ends_with_last_target,
+            on_connect_failed: self.on_connect_failed,
+            resolver: self.resolver,
             addresses,
             framing: self.framing,
             workers,
@@ -269,6 +338,10 @@ struct Plan {
     port: PortOptions,
     listen: ListenOptions,
     farewell: Option<SharedFrame>,
+    targets: Vec<Destination>,
+    ends_with_last_target: bool,
+    on_connect_failed: Option<FailureHook>,
+    resolver: Option<Resolver>,
 }
 
 fn cores() -> usize {
@@ -276,17 +349,13 @@ fn cores() -> usize {
 }
 
 fn resolve(address: &str) -> Result<SocketAddr, ServerError> {
-    if let Ok(address) = address.parse() {
-        return Ok(address);
-    }
-    let malformed = || ServerError::Address(address.to_owned());
-    let (name, port) = address.rsplit_once(':').ok_or_else(malformed)?;
-    let port: u16 = port.parse().map_err(|_| malformed())?;
-    if name.is_empty() || name.contains([':', '[', ']', '/', ' ']) {
-        return Err(malformed());
-    }
-    let failed = |source| ServerError::Resolve { name: name.to_owned(), source };
-    let mut found = (name, port).to_socket_addrs().map_err(failed)?;
+    let (host, port) = match Endpoint::parse(address) {
+        None => return Err(ServerError::Address(address.to_owned())),
+        Some(Endpoint::Address(address)) => return Ok(address),
+        Some(Endpoint::Name { host, port }) => (host, port),
+    };
+    let failed = |source| ServerError::Resolve { name: host.to_string(), source };
+    let mut found = (&*host, port).to_socket_addrs().map_err(failed)?;
     found.next().ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))
 }
 
@@ -322,11 +391,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn addresses_are_parsed_or_refused() {
+    fn addresses_are_looked_up_or_refused() {
         assert_eq!(resolve("127.0.0.1:0").unwrap().to_string(), "127.0.0.1:0");
-        assert_eq!(resolve("[::1]:80").unwrap().to_string(), "[::1]:80");
         assert!(resolve("localhost:80").unwrap().ip().is_loopback());
-        for bad in ["", "here", "127.0.0.1", "::1:80", "1.2.3.4:99999", "[::1]", ":80", "a b:1"] {
+        for bad in ["", "here", "127.0.0.1", "a b:1"] {
             assert!(matches!(resolve(bad), Err(ServerError::Address(_))), "{bad}");
         }
     }

@@ -14,6 +14,7 @@ use wharf_port::{Backend, CompletionPort, ListenOptions, PortOptions, Waker};
 use super::{Plan, ServerHandle};
 use crate::admission::Admission;
 use crate::arrival::Arrival;
+use crate::client::{Destination, Lookups, Resolver, TargetSetup};
 use crate::deferred::Pool;
 use crate::error::ServerError;
 use crate::framing::Framing;
@@ -101,6 +102,7 @@ where
     let server = RunningServer { handle, threads };
     // From here on an error drops the server, which stops and joins it.
     publish(&server.handle, listening?);
+    connect_targets(&server.handle, plan.targets)?;
     Ok(server)
 }
 
@@ -112,7 +114,31 @@ pub(super) fn publish(handle: &ServerHandle, listening: Vec<Vec<(usize, SocketAd
     let _ = handle.shared.addresses.set(addresses);
 }
 
+/// Has the workers connect what was to be connected from the start.
+pub(super) fn connect_targets(
+    handle: &ServerHandle,
+    targets: Vec<Destination>,
+) -> Result<(), ServerError> {
+    for target in targets {
+        handle.shared.connect(target)?;
+    }
+    Ok(())
+}
+
 impl Plan {
+    /// What the workers share about targets.
+    fn target_setup(&self) -> TargetSetup {
+        let simulated = self.port.simulated.is_some();
+        let default = if simulated { Resolver::none } else { Resolver::system };
+        let resolver = self.resolver.clone().unwrap_or_else(default);
+        TargetSetup {
+            lookups: Lookups::new(resolver, simulated),
+            hook: self.on_connect_failed.clone(),
+            ends_with_last: self.ends_with_last_target,
+            targets_max: self.sessions_max,
+        }
+    }
+
     /// What a worker listens on: the addresses are dealt out in turn.
     pub(super) fn listens(&self, worker: usize) -> Vec<(usize, SocketAddr)> {
         let addresses = self.addresses.iter().copied().enumerate();
@@ -142,6 +168,7 @@ impl Terms {
             port,
             framing: self.framing.clone(),
             limits: self.limits.clone(),
+            socket: self.listen.accepted.clone(),
             shared: Arc::clone(shared),
         })
     }
@@ -179,6 +206,7 @@ pub(super) fn make_handle(
         send_total_max: plan.limits.send_total_max,
         accept_rate: plan.limits.accept_rate,
         deferred,
+        targets: plan.target_setup(),
     }));
     ServerHandle { shared, backend, fallback_reason }
 }
@@ -302,6 +330,7 @@ impl RunningServer {
         }
         // Its jobs have nobody left to tell.
         self.handle.shared.deferred.end();
+        self.handle.shared.targets.lookups().end();
         failure.map_or(Ok(sum), Err)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wharf_port::{Ledger, Time, WaitError};
 
-use super::start::{Opened, Terms, make_handle, publish};
+use super::start::{Opened, Terms, connect_targets, make_handle, publish};
 use super::{Plan, ServerHandle};
 use crate::arrival::Arrival;
 use crate::deferred::Pool;
@@ -92,18 +92,18 @@ pub struct WorkerView {
     pub inbox_bytes: usize,
 }
 
-pub(super) fn start<H, F>(plan: &Plan, factory: F) -> Result<SteppedServer<H, F>, ServerError>
+pub(super) fn start<H, F>(plan: Plan, factory: F) -> Result<SteppedServer<H, F>, ServerError>
 where
     H: Session,
     F: Fn(&Arrival) -> H,
 {
     let factory = Arc::new(factory);
-    let terms = Terms::of(plan);
+    let terms = Terms::of(&plan);
     let ports: Result<Vec<_>, _> = (0..plan.workers).map(|_| terms.open()).collect();
     let ports = ports?;
     let opened = ports.iter().map(Opened::of).collect();
     let deferred = Pool::new(0, plan.limits.deferred_max);
-    let handle = make_handle(plan, opened, TypeId::of::<H>(), deferred);
+    let handle = make_handle(&plan, opened, TypeId::of::<H>(), deferred);
     let mut listening = Vec::with_capacity(plan.workers);
     let mut workers = Vec::with_capacity(plan.workers);
     for (index, port) in ports.into_iter().enumerate() {
@@ -112,6 +112,7 @@ where
         workers.push(Some(Worker::new(core, Arc::clone(&factory))));
     }
     publish(&handle, listening);
+    connect_targets(&handle, plan.targets)?;
     Ok(SteppedServer { handle, workers, report: DrainReport::default(), leaked: 0 })
 }
 
@@ -137,6 +138,9 @@ impl<H: Session, F: Fn(&Arrival) -> H> SteppedServer<H, F> {
             let (report, leaked) = done.finish();
             self.report += report;
             self.leaked += leaked;
+        }
+        if self.is_done() {
+            self.handle.shared.targets.lookups().end();
         }
         turn
     }

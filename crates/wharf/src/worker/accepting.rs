@@ -48,7 +48,12 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         let Ok(socket) = self.core.open(fresh, seat) else { return };
         let arrival =
             Arrival::new(self.core.session_id(socket), peer, Arc::clone(self.core.shared()));
-        let session = match catch_unwind(AssertUnwindSafe(|| (self.factory)(&arrival))) {
+        self.begin(socket, &arrival);
+    }
+
+    /// Begins the session of a connection that has just been taken in.
+    pub(super) fn begin(&mut self, socket: SocketId, arrival: &Arrival) {
+        let session = match catch_unwind(AssertUnwindSafe(|| (self.factory)(arrival))) {
             Ok(session) => session,
             Err(payload) => {
                 drop_quietly(payload);
@@ -60,7 +65,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         if slot >= self.handlers.len() {
             self.handlers.resize_with(slot + 1, || None);
         }
-        self.handlers[slot] = Some(Handler { session, socket, peer });
+        self.handlers[slot] = Some(Handler { session, socket, peer: arrival.peer() });
         self.call(socket, H::on_connected);
         self.core.start_receiving(socket);
         if self.core.drain_until.is_some() {
@@ -105,11 +110,16 @@ impl Core {
                 tracing::warn!(%error, "a connection could not be taken over and was closed");
             }
         })?;
-        let queue = SendQueue::new(&self.limits.send());
+        let queue = self.new_queue();
         self.connections.insert(Connection::new(socket, seat, queue, self.now));
         self.stats.accepted += 1;
         self.arm_next_timer(socket);
         Ok(socket)
+    }
+
+    /// The send queue that a session begins with.
+    pub(super) fn new_queue(&self) -> SendQueue {
+        SendQueue::new(&self.limits.send())
     }
 
     fn start_receiving(&mut self, socket: SocketId) {

@@ -4,6 +4,7 @@ use wharf_port::SocketId;
 
 use super::connection::State;
 use super::{Core, Worker};
+use crate::arrival::Arrival;
 use crate::close_reason::CloseReason;
 use crate::session::Session;
 use crate::unwinding::drop_quietly;
@@ -92,10 +93,12 @@ impl Core {
     }
 }
 
-impl<H: Session, F> Worker<H, F> {
+impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// The port has closed the socket and joined its operations: the session is gone.
     pub(super) fn closed(&mut self, socket: SocketId) {
-        let Some(connection) = self.core.connection(socket) else { return };
+        let Some(connection) = self.core.connection(socket) else {
+            return self.core.dialing.socket_closed(socket);
+        };
         let reason = connection.reason.take().map_or(CloseReason::Closed, |reason| *reason);
         self.core.shared().closes[usize::from(self.core.index)].count(&reason);
         tracing::debug!(session = %self.core.session_id(socket), reason = reason.name(), "closed");
@@ -106,6 +109,7 @@ impl<H: Session, F> Worker<H, F> {
         drop_quietly(reason);
         self.drop_handler(socket);
         self.core.connections.remove(socket);
+        self.session_of_target_ended(socket);
         self.core.tidy_up_later();
     }
 }

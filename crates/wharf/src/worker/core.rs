@@ -5,12 +5,13 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_port::{CompletionPort, Lease, ListenerId, SocketId, Time, WaitError};
+use wharf_port::{CompletionPort, Lease, ListenerId, SocketId, SocketOptions, Time, WaitError};
 
 use super::Turn;
 use super::broadcasting::Broadcasts;
 use super::connection::{Connection, State};
 use super::connections::Connections;
+use super::dialing::Dialing;
 use super::local::LocalMessages;
 use super::overload::OwnPart;
 use super::rates::Allowance;
@@ -38,6 +39,8 @@ pub(crate) struct Setup {
     pub(crate) port: CompletionPort,
     pub(crate) framing: Framing,
     pub(crate) limits: Limits,
+    /// How connecting sockets are set up.
+    pub(crate) socket: SocketOptions,
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -51,6 +54,8 @@ pub(crate) struct Core {
     pub(super) allowance: Allowance,
     shared: Arc<Shared>,
     pub(super) connections: Connections,
+    /// What it connects.
+    pub(super) dialing: Dialing,
     /// What sessions of this worker have for each other.
     pub(super) local: LocalMessages,
     pub(super) listeners: Vec<ListenerId>,
@@ -96,7 +101,7 @@ pub(super) struct Reading {
 
 impl Core {
     pub(crate) fn new(setup: Setup) -> Self {
-        let Setup { index, port, framing, limits, shared } = setup;
+        let Setup { index, port, framing, limits, socket, shared } = setup;
         Self {
             now: port.now(),
             port,
@@ -104,6 +109,8 @@ impl Core {
             framing,
             allowance: Allowance::new(&limits),
             limits,
+            dialing: Dialing::new(socket),
+            nothing_comes: shared.has_no_listener(),
             shared,
             connections: Connections::default(),
             local: LocalMessages::default(),
@@ -123,7 +130,6 @@ impl Core {
             report: DrainReport::default(),
             drain_until: None,
             farewell: None,
-            nothing_comes: false,
             next_worker: usize::from(index),
         }
     }
@@ -177,7 +183,7 @@ impl Core {
         self.shared.published[index].publish(&self.stats);
         let drained =
             self.drain_until.is_some() && self.nothing_comes && self.connections.is_empty();
-        let ends = drained && all_is_read;
+        let ends = drained && all_is_read && self.dialing.is_quiet();
         if ends && self.shared.inboxes[index].end_if_empty() { Turn::Done } else { Turn::GoOn }
     }
 

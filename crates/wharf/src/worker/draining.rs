@@ -19,6 +19,7 @@ impl<H: Session, F> Worker<H, F> {
         core.drain_until = Some(core.now + core.limits.drain);
         core.farewell = farewell;
         core.stop_listeners();
+        core.stop_dialing();
         for socket in core.connections.sockets() {
             self.drain_session(socket);
             // Those that were closing before have until then at most.

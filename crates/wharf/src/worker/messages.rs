@@ -58,6 +58,9 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
                 self.core.cancel_group_timer(timer);
             }
             Message::CloseGroup(group) => self.core.close_group(&group),
+            Message::Connect(target) => self.dial(target),
+            Message::StopTarget(target) => self.stop_target(target),
+            Message::Resolved(target, found) => self.resolved(target, found),
             Message::Post(id, delivery) => self.deliver_message(id.socket(), delivery),
             Message::Deferred(id, finished) => self.deliver_result(id.socket(), finished),
             Message::Close(id) => self.core.begin_close(id.socket(), CloseReason::Closed),
@@ -94,6 +97,7 @@ impl Core {
     fn stop(&mut self) {
         self.drain_until = Some(self.now);
         self.stop_listeners();
+        self.stop_dialing();
         for socket in self.connections.sockets() {
             self.stop_session(socket);
         }

@@ -14,6 +14,7 @@ mod connection;
 mod connections;
 mod core;
 mod deadlines;
+mod dialing;
 mod draining;
 mod groups;
 mod holding;
@@ -164,12 +165,15 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Completion::ListenerClosed { .. } => self.core.shared().listener_closed(),
             Completion::Closed { socket } => self.closed(socket),
             Completion::Timer { token: TIDY, .. } => self.tidy_up(),
+            Completion::Timer { timer, token } if dialing::is_timer(token) => {
+                self.dial_timer_fired(timer, token);
+            }
             Completion::Timer { timer, token } if Self::is_users_timer(token) => {
                 self.users_timer_has_fired(timer, token);
             }
             Completion::Timer { token, .. } => self.timer_has_fired(token),
             Completion::Wake => self.has_mail = true,
-            // Clients come later.
+            Completion::Connected { socket, result } => self.connected(socket, result),
             _ => {}
         }
     }

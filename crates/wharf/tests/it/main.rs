@@ -33,6 +33,7 @@ mod support;
 mod accept_pauses;
 mod buffers;
 mod bulk;
+mod clients;
 mod counting;
 mod deferred;
 mod draining;
@@ -49,7 +50,9 @@ mod limits;
 mod messages;
 mod order;
 mod overload;
+mod racing;
 mod rates;
+mod reconnecting;
 mod send_limits;
 #[cfg(target_os = "linux")]
 mod shortage;

@@ -1,6 +1,7 @@
 //! What the tests are made of: servers, clients that speak plain TCP, sessions that record.
 
 pub(crate) mod backend;
+pub(crate) mod caller;
 #[cfg_attr(not(target_os = "linux"), path = "no_child.rs")]
 pub(crate) mod child;
 pub(crate) mod client;

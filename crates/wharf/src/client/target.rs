@@ -1,0 +1,125 @@
+//! What a client connects to.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::endpoint::Endpoint;
+use super::failure::TargetError;
+use super::reconnect::Reconnect;
+
+/// What a [`Client`](crate::Client), or a server that has something to ask of another, connects to.
+///
+/// A name with several addresses has them tried as RFC 8305 says ("happy eyeballs"): IPv6 and IPv4 in
+/// turn, the next one after 250 ms or when one has failed, and the first that answers is kept.
+///
+/// ```
+/// use std::time::Duration;
+/// use wharf::{Reconnect, Target};
+///
+/// let target = Target::new("chat.example:7777")
+///     .timeout(Duration::from_secs(3))
+///     .reconnect(Reconnect::default())
+///     .tag(7);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Target {
+    address: String,
+    tag: u64,
+    timeout: Duration,
+    reconnect: Option<Reconnect>,
+    bind: Option<SocketAddr>,
+}
+
+impl Target {
+    /// A target at `IP:PORT`, `[IPv6]:PORT` or `NAME:PORT`. It is connected once, with ten seconds'
+    /// patience; what ends is not connected again.
+    pub fn new(address: impl Into<String>) -> Self {
+        Self {
+            address: address.into(),
+            tag: 0,
+            timeout: Duration::from_secs(10),
+            reconnect: None,
+            bind: None,
+        }
+    }
+
+    /// A number of your own, for the factory and for failures; default 0.
+    #[must_use]
+    pub const fn tag(mut self, tag: u64) -> Self {
+        self.tag = tag;
+        self
+    }
+
+    /// How long an attempt may take, its name being looked up included: more than 0; default 10 s.
+    #[must_use]
+    pub const fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// Connects it again, when an attempt fails and when its session ends, for whatever reason but the
+    /// end of the server; default not.
+    #[must_use]
+    pub const fn reconnect(mut self, reconnect: Reconnect) -> Self {
+        self.reconnect = Some(reconnect);
+        self
+    }
+
+    /// The local address to connect from, and so the family: other addresses of a name are left out.
+    /// Default [`SocketOptions::bind`](crate::SocketOptions).
+    #[must_use]
+    pub const fn bind(mut self, local: SocketAddr) -> Self {
+        self.bind = Some(local);
+        self
+    }
+
+    /// Checks everything that can be checked without connecting.
+    pub(crate) fn check(self) -> Result<Destination, TargetError> {
+        let Some(endpoint) = Endpoint::parse(&self.address) else {
+            return Err(TargetError::Address(self.address));
+        };
+        let problem = if endpoint.port() == 0 {
+            Some("port is 0: 1 to 65,535".to_owned())
+        } else if self.timeout.is_zero() {
+            Some("timeout is 0: any longer time".to_owned())
+        } else {
+            self.reconnect.and_then(|reconnect| reconnect.problem())
+        };
+        if let Some(problem) = problem {
+            return Err(TargetError::Options { address: self.address, problem });
+        }
+        let Self { address, tag, timeout, reconnect, bind } = self;
+        Ok(Destination { text: address.into(), endpoint, tag, timeout, reconnect, bind })
+    }
+}
+
+impl From<&str> for Target {
+    fn from(address: &str) -> Self {
+        Self::new(address)
+    }
+}
+
+impl From<String> for Target {
+    fn from(address: String) -> Self {
+        Self::new(address)
+    }
+}
+
+impl From<SocketAddr> for Target {
+    fn from(address: SocketAddr) -> Self {
+        Self::new(address.to_string())
+    }
+}
+
+/// A target whose options have been checked.
+#[derive(Clone, Debug)]
+pub(crate) struct Destination {
+    /// As the user has written it.
+    pub(crate) text: Arc<str>,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) tag: u64,
+    pub(crate) timeout: Duration,
+    pub(crate) reconnect: Option<Reconnect>,
+    pub(crate) bind: Option<SocketAddr>,
+}
