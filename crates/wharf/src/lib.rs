@@ -33,9 +33,9 @@
 //!
 //! A [`Client`] has the same sessions: it connects, and connects again, where a server listens.
 //!
-//! The library logs through `tracing`, installs no signal handler, and spawns no threads but its workers and,
-//! once a session [defers](Context::defer) something or a [target](Target) has a name to be looked up, those
-//! that do it.
+//! The library logs through `tracing`, installs no signal handler, and spawns no threads but its workers, a
+//! [watchdog](Server::watchdog) and, once a session [defers](Context::defer) something or a
+//! [target](Target) has a name to be looked up, those that do it.
 
 #![forbid(unsafe_code)]
 
@@ -72,6 +72,7 @@ mod sync;
 mod timer;
 mod typed;
 mod unwinding;
+mod watchdog;
 mod worker;
 
 pub use arrival::Arrival;
@@ -101,6 +102,7 @@ pub use shared_frame::SharedFrame;
 pub use stats::Stats;
 pub use timer::{GroupTimer, SessionTimer};
 pub use typed::{OnMessage, TypedRef, WrongSession};
+pub use watchdog::{Blocked, Callback};
 pub use wharf_port::{
     Backend, ConnectError, Keepalive, Ledger, ListenError, ListenOptions, OpenError, PortOptions,
     SocketOptions, Time, UringFeatures, WaitError, sim,
@@ -112,6 +114,8 @@ pub use worker::{Turn, Worker};
 mod pages {
     #[doc = include_str!("../../../README.md")]
     struct Readme;
+    #[doc = include_str!("../../../docs/blocking.md")]
+    struct Blocking;
     #[doc = include_str!("../../../docs/drain.md")]
     struct Drain;
     #[doc = include_str!("../../../docs/framing.md")]

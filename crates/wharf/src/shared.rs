@@ -18,6 +18,7 @@ use crate::shared_frame::SharedFrame;
 use crate::stats::{Published, Stats};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
 use crate::typed::WrongSession;
+use crate::watchdog::Watched;
 
 /// One per server.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub(crate) struct Shared {
     pub(crate) inboxes: Box<[Inbox]>,
     pub(crate) published: Box<[Published]>,
     pub(crate) closes: Box<[ClosesOfWorker]>,
+    /// What each worker does.
+    pub(crate) watched: Box<[Arc<Watched>]>,
     pub(crate) admission: Admission,
     pub(crate) accept_rate: SharedBucket,
     pub(crate) groups: Groups,
@@ -67,6 +70,7 @@ impl Shared {
         let SharedSetup { inboxes, admission, listeners, framing, .. } = setup;
         Self {
             published: inboxes.iter().map(|_| Published::default()).collect(),
+            watched: inboxes.iter().map(|_| Arc::default()).collect(),
             closes: inboxes.iter().map(|_| ClosesOfWorker::default()).collect(),
             groups: Groups::new(inboxes.len()),
             targets: Targets::new(setup.targets),

@@ -72,6 +72,9 @@ counters! {
     frames_coalesced,
     /// Callbacks that panicked.
     panics,
+    /// Callbacks that held up their worker for longer than [`Server::watchdog`](crate::Server::watchdog)
+    /// allows.
+    callbacks_blocked,
     /// Bytes that were queued and were thrown away when their session ended.
     bytes_lost,
     /// Turns of the loop.

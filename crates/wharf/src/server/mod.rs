@@ -5,6 +5,8 @@ mod start;
 mod stepped;
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
+use std::time::Duration;
 
 use wharf_port::{Backend, ListenOptions, PortOptions, SocketOptions};
 
@@ -23,6 +25,7 @@ use crate::report::DrainReport;
 use crate::session::Session;
 use crate::session_id::SessionId;
 use crate::shared_frame::SharedFrame;
+use crate::watchdog::{Blocked, Hook};
 
 /// A server that is being set up.
 ///
@@ -60,6 +63,8 @@ pub struct Server {
     ends_with_last_target: bool,
     on_connect_failed: Option<FailureHook>,
     resolver: Option<Resolver>,
+    watchdog: Option<Duration>,
+    on_blocked: Option<Hook>,
 }
 
 impl Server {
@@ -84,6 +89,8 @@ impl Server {
             ends_with_last_target: true,
             on_connect_failed: None,
             resolver: None,
+            watchdog: Some(Duration::from_millis(100)),
+            on_blocked: None,
         }
     }
 
@@ -166,6 +173,25 @@ impl Server {
     #[must_use]
     pub fn farewell(mut self, payload: &[u8]) -> Self {
         self.farewell = Some(payload.into());
+        self
+    }
+
+    /// How long a callback may take before the server says in its log which one holds up its worker, with
+    /// its session: 1 ms and up, default 100 ms; `None` switches it off. It is told while it goes on, which a
+    /// deadlock does for ever, and once more when it is over.
+    ///
+    /// A thread looks at the workers this often, and sees a callback that it sees twice; a callback costs
+    /// its worker three stores for it. A [stepped](Self::start_stepped) server has none.
+    #[must_use]
+    pub const fn watchdog(mut self, threshold: Option<Duration>) -> Self {
+        self.watchdog = threshold;
+        self
+    }
+
+    /// Also tells `hook` of callbacks that hold up their workers, on the watchdog's thread.
+    #[must_use]
+    pub fn on_blocked(mut self, hook: impl Fn(&Blocked) + Send + Sync + 'static) -> Self {
+        self.on_blocked = Some(Hook(Arc::new(hook)));
         self
     }
 
@@ -302,6 +328,10 @@ impl Server {
         }
         let targets: Result<Vec<_>, _> = self.targets.into_iter().map(Target::check).collect();
         let targets = targets?;
+        if self.watchdog.is_some_and(|threshold| threshold < WATCHDOG_MIN) {
+            let problem = "watchdog is less than 1 ms: any longer time, or None";
+            return Err(ServerError::Options(problem.to_owned()));
+        }
         let addresses: Result<Vec<_>, _> = self.addresses.iter().map(|it| resolve(it)).collect();
         let addresses = addresses?;
         let sessions_max = sessions_max(self.limits.sessions_max, workers, addresses.len())?;
@@ -322,6 +352,8 @@ impl Server {
             port: self.port,
             listen: self.listen,
             farewell,
+            watchdog: self.watchdog,
+            on_blocked: self.on_blocked,
         })
     }
 }
@@ -342,7 +374,12 @@ struct Plan {
     ends_with_last_target: bool,
     on_connect_failed: Option<FailureHook>,
     resolver: Option<Resolver>,
+    watchdog: Option<Duration>,
+    on_blocked: Option<Hook>,
 }
+
+/// The watchdog looks no more often than this.
+const WATCHDOG_MIN: Duration = Duration::from_millis(1);
 
 fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(1024)

@@ -23,6 +23,7 @@ use crate::limits::Limits;
 use crate::report::DrainReport;
 use crate::session::Session;
 use crate::shared::{Shared, SharedSetup};
+use crate::watchdog::Watchdog;
 use crate::worker::{Core, Setup, Worker};
 
 /// A server whose threads run.
@@ -32,6 +33,8 @@ use crate::worker::{Core, Setup, Worker};
 pub struct RunningServer {
     handle: ServerHandle,
     threads: Vec<WorkerThread>,
+    /// Ends with this.
+    watchdog: Option<Watchdog>,
 }
 
 type WorkerThread = JoinHandle<Result<DrainReport, ServerError>>;
@@ -99,10 +102,15 @@ where
     let listening: Result<Vec<_>, _> =
         starting.iter().map(|worker| answer(&worker.listening)).collect();
     let threads = starting.into_iter().map(|worker| worker.thread).collect();
-    let server = RunningServer { handle, threads };
+    let mut server = RunningServer { handle, threads, watchdog: None };
     // From here on an error drops the server, which stops and joins it.
     publish(&server.handle, listening?);
     connect_targets(&server.handle, plan.targets)?;
+    if let Some(threshold) = plan.watchdog {
+        let shared = Arc::clone(&server.handle.shared);
+        let watchdog = Watchdog::start(shared, threshold, plan.on_blocked);
+        server.watchdog = Some(watchdog.map_err(ServerError::Thread)?);
+    }
     Ok(server)
 }
 
@@ -328,6 +336,7 @@ impl RunningServer {
                 }
             }
         }
+        self.watchdog = None;
         // Its jobs have nobody left to tell.
         self.handle.shared.deferred.end();
         self.handle.shared.targets.lookups().end();

@@ -17,6 +17,7 @@ use crate::send_queue::SendQueue;
 use crate::send_total::Load;
 use crate::session::Session;
 use crate::unwinding::drop_quietly;
+use crate::watchdog::Callback;
 
 impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// A listener of this worker has a connection: it goes to the worker with the fewest sessions, or
@@ -66,7 +67,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             self.handlers.resize_with(slot + 1, || None);
         }
         self.handlers[slot] = Some(Handler { session, socket, peer: arrival.peer() });
-        self.call(socket, H::on_connected);
+        self.call(socket, Callback::Connected, H::on_connected);
         self.core.start_receiving(socket);
         if self.core.drain_until.is_some() {
             self.drain_session(socket);

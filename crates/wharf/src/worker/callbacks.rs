@@ -9,6 +9,7 @@ use crate::close_reason::CloseReason;
 use crate::context::Context;
 use crate::session::{Outcome, Session};
 use crate::unwinding::drop_quietly;
+use crate::watchdog::Callback;
 
 impl<H: Session, F> Worker<H, F> {
     /// Runs a callback of a session that is there.
@@ -16,6 +17,7 @@ impl<H: Session, F> Worker<H, F> {
     pub(super) fn call(
         &mut self,
         socket: SocketId,
+        which: Callback,
         callback: impl FnOnce(&mut H, &mut Context<'_>) -> Outcome,
     ) {
         let Self { core, handlers, .. } = self;
@@ -24,10 +26,14 @@ impl<H: Session, F> Worker<H, F> {
         if handler.socket != socket {
             return;
         }
+        core.watched.begin(id, which);
         let mut context = Context::new(core, id, handler.peer);
         // Nothing of the worker's is left half done by a panic: callbacks run between its steps, and
         // each method of the context is a whole one. The handler itself is not used again.
-        match catch_unwind(AssertUnwindSafe(|| callback(&mut handler.session, &mut context))) {
+        let outcome =
+            catch_unwind(AssertUnwindSafe(|| callback(&mut handler.session, &mut context)));
+        core.watched.end();
+        match outcome {
             Ok(Ok(())) => {}
             Ok(Err(error)) => core.begin_close(socket, CloseReason::Failed(error)),
             Err(payload) => {
@@ -59,7 +65,7 @@ impl<H: Session, F> Worker<H, F> {
         for socket in std::mem::take(&mut self.core.writable) {
             // Something else of the same turn may have closed it.
             if self.core.is_open(socket) {
-                self.call(socket, H::on_writable);
+                self.call(socket, Callback::Writable, H::on_writable);
             }
         }
     }

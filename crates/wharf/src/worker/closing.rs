@@ -8,6 +8,7 @@ use crate::arrival::Arrival;
 use crate::close_reason::CloseReason;
 use crate::session::Session;
 use crate::unwinding::drop_quietly;
+use crate::watchdog::Callback;
 
 impl Core {
     /// Begins an orderly end: nothing more is taken in, what is queued is sent, the peer is told, and
@@ -102,7 +103,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         let reason = connection.reason.take().map_or(CloseReason::Closed, |reason| *reason);
         self.core.shared().closes[usize::from(self.core.index)].count(&reason);
         tracing::debug!(session = %self.core.session_id(socket), reason = reason.name(), "closed");
-        self.call(socket, |handler, context| {
+        self.call(socket, Callback::Disconnected, |handler, context| {
             handler.on_disconnected(context, &reason);
             Ok(())
         });

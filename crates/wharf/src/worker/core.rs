@@ -25,6 +25,7 @@ use crate::session_id::SessionId;
 use crate::shared::Shared;
 use crate::shared_frame::SharedFrame;
 use crate::stats::Stats;
+use crate::watchdog::Watched;
 
 /// Half-frame buffers that are kept for use again, and how large one may be.
 const BUFFERS_MAX: usize = 64;
@@ -53,6 +54,8 @@ pub(crate) struct Core {
     pub(super) limits: Limits,
     pub(super) allowance: Allowance,
     shared: Arc<Shared>,
+    /// Where the watchdog sees what this worker does.
+    pub(super) watched: Arc<Watched>,
     pub(super) connections: Connections,
     /// What it connects.
     pub(super) dialing: Dialing,
@@ -111,6 +114,7 @@ impl Core {
             limits,
             dialing: Dialing::new(socket),
             nothing_comes: shared.has_no_listener(),
+            watched: Arc::clone(&shared.watched[usize::from(index)]),
             shared,
             connections: Connections::default(),
             local: LocalMessages::default(),
@@ -180,6 +184,7 @@ impl Core {
         self.look_at_total();
         self.stats.sessions = self.connections.len() as u64;
         let index = usize::from(self.index);
+        self.stats.callbacks_blocked = self.watched.blocked();
         self.shared.published[index].publish(&self.stats);
         let drained =
             self.drain_until.is_some() && self.nothing_comes && self.connections.is_empty();

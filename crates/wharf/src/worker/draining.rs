@@ -7,6 +7,7 @@ use super::{Core, Worker};
 use crate::close_reason::CloseReason;
 use crate::session::Session;
 use crate::shared_frame::SharedFrame;
+use crate::watchdog::Callback;
 
 impl<H: Session, F> Worker<H, F> {
     /// Ends every session in order, within the drain deadline. Connections that wait in the listeners'
@@ -30,7 +31,7 @@ impl<H: Session, F> Worker<H, F> {
     /// Has a session say what it has to say, and ends it.
     pub(super) fn drain_session(&mut self, socket: SocketId) {
         if self.core.is_open(socket) {
-            self.call(socket, H::on_drain);
+            self.call(socket, Callback::Drain, H::on_drain);
             self.core.say_farewell(socket);
         }
         self.core.begin_close(socket, CloseReason::Drain);

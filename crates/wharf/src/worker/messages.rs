@@ -11,6 +11,7 @@ use crate::inbox::Message;
 use crate::session::Session;
 use crate::typed::Delivery;
 use crate::unwinding::drop_quietly;
+use crate::watchdog::Callback;
 
 /// Messages that a worker works on in one turn, so that other threads cannot keep it from its sessions.
 const TURN_MESSAGES: usize = 1024;
@@ -85,7 +86,9 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// A message of the user's, for a session that may be closing or gone.
     fn deliver_message(&mut self, socket: SocketId, delivery: Delivery) {
         if self.core.is_open(socket) {
-            self.call(socket, |handler, context| delivery.deliver(handler, context));
+            self.call(socket, Callback::Message, |handler, context| {
+                delivery.deliver(handler, context)
+            });
         } else if !drop_quietly(delivery) {
             self.core.stats.panics += 1;
         }

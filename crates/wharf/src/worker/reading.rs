@@ -8,6 +8,7 @@ use super::{Core, Worker};
 use crate::close_reason::CloseReason;
 use crate::framing::{Decoded, Filled, ReceiveBuffer};
 use crate::session::Session;
+use crate::watchdog::Callback;
 
 /// What one session gets of a turn, so that none starves the others.
 const TURN_FRAMES: u8 = 64;
@@ -116,7 +117,7 @@ impl<H: Session, F> Worker<H, F> {
     #[inline]
     fn deliver(&mut self, socket: SocketId, frame: &[u8]) {
         self.core.stats.frames_in += 1;
-        self.call(socket, |handler, context| handler.on_frame(context, frame));
+        self.call(socket, Callback::Frame, |handler, context| handler.on_frame(context, frame));
     }
 
     /// The peer has ended its stream. What it sent before is delivered first.

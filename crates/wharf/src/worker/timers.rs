@@ -16,6 +16,7 @@ use crate::inbox::Message;
 use crate::send_queue::SendStatus;
 use crate::session::Session;
 use crate::timer::{GroupTimer, SessionTimer, TimerName};
+use crate::watchdog::Callback;
 
 /// Marks the port's token of a timer that a user has started; the lower half is its place. Those of
 /// the sessions' deadlines have a slot in the upper half, which stays below.
@@ -167,7 +168,9 @@ impl<H: Session, F> Worker<H, F> {
         for name in fired.drain(..) {
             match self.core.take_fired(name) {
                 Some((Owner::Session(socket), token)) => {
-                    self.call(socket, |handler, context| handler.on_timer(context, token));
+                    self.call(socket, Callback::Timer, |handler, context| {
+                        handler.on_timer(context, token)
+                    });
                 }
                 Some((Owner::Group(group), token)) => {
                     if let Some(group) = group.upgrade() {
@@ -200,7 +203,9 @@ impl<H: Session, F> Worker<H, F> {
             // The callback of another member may have closed it, or had it leave.
             let connection = self.core.connection(socket);
             if connection.is_some_and(|it| it.groups.position(group).is_some()) {
-                self.call(socket, |session, ctx| session.on_group_timer(ctx, &handle, token));
+                self.call(socket, Callback::GroupTimer, |session, ctx| {
+                    session.on_group_timer(ctx, &handle, token)
+                });
             }
         }
     }

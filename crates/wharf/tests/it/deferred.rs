@@ -72,9 +72,8 @@ fn a_job_holds_up_neither_its_session_nor_others(backend: Backend) {
 fn jobs_begin_in_order_on_as_many_threads_as_there_may_be(backend: Backend) {
     const JOBS: usize = 5;
     let (gate, post) = Gate::new();
-    let mut setup = Setup::new(backend);
-    setup.deferred_threads = Some(2);
-    let server = setup.start(move |_| Asker(post.clone()));
+    let server = Setup::new(backend)
+        .start_with(|server| server.deferred_threads(2), move |_| Asker(post.clone()));
     let mut client = server.connect();
     for number in 0..JOBS {
         client.send(format!("job {number}").as_bytes());
@@ -100,9 +99,9 @@ fn jobs_begin_in_order_on_as_many_threads_as_there_may_be(backend: Backend) {
 
 fn jobs_beyond_the_maximum_are_refused_and_later_ones_taken(backend: Backend) {
     let (gate, post) = Gate::new();
-    let mut setup = Setup::new(backend).limits(|limits| limits.deferred_max = 2);
-    setup.deferred_threads = Some(1);
-    let server = setup.start(move |_| Asker(post.clone()));
+    let server = Setup::new(backend)
+        .limits(|limits| limits.deferred_max = 2)
+        .start_with(|server| server.deferred_threads(1), move |_| Asker(post.clone()));
     let mut client = server.connect();
     for number in 0..3 {
         client.send(format!("job {number}").as_bytes());
@@ -140,8 +139,9 @@ fn a_result_for_a_session_that_is_gone_is_dropped(backend: Backend) {
     let (gate, post) = Gate::new();
     let (used, uses) = channel();
     let used = std::sync::Mutex::new(vec![used]);
-    let server = Setup::new(backend)
-        .start(move |_| Leaver(post.clone(), used.lock().unwrap().pop().unwrap_or(channel().0)));
+    let server = Setup::new(backend).start(move |_| {
+        Leaver(post.clone(), used.lock().unwrap().pop().unwrap_or_else(|| channel().0))
+    });
     let mut client = server.connect();
     client.send(b"go");
     gate.wait_for_arrival();
@@ -214,9 +214,10 @@ fn the_end_of_a_server_waits_for_what_runs_and_drops_what_waits(backend: Backend
     let (ran, runs): (_, Receiver<()>) = channel();
     let owned = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&owned);
-    let mut setup = Setup::new(backend);
-    setup.deferred_threads = Some(1);
-    let server = setup.start(move |_| Owner(post.clone(), Arc::clone(&counted), ran.clone()));
+    let server = Setup::new(backend).start_with(
+        |server| server.deferred_threads(1),
+        move |_| Owner(post.clone(), Arc::clone(&counted), ran.clone()),
+    );
     let mut client = server.connect();
     for _ in 0..3 {
         client.send(b"go");
@@ -248,9 +249,8 @@ fn a_result_for_another_type_of_session_is_refused(backend: Backend) {
     let mut client = server.connect();
     client.send(b"go");
     client.expect(b"refused");
-    let mut setup = Setup::new(backend);
-    setup.deferred_threads = Some(0);
-    let error = setup.server().start(|_| Confused).unwrap_err();
+    let none = Setup::new(backend).server().deferred_threads(0);
+    let error = none.start(|_| Confused).unwrap_err();
     assert!(matches!(&error, ServerError::Options(_)), "{error}");
 }
 

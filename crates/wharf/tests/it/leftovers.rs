@@ -21,7 +21,8 @@ fn nothing_is_left_of_a_server_that_was_drained(backend: Backend) {
         for _ in 0..3 {
             let server = Setup::new(backend).workers(3).listeners(2).start(|_| Echo);
             let running = Holdings::now();
-            assert_eq!(running.threads.len(), before.threads.len() + 3, "{running:?}");
+            // The workers and the watchdog.
+            assert_eq!(running.threads.len(), before.threads.len() + 3 + 1, "{running:?}");
             let mut clients: Vec<Client> = (0..100).map(|_| server.connect()).collect();
             for client in &mut clients {
                 client.ping(b"hello");
@@ -130,13 +131,14 @@ fn memory_goes_back_after_2000_sessions(backend: Backend) {
             drop(clients);
             assert_eq!(server.end().drained, SESSIONS as u64);
         };
-        // The allocator keeps some of what it once gave to threads that are gone: a bound for that,
-        // and not for anything that adds up.
+        // The allocator keeps what it once gave to threads that are gone, as much as the first round takes;
+        // what adds up shows in those that follow.
+        round();
         let start = resident_bytes();
         for _ in 0..4 {
             round();
         }
         let end = resident_bytes();
-        assert!(end < start + (48 << 20), "{start} bytes at first, {end} at last");
+        assert!(end < start + (24 << 20), "{start} bytes after one round, {end} at last");
     });
 }

@@ -62,3 +62,4 @@ mod starting;
 mod stepping;
 mod threads;
 mod timers;
+mod watchdog;

@@ -16,6 +16,7 @@ use crate::client::{
 };
 use crate::close_reason::CloseReason;
 use crate::session::Session;
+use crate::watchdog::Callback;
 use crate::worker::Worker;
 use crate::worker::connection::Connection;
 
@@ -154,7 +155,9 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         if let Some(opener) = opener
             && core.is_open(opener.socket())
         {
-            self.call(opener.socket(), |session, ctx| session.on_connect_failed(ctx, &failure));
+            self.call(opener.socket(), Callback::ConnectFailed, |session, ctx| {
+                session.on_connect_failed(ctx, &failure)
+            });
         }
         if again.is_none() {
             self.core.forget_target(id);

@@ -22,8 +22,6 @@ pub(crate) struct Setup {
     pub(crate) wire: Wire,
     pub(crate) workers: usize,
     pub(crate) listeners: usize,
-    /// As many as the library takes, if nobody says so.
-    pub(crate) deferred_threads: Option<usize>,
     pub(crate) limits: Limits,
     pub(crate) port: PortOptions,
     pub(crate) socket: SocketOptions,
@@ -46,7 +44,6 @@ impl Setup {
             wire: Wire::U32Le,
             workers: 1,
             listeners: 1,
-            deferred_threads: None,
             limits,
             port: PortOptions { backend, ..PortOptions::default() },
             socket: SocketOptions::default(),
@@ -96,9 +93,6 @@ impl Setup {
         for _ in 1..self.listeners {
             server = server.and_bind(self.host);
         }
-        if let Some(threads) = self.deferred_threads {
-            server = server.deferred_threads(threads);
-        }
         server
             .framing(self.wire.framing())
             .workers(self.workers)
@@ -113,7 +107,21 @@ impl Setup {
         H: Session,
         F: Fn(&Arrival) -> H + Send + Sync + 'static,
     {
-        let running = self.server().start(factory).expect("the server starts");
+        self.start_with(|server| server, factory)
+    }
+
+    /// The same with what few tests ask of a server.
+    #[track_caller]
+    pub(crate) fn start_with<H, F>(
+        &self,
+        change: impl FnOnce(Server) -> Server,
+        factory: F,
+    ) -> TestServer
+    where
+        H: Session,
+        F: Fn(&Arrival) -> H + Send + Sync + 'static,
+    {
+        let running = change(self.server()).start(factory).expect("the server starts");
         let handle = running.handle();
         TestServer { running: Some(running), handle, wire: self.wire }
     }

@@ -1,0 +1,126 @@
+//! The watchdog's thread.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use super::watched::Seen;
+use super::{Blocked, Watched};
+use crate::shared::Shared;
+use crate::unwinding::caught;
+
+/// How much more often it looks while a callback blocks, to know when that is over.
+const FINER: u32 = 4;
+
+/// What a user wants to hear of.
+#[derive(Clone)]
+pub(crate) struct Hook(pub(crate) Arc<dyn Fn(&Blocked) + Send + Sync>);
+
+/// Looks at the workers of a server until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Watchdog {
+    /// Dropped to end the thread.
+    ends: Option<Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watchdog {
+    /// Starts to look at the workers once per `threshold`.
+    pub(crate) fn start(
+        shared: Arc<Shared>,
+        threshold: Duration,
+        hook: Option<Hook>,
+    ) -> io::Result<Self> {
+        let (ends, end) = channel::<()>();
+        let (begins, begun) = channel::<()>();
+        let body = move || {
+            drop(begins);
+            let mut workers = vec![Worker::Fine; shared.watched.len()];
+            let mut period = threshold;
+            // Nothing is ever sent: either the time is over, or the other end is gone.
+            while end.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
+                for (worker, watched) in workers.iter_mut().zip(&shared.watched) {
+                    worker.look(watched, period, threshold, hook.as_ref());
+                }
+                let one_blocks = workers.iter().any(|worker| matches!(worker, Worker::Blocked(..)));
+                period = if one_blocks { threshold / FINER } else { threshold };
+            }
+        };
+        let thread = Builder::new().name("wharf-watchdog".to_owned()).spawn(body)?;
+        // It has its name by then, and looks at what follows.
+        let _ = begun.recv();
+        Ok(Self { ends: Some(ends), thread: Some(thread) })
+    }
+}
+
+impl Drop for Watchdog {
+    fn drop(&mut self) {
+        self.ends = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+/// A worker, as of the last look.
+#[derive(Clone, Copy, Debug)]
+enum Worker {
+    Fine,
+    /// It was in a callback, which has been seen for so long.
+    Calls(Seen, Duration),
+    /// The callback has reached the threshold, and was told of.
+    Blocked(Seen, Duration),
+}
+
+impl Worker {
+    fn look(
+        &mut self,
+        watched: &Watched,
+        passed: Duration,
+        threshold: Duration,
+        hook: Option<&Hook>,
+    ) {
+        let now = watched.look();
+        *self = match *self {
+            Self::Calls(seen, before) if now == Some(seen) => {
+                let duration = before + passed;
+                if duration < threshold {
+                    Self::Calls(seen, duration)
+                } else {
+                    watched.count_blocked();
+                    tell(seen, duration, false, hook);
+                    Self::Blocked(seen, duration)
+                }
+            }
+            Self::Blocked(seen, before) if now == Some(seen) => {
+                Self::Blocked(seen, before + passed)
+            }
+            before => {
+                if let Self::Blocked(seen, duration) = before {
+                    tell(seen, duration, true, hook);
+                }
+                now.map_or(Self::Fine, |seen| Self::Calls(seen, Duration::ZERO))
+            }
+        };
+    }
+}
+
+fn tell(seen: Seen, duration: Duration, is_over: bool, hook: Option<&Hook>) {
+    let Seen { session, callback, .. } = seen;
+    let blocked = Blocked { session, callback, duration, is_over };
+    tracing::warn!("{blocked}");
+    if let Some(Hook(hook)) = hook
+        && caught(|| hook(&blocked)).is_none()
+    {
+        tracing::error!("what is to hear of blocked callbacks panicked");
+    }
+}
+
+impl fmt::Debug for Hook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hook")
+    }
+}
