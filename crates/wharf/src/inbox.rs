@@ -9,6 +9,7 @@ use crate::admission::Seat;
 use crate::client::{Found, NewTarget, TargetId};
 use crate::deferred::Finished;
 use crate::group::GroupState;
+use crate::owned_payload::OwnedPayload;
 use crate::session_id::SessionId;
 use crate::shared_frame::SharedFrame;
 use crate::sync::{Mutex, MutexGuard};
@@ -25,7 +26,7 @@ pub(crate) enum Message {
     /// A connection is this worker's.
     Adopt(FreshSocket, Seat),
     /// A frame for a session.
-    Send(SessionId, Box<[u8]>),
+    Send(SessionId, OwnedPayload),
     /// A frame for a session, which others are sent, too.
     SendFrame(SessionId, SharedFrame),
     /// A message of a type of the user's for a session.
@@ -68,7 +69,7 @@ impl Message {
     /// more than there are sessions, workers and deferred jobs.
     pub(crate) fn counted_bytes(&self) -> usize {
         match self {
-            Self::Send(_, payload) => size_of::<Self>() + payload.len(),
+            Self::Send(_, payload) => size_of::<Self>() + payload.as_slice().len(),
             Self::SendFrame(_, frame) | Self::Broadcast(_, frame, _) => {
                 size_of::<Self>() + frame.as_bytes().len()
             }

@@ -57,6 +57,7 @@ mod limits;
 #[cfg(test)]
 #[cfg(loom)]
 mod loom_models;
+mod owned_payload;
 mod rate;
 mod report;
 mod send_queue;
@@ -91,6 +92,7 @@ pub use framing::{
 };
 pub use group::{Group, JoinError, Member};
 pub use limits::Limits;
+pub use owned_payload::OwnedPayload;
 pub use rate::{OverRate, Rate};
 pub use report::DrainReport;
 pub use send_queue::{SendLimits, SendLimitsError, SendStatus, SlowReader};

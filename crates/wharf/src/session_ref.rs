@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::group::Group;
 use crate::inbox::{Message, Refused};
+use crate::owned_payload::OwnedPayload;
 use crate::send_queue::SendStatus;
 use crate::session_id::SessionId;
 use crate::shared::Shared;
@@ -28,10 +29,16 @@ impl SessionRef {
         self.id
     }
 
-    /// Sends a frame. It is copied once here; the limit and the policy of the session's queue apply
-    /// when its worker gets to it.
+    /// Sends a frame. It is copied once here, and if it is short once more; the limit and the policy of
+    /// the session's queue apply when its worker gets to it.
     pub fn send(&self, payload: &[u8]) -> SendStatus {
-        self.put(Message::Send(self.id, payload.into()))
+        self.put(Message::Send(self.id, payload.to_vec().into()))
+    }
+
+    /// Sends a frame of a payload that is given away: it is not copied here, and not later either if
+    /// [`Context::send_owned`](crate::Context::send_owned) would not.
+    pub fn send_owned(&self, payload: impl Into<OwnedPayload>) -> SendStatus {
+        self.put(Message::Send(self.id, payload.into().shrunk()))
     }
 
     /// Sends a frame that is encoded already, without a copy.

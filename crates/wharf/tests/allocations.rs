@@ -27,6 +27,9 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// What the bytes of a frame say that is to go to everybody, or back.
 const BROADCAST: u8 = 7;
 const ECHO: u8 = 8;
+/// That it is to be answered with a long payload, which is given away.
+const GIVE: u8 = 9;
+const GIVEN: usize = 20_000;
 /// The length of a frame on the wire.
 const FRAME: usize = 4 + 100;
 
@@ -40,11 +43,11 @@ impl Session for Member {
     }
 
     fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
-        if frame[0] == ECHO {
-            ctx.send(frame);
-        } else {
-            ctx.broadcast(&self.room, frame);
-        }
+        match frame[0] {
+            ECHO => ctx.send(frame),
+            GIVE => ctx.send_owned(vec![GIVE; GIVEN]),
+            _ => ctx.broadcast(&self.room, frame),
+        };
         Ok(())
     }
 }
@@ -118,10 +121,24 @@ impl<F: Fn(&Arrival) -> Member> Room<F> {
         allocated
     }
 
+    /// One client is given something long.
+    fn give(&mut self) -> u64 {
+        self.clients[0].write_all(&frame(GIVE)).unwrap();
+        let allocated = self.allocated_until_bytes_gone(4 + GIVEN);
+        let mut given = vec![0; 4 + GIVEN];
+        self.clients[0].read_exact(&mut given).unwrap();
+        assert!(given[4..].iter().all(|byte| *byte == GIVE));
+        allocated
+    }
+
     /// Turns until so many frames have gone, and gives the allocations that it took.
     fn allocated_until_gone(&mut self, frames: usize) -> u64 {
+        self.allocated_until_bytes_gone(FRAME * frames)
+    }
+
+    fn allocated_until_bytes_gone(&mut self, bytes: usize) -> u64 {
         let handle = self.server.handle();
-        let gone = handle.stats().bytes_out + (FRAME * frames) as u64;
+        let gone = handle.stats().bytes_out + bytes as u64;
         let before = HeapStats::get().total_blocks;
         while handle.stats().bytes_out < gone {
             self.turn();
@@ -140,7 +157,7 @@ fn check_hears(client: &mut TcpStream, what: u8) {
     assert_eq!(heard, *frame(what));
 }
 
-fn a_broadcast_allocates_once_and_an_echo_never(backend: Backend) {
+fn what_is_allocated_for_a_message(backend: Backend) {
     let members = members_of(backend);
     let server = server(backend, members + 1).unwrap().start_stepped(member).unwrap();
     let mut room = Room { server, clients: Vec::new() };
@@ -152,6 +169,8 @@ fn a_broadcast_allocates_once_and_an_echo_never(backend: Backend) {
     }
     room.echo(100);
     assert_eq!(room.echo(100), 0, "{backend}");
+    room.give();
+    assert_eq!(room.give(), 1, "{backend}: the payload, and nothing for sending it");
 }
 
 /// A worker that has not looked yet is told once, however often the word changes.
@@ -171,8 +190,8 @@ fn a_toggled_pause_keeps_next_to_nothing() {
 fn what_is_allocated_on_the_path_of_a_message_is_bounded() {
     let _profiler = dhat::Profiler::builder().testing().build();
     a_toggled_pause_keeps_next_to_nothing();
-    a_broadcast_allocates_once_and_an_echo_never(Backend::Readiness);
+    what_is_allocated_for_a_message(Backend::Readiness);
     if cfg!(target_os = "linux") {
-        a_broadcast_allocates_once_and_an_echo_never(Backend::Auto);
+        what_is_allocated_for_a_message(Backend::Auto);
     }
 }

@@ -9,6 +9,7 @@ use arbitrary::{Result, Unstructured};
 use wharf_port::{Lease, Segment, SharedBytes};
 
 use crate::framing::Framing;
+use crate::owned_payload::OwnedPayload;
 use crate::send_queue::{Chunks, Room, SendLimits, SendQueue, SlowReader};
 
 /// The longest payload: longer than a chunk.
@@ -42,7 +43,7 @@ fn try_one(input: &mut Unstructured<'_>) -> Result<()> {
     let mut numbers = 0..;
     while !input.is_empty() {
         let session = &mut sessions[usize::from(input.arbitrary::<bool>()?)];
-        match input.int_in_range(0..=12)? {
+        match input.int_in_range(0..=14)? {
             0..=3 => {
                 let payload = payload(input, &mut numbers)?;
                 session.send(&payload, None, &mut chunks);
@@ -54,6 +55,11 @@ fn try_one(input: &mut Unstructured<'_>) -> Result<()> {
             10..=11 if policy == SlowReader::Coalesce => {
                 let key = input.int_in_range(0..=3)?;
                 session.send_keyed(key, &payload(input, &mut numbers)?, &mut chunks);
+            }
+            12..=13 => {
+                let payload = payload(input, &mut numbers)?;
+                let shared = input.arbitrary::<bool>()?;
+                session.send_owned(payload, shared, &mut chunks);
             }
             _ => session.send_shared(&payload(input, &mut numbers)?, &mut chunks),
         }
@@ -166,6 +172,22 @@ impl Session {
         }
         let shared = SharedBytes::from(Arc::<[u8]>::from(bytes.as_slice()));
         self.queue.push_shared(shared, std::iter::once(bytes.len()), chunks);
+        self.waiting.push_back(Waiting { bytes, key: None });
+    }
+
+    /// Queues a frame of a payload that is given away, of which others have a part or not.
+    fn send_owned(&mut self, payload: Vec<u8>, shared: bool, chunks: &mut Chunks) {
+        let Ok(envelope) = self.terms.framing.wrap(&[&payload], PAYLOAD_MAX) else { return };
+        if payload.is_empty() || !self.is_taken(payload.len(), chunks) {
+            return;
+        }
+        let bytes = [envelope.header(), &payload, envelope.trailer()].concat();
+        let owned = if shared {
+            OwnedPayload::from(Arc::<[u8]>::from(payload))
+        } else {
+            OwnedPayload::from(payload)
+        };
+        self.queue.push_owned(&envelope, owned.into_segment(), chunks);
         self.waiting.push_back(Waiting { bytes, key: None });
     }
 
@@ -292,6 +314,7 @@ impl Session {
         while !self.queue.is_empty() {
             self.start();
             self.carry_on(usize::MAX, chunks);
+            assert!(self.in_flight.is_none(), "fewer bytes than were queued");
             self.check();
         }
         assert!(self.waiting.is_empty(), "the queue has forgotten a frame");

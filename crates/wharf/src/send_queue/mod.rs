@@ -2,6 +2,7 @@
 
 mod capacity;
 mod chunks;
+mod owned;
 mod policy;
 
 use std::collections::VecDeque;
@@ -12,6 +13,7 @@ use wharf_port::{Lease, Segment, SharedBytes};
 pub(crate) use self::capacity::Capacity;
 pub use self::capacity::{SendLimits, SendLimitsError};
 pub(crate) use self::chunks::Chunks;
+pub(crate) use self::owned::OWNED_BYTES_MIN;
 pub(crate) use self::policy::Room;
 pub use self::policy::SlowReader;
 

@@ -55,7 +55,7 @@ impl Core {
         if self.local.is_empty() {
             return self.send(session.socket(), payload);
         }
-        self.local.push(Message::Send(session, payload.into()))
+        self.local.push(Message::Send(session, payload.to_vec().into()))
     }
 
     /// Closes a session of this worker, behind what waits to be posted.

@@ -39,7 +39,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         match message {
             Message::Adopt(socket, seat) => self.adopt(socket, seat),
             Message::Send(id, payload) => {
-                self.core.send(id.socket(), &payload);
+                self.core.send_owned(id.socket(), payload);
             }
             Message::SendFrame(id, frame) => {
                 self.core.send_frame(id.socket(), &frame);

@@ -21,6 +21,7 @@ mod holding;
 mod local;
 mod messages;
 mod overload;
+mod owned;
 mod rates;
 mod reading;
 mod sending;

@@ -28,7 +28,7 @@ impl Core {
 
     /// Wraps a frame, makes room for it, and has `queue` put it into its queue.
     #[inline]
-    fn send_wrapped(
+    pub(super) fn send_wrapped(
         &mut self,
         socket: SocketId,
         parts: &[&[u8]],

@@ -50,6 +50,7 @@ mod limits;
 mod messages;
 mod order;
 mod overload;
+mod owned_payloads;
 mod racing;
 mod rates;
 mod reconnecting;
