@@ -35,6 +35,8 @@ mod serve_framings;
 #[cfg(unix)]
 mod serve_limits;
 #[cfg(unix)]
+mod serve_reasons;
+#[cfg(unix)]
 mod serve_slow;
 #[cfg(target_os = "linux")]
 mod serve_sockets;

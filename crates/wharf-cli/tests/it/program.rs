@@ -76,6 +76,12 @@ impl Ended {
         lines[0]
     }
 
+    /// Why the sessions of a server ended, and how many for each reason, as its last lines have it.
+    #[cfg(unix)]
+    pub(crate) fn reasons(&self) -> Option<&str> {
+        self.stderr.lines().find_map(|line| line.strip_prefix("wharf: sessions ended: "))
+    }
+
     /// Checks that it has failed with a code, one line and nothing else.
     #[track_caller]
     pub(crate) fn failure_alone(&self, code: i32) -> &str {

@@ -138,9 +138,8 @@ fn check_reason(serving: Serving, reason: &str) {
 
 #[track_caller]
 fn check_said(ended: &Ended, reason: &str) {
-    let said = &ended.stderr;
-    let ended = said.lines().find_map(|line| line.strip_prefix("wharf: sessions ended: "));
-    assert!(ended.is_some_and(|ended| ended.split(", ").any(|it| it == reason)), "{said}");
+    let reasons = ended.reasons();
+    assert!(reasons.is_some_and(|them| them.split(", ").any(|it| it == reason)), "{ended:?}");
 }
 
 /// Ends a member's stream, and waits until the server has ended it as well.

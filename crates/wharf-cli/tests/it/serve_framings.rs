@@ -51,9 +51,8 @@ fn check_ends(serving: Serving, sessions: Vec<TcpStream>, wire: &Wire, reasons: 
         let read = session.read(&mut [0]);
         assert!(matches!(read, Ok(0)), "{}: {read:?}, and the end was due", wire.framing);
     }
-    let said = serving.stop().stderr;
-    let line = format!("wharf: sessions ended: {reasons}");
-    assert!(said.lines().any(|said| said == line), "{}: not {reasons}: {said}", wire.framing);
+    let ended = serving.stop();
+    assert_eq!(ended.reasons(), Some(reasons), "{}: {ended:?}", wire.framing);
 }
 
 #[test]
