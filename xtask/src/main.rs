@@ -88,7 +88,7 @@ enum Command {
     },
     /// Checks the formatting.
     Fmt,
-    /// clippy for every target, warnings denied, here and in bench/.
+    /// clippy for every target, warnings denied, here, in bench/ and in examples/.
     Lint,
     /// Builds the documentation, private items included, warnings denied.
     Docs,

@@ -11,10 +11,10 @@ use crate::totals::Totals;
 use crate::workspace::{self, Profile, cargo};
 use crate::{Result, process};
 
-/// Checks the formatting, here, in bench/ and in fuzz/.
+/// Checks the formatting, here and in the other workspaces.
 pub(crate) fn fmt() -> Result<Totals> {
     let advice = "`cargo fmt --all` formats what is not";
-    let formatted = ["bench", "fuzz", "."].into_iter().try_for_each(|folder| {
+    let formatted = ["bench", "examples", "fuzz", "."].into_iter().try_for_each(|folder| {
         let folder = workspace::root().join(folder);
         process::succeed(cargo().args(["fmt", "--all", "--check"]).current_dir(folder))
     });
@@ -22,14 +22,15 @@ pub(crate) fn fmt() -> Result<Totals> {
     Ok(Totals::default())
 }
 
-/// clippy for every target, warnings denied, here and in bench/.
+/// clippy for every target, warnings denied, here, in bench/ and in examples/.
 pub(crate) fn lint() -> Result<Totals> {
-    in_both(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"])
+    in_each(&["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"])
 }
 
-/// Runs cargo in both workspaces.
-fn in_both(arguments: &[&str]) -> Result<Totals> {
+/// Runs cargo in each workspace.
+fn in_each(arguments: &[&str]) -> Result<Totals> {
     process::succeed(cargo().args(arguments))?;
+    process::succeed(cargo().args(arguments).current_dir(workspace::examples()))?;
     if has_bench() {
         process::succeed(cargo().args(arguments).current_dir(workspace::bench()))?;
     }
@@ -61,9 +62,12 @@ pub(crate) fn test() -> Result<Totals> {
     run_tests(cargo().arg("test")).map(|(totals, _)| totals)
 }
 
-/// Runs the tests of what the README's command leaves out: this program, and bench/.
+/// Runs the tests of what the README's command leaves out: this program, examples/ and bench/.
 pub(crate) fn test_tools() -> Result<Totals> {
     let (mut totals, _) = run_tests(cargo().args(["test", "--quiet", "--package", "xtask"]))?;
+    let mut examples = cargo();
+    examples.args(["test", "--quiet", "--workspace"]).current_dir(workspace::examples());
+    totals += run_tests(&mut examples)?.0;
     if has_bench() {
         let mut bench = cargo();
         bench.args(["test", "--quiet", "--workspace"]).current_dir(workspace::bench());
@@ -92,7 +96,7 @@ pub(crate) fn deny() -> Result<Totals> {
         println!("cargo-deny is not installed: left out (`cargo install --locked cargo-deny`)");
         return Ok(Totals::default());
     }
-    for folder in [workspace::root(), &workspace::bench()] {
+    for folder in [workspace::root(), &workspace::bench(), &workspace::examples()] {
         let check = || {
             let mut command = cargo();
             let config = workspace::root().join("deny.toml");

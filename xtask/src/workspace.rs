@@ -17,6 +17,11 @@ pub(crate) fn bench() -> PathBuf {
     root().join("bench")
 }
 
+/// The workspace of the examples that need more than wharf.
+pub(crate) fn examples() -> PathBuf {
+    root().join("examples")
+}
+
 /// Where cargo builds to. This program lies in its folder `debug`, whatever the environment and the
 /// configuration say.
 pub(crate) fn target() -> Result<PathBuf> {
