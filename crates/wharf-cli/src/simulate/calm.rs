@@ -130,10 +130,10 @@ impl Simulation {
     /// Honest clients get all of their echo, and soon, though others read nothing, send without end, or
     /// drip.
     fn serve_among_others(&mut self) -> Checked {
-        let limits = &self.plan.limits;
+        let said_max = self.plan.said_max();
         let others = [Habits::deaf, Habits::sulky, Habits::flood, Habits::drip];
-        let others = others.map(|habits| habits(limits.frame_bytes_max));
-        let honest = Habits::honest(limits.frame_bytes_max.min(HONEST_BYTES));
+        let others = others.map(|habits| habits(said_max));
+        let honest = Habits::honest(said_max.min(HONEST_BYTES));
         // Each from a host of its own: the limit for one address is not meant here.
         for (host, habits) in (90..).zip(others) {
             self.connect(host, habits);

@@ -4,17 +4,16 @@ use std::collections::VecDeque;
 use std::io::ErrorKind;
 
 use fastrand::Rng;
-use wharf::Framing;
 use wharf::sim::Peer;
 
 use super::record::{ClientNumber, Record};
-use super::wire;
+use super::wire::{self, Wire};
 
 /// A client and what it is about to write.
 pub(super) struct Client {
     pub(super) number: ClientNumber,
     peer: Peer,
-    framing: Framing,
+    wire: Wire,
     habits: Habits,
     /// The rest of the frame that is being written.
     out: VecDeque<u8>,
@@ -32,7 +31,8 @@ pub(super) struct Habits {
     pub(super) frames: u32,
     /// Frames that it writes as one, at most.
     pub(super) batch_max: u32,
-    pub(super) frame_bytes_max: usize,
+    /// Bytes that a frame of it says, at most.
+    pub(super) said_max: usize,
     /// Bytes that it writes or reads at a time, at most.
     pub(super) write_max: usize,
     pub(super) read_max: usize,
@@ -94,7 +94,7 @@ pub(super) enum End {
 }
 
 impl Habits {
-    pub(super) fn draw(dice: &mut Rng, frame_bytes_max: usize) -> Self {
+    pub(super) fn draw(dice: &mut Rng, said_max: usize) -> Self {
         const KINDS: [&[u8]; 10] = [
             b"e",
             b"eeeo",
@@ -119,12 +119,12 @@ impl Habits {
             Farewell::Truncate,
         ];
         if dice.u8(..5) == 0 {
-            return Self::chatty(dice, frame_bytes_max);
+            return Self::chatty(dice, said_max);
         }
         Self {
             frames: dice.u32(0..40),
             batch_max: 1,
-            frame_bytes_max,
+            said_max,
             write_max: 1 << dice.u32(..=12),
             read_max: 1 << dice.u32(..=12),
             reads: [1, 8, 8, 15][dice.usize(..4)],
@@ -135,7 +135,7 @@ impl Habits {
     }
 
     /// One that sends more at a time than a session may have of a turn: many frames, or many bytes.
-    fn chatty(dice: &mut Rng, frame_bytes_max: usize) -> Self {
+    fn chatty(dice: &mut Rng, said_max: usize) -> Self {
         const KINDS: [&[u8]; 5] = [b"s", b"e", b"eeeo", b"eeeeeeeeeeeeekclfx", b"jgge"];
         let longest = if dice.u8(..4) == 0 { 1024 } else { 3 };
         Self {
@@ -145,28 +145,28 @@ impl Habits {
             read_max: 16 << 10,
             kinds: KINDS[dice.usize(..KINDS.len())],
             farewell: [Farewell::HalfClose, Farewell::Reset, Farewell::Stay][dice.usize(..3)],
-            ..Self::honest(frame_bytes_max.min(longest))
+            ..Self::honest(said_max.min(longest))
         }
     }
 
     /// One that has much sent to it, and reads nothing.
-    pub(super) const fn deaf(frame_bytes_max: usize) -> Self {
+    pub(super) const fn deaf(said_max: usize) -> Self {
         let frames = 3;
         let farewell = Farewell::Stay;
-        Self { frames, reads: 0, kinds: b"b", farewell, ..Self::honest(frame_bytes_max) }
+        Self { frames, reads: 0, kinds: b"b", farewell, ..Self::honest(said_max) }
     }
 
     /// One that has much sent to it, ends its stream, and reads nothing: its session closes for long.
-    pub(super) const fn sulky(frame_bytes_max: usize) -> Self {
-        Self { farewell: Farewell::HalfClose, ..Self::deaf(frame_bytes_max) }
+    pub(super) const fn sulky(said_max: usize) -> Self {
+        Self { farewell: Farewell::HalfClose, ..Self::deaf(said_max) }
     }
 
     /// One that sends, at once, more than a session may have of a turn or may queue: so many bytes at
     /// most.
-    pub(super) fn hoarder(dice: &mut Rng, frame_bytes_max: usize, bytes: usize) -> Self {
-        let frame_bytes_max = frame_bytes_max.min([3, 60, 500, 2_048][dice.usize(..4)]);
+    pub(super) fn hoarder(dice: &mut Rng, said_max: usize, overhead: usize, bytes: usize) -> Self {
+        let said_max = said_max.min([3, 60, 500, 2_048][dice.usize(..4)]);
         // A frame is half as long as it may be, and has an envelope.
-        let frames = bytes / (frame_bytes_max / 2 + 4);
+        let frames = bytes / (said_max / 2 + overhead.max(4));
         let frames = u32::try_from(frames).unwrap_or(u32::MAX).clamp(1, 3_000);
         Self {
             frames: dice.u32(frames / 3..=frames),
@@ -174,29 +174,29 @@ impl Habits {
             write_max: 256 << 10,
             kinds: [b"e", b"s"][dice.usize(..2)],
             farewell: [Farewell::HalfClose, Farewell::Stay][dice.usize(..2)],
-            ..Self::honest(frame_bytes_max)
+            ..Self::honest(said_max)
         }
     }
 
     /// One that sends small frames without end.
-    pub(super) const fn flood(frame_bytes_max: usize) -> Self {
-        let frame_bytes_max = if frame_bytes_max < 64 { frame_bytes_max } else { 64 };
+    pub(super) const fn flood(said_max: usize) -> Self {
+        let said_max = if said_max < 64 { said_max } else { 64 };
         let (frames, kinds) = (u32::MAX, b"s");
-        Self { frames, reads: 1, kinds, ..Self::honest(frame_bytes_max) }
+        Self { frames, reads: 1, kinds, ..Self::honest(said_max) }
     }
 
     /// One that sends a byte now and then.
-    pub(super) const fn drip(frame_bytes_max: usize) -> Self {
+    pub(super) const fn drip(said_max: usize) -> Self {
         let (frames, kinds) = (u32::MAX, b"s");
-        Self { frames, write_max: 1, reads: 14, kinds, ..Self::honest(frame_bytes_max) }
+        Self { frames, write_max: 1, reads: 14, kinds, ..Self::honest(said_max) }
     }
 
     /// A client that only wants its echo.
-    pub(super) const fn honest(frame_bytes_max: usize) -> Self {
+    pub(super) const fn honest(said_max: usize) -> Self {
         Self {
             frames: 5,
             batch_max: 1,
-            frame_bytes_max,
+            said_max,
             write_max: 4096,
             read_max: 4096,
             reads: 8,
@@ -208,12 +208,12 @@ impl Habits {
 }
 
 impl Client {
-    pub(super) fn new(number: ClientNumber, peer: Peer, framing: Framing, habits: Habits) -> Self {
+    pub(super) fn new(number: ClientNumber, peer: Peer, wire: Wire, habits: Habits) -> Self {
         let (out, received) = (VecDeque::new(), Vec::new());
         Self {
             number,
             peer,
-            framing,
+            wire,
             habits,
             out,
             received,
@@ -290,19 +290,15 @@ impl Client {
             return;
         }
         let kind = char::from(self.habits.kinds[dice.usize(..self.habits.kinds.len())]);
-        let len = dice.usize(..=self.habits.frame_bytes_max);
+        let len = dice.usize(..=self.habits.said_max);
         let payload = wire::payload(kind, self.frames_written.into(), self.number, len);
         let is_last = self.frames_written == self.habits.frames;
-        let mut frame = wire::encode(&self.framing, &payload);
+        let mut frame = self.wire.encode(&payload);
         if is_last && self.habits.farewell == Farewell::Truncate {
             frame.truncate(frame.len() / 2);
         }
-        // Half a frame never arrives, and half of a line without its end does as a whole one.
-        let arrives = match self.framing {
-            Framing::RAW | Framing::LINES => frame.strip_suffix(b"\n").unwrap_or(&frame),
-            _ => &payload,
-        };
         if !frame.is_empty() {
+            let arrives = self.wire.arrives(&payload, &frame);
             record.with(|book| book.written(self.number, arrives));
         }
         self.out.extend(frame);
@@ -336,7 +332,7 @@ impl Client {
             Ok(count) => {
                 record.with(|book| book.took_bytes(self.number));
                 self.received.extend_from_slice(&bytes[..count]);
-                while let Some(frame) = wire::decode(&self.framing, &mut self.received) {
+                while let Some(frame) = self.wire.decode(&mut self.received) {
                     record.with(|book| book.got(self.number, &frame));
                 }
                 Progress::Something

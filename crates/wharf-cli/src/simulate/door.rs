@@ -92,8 +92,7 @@ impl Simulation {
             self.go_round(Mood::AsItLikes)?;
         }
         let first = self.record.with(|book| book.clients());
-        let honest =
-            Habits::honest(self.plan.limits.frame_bytes_max.min(super::calm::HONEST_BYTES));
+        let honest = Habits::honest(self.plan.said_max().min(super::calm::HONEST_BYTES));
         (0..WAITING).for_each(|host| self.connect(110 + host, honest.clone()));
         let until = self.network.now() + PAUSE;
         while self.network.now() < until {

@@ -26,9 +26,10 @@ impl Simulation {
         // A listener that rests for want of descriptors has to notice that there are some again.
         self.network.advance_by(LISTENER_RESTS);
         self.go_round(Mood::AsItLikes)?;
-        let (frame_bytes_max, bytes) = (self.plan.limits.frame_bytes_max, self.hoard_bytes());
+        let (said_max, bytes) = (self.plan.said_max(), self.hoard_bytes());
+        let overhead = self.plan.wire.overhead();
         for host in 0..HOARDERS {
-            let habits = Habits::hoarder(&mut self.dice, frame_bytes_max, bytes);
+            let habits = Habits::hoarder(&mut self.dice, said_max, overhead, bytes);
             // Each from a host of its own: the limit for one address is not meant here.
             self.connect(80 + host, habits);
         }

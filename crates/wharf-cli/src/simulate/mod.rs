@@ -7,7 +7,7 @@
 //! | [`run`] | one seed: first a phase with faults |
 //! | [`calm`], [`door`], [`hoarders`] | then one without |
 //! | [`plan`], [`extras`] | what a seed draws first |
-//! | [`service`], [`client`], [`wire`] | the two sides |
+//! | [`service`], [`client`], [`wire`], [`netstring`] | the two sides |
 //! | [`record`], [`rooms`], [`posts`] | what was seen, and what of it breaks an invariant |
 //! | [`group_timers`], [`deadlines`], [`marks`] | the same |
 //! | [`panics`] | assertions that fail, and sessions that panic on purpose |
@@ -22,6 +22,7 @@ mod extras;
 mod group_timers;
 mod hoarders;
 mod marks;
+mod netstring;
 mod options;
 mod panics;
 mod plan;

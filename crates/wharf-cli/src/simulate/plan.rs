@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use fastrand::Rng;
 use wharf::sim::{FaultKind, Faults, Personality};
-use wharf::{Framing, Limits, OverRate, Rate, SlowReader};
+use wharf::{Limits, OverRate, Rate, SlowReader};
 
 use super::extras::Extras;
+use super::wire::Wire;
 
 /// Seats where nobody is to be turned away.
 const SEATS: usize = 64;
@@ -21,7 +22,7 @@ pub(super) struct Plan {
     pub(super) buffers: u16,
     pub(super) buffer_bytes: u32,
     pub(super) backlog_window: usize,
-    pub(super) framing: Framing,
+    pub(super) wire: Wire,
     pub(super) limits: Limits,
     /// Sessions send something before they are asked.
     pub(super) greets: bool,
@@ -50,7 +51,7 @@ impl Plan {
     /// Draws a run. Of the faults that are wanted, a seed has about half: what goes wrong alone is found
     /// more often than what goes wrong with everything else.
     pub(super) fn draw(dice: &mut Rng, wanted: &Faults) -> Self {
-        let framing = draw_framing(dice);
+        let wire = Wire::draw(dice);
         let steps = dice.u32(200..3_000);
         let ends = dice.u8(..4) == 0;
         let end = EndOfServer { at_step: dice.u32(..steps), stops: dice.u8(..3) == 0 };
@@ -61,8 +62,8 @@ impl Plan {
             buffers: 1 << dice.u32(1..=4),
             buffer_bytes: 64 << dice.u32(..=8),
             backlog_window: 64 << dice.u32(..=12),
-            framing: framing.clone(),
-            limits: draw_limits(dice, &framing),
+            wire,
+            limits: draw_limits(dice, wire),
             greets: dice.bool(),
             extras: Extras::draw(dice),
             descriptors_max: if dice.u8(..4) == 0 { dice.usize(2..=8) } else { usize::MAX },
@@ -82,27 +83,26 @@ impl Plan {
         self.buffers = 16;
         self.buffer_bytes = 16 << 10;
         self.backlog_window = 256 << 10;
-        self.limits.frame_bytes_max = self.limits.frame_bytes_max.max(1 << 10);
+        self.limits.frame_bytes_max =
+            payload_max(self.wire, self.limits.frame_bytes_max.max(1 << 10));
     }
 }
 
 impl Plan {
+    /// How much a frame may say.
+    pub(super) fn said_max(&self) -> usize {
+        self.limits.frame_bytes_max - self.wire.head()
+    }
+
     /// Whether clients may be turned away for lack of seats, or since too many come at a time.
     pub(super) fn has_few_seats(&self) -> bool {
         self.limits.sessions_max != Some(SEATS) || self.limits.accept_rate.is_some()
     }
 }
 
-fn draw_framing(dice: &mut Rng) -> Framing {
-    let mut all = vec![
-        Framing::RAW,
-        Framing::LINES,
-        Framing::U16_LE,
-        Framing::U16_BE,
-        Framing::U32_LE,
-        Framing::U32_BE,
-    ];
-    all.swap_remove(dice.usize(..all.len()))
+/// The longest payload of this framing, so that this much can be said where it can be.
+fn payload_max(wire: Wire, said: usize) -> usize {
+    (said + wire.head()).min(wire.framing().payload_max())
 }
 
 fn draw_faults(dice: &mut Rng, wanted: &Faults) -> Faults {
@@ -117,7 +117,7 @@ fn rate(dice: &mut Rng, per_second: RangeInclusive<u32>, burst: RangeInclusive<u
     Rate { per_second: dice.u32(per_second), burst: dice.u32(burst) }
 }
 
-fn draw_limits(dice: &mut Rng, framing: &Framing) -> Limits {
+fn draw_limits(dice: &mut Rng, wire: Wire) -> Limits {
     let policies = [
         SlowReader::Pause,
         SlowReader::Disconnect,
@@ -126,7 +126,7 @@ fn draw_limits(dice: &mut Rng, framing: &Framing) -> Limits {
         SlowReader::DropOldest,
         SlowReader::Coalesce,
     ];
-    let usable = if framing.has_frames() { 6 } else { 3 };
+    let usable = if wire.has_frames() { 6 } else { 3 };
     // Not so short that an honest client in a calm network could miss it.
     let millis = |dice: &mut Rng, most: u64| Duration::from_millis(dice.u64(200..=most));
     Limits {
@@ -139,7 +139,7 @@ fn draw_limits(dice: &mut Rng, framing: &Framing) -> Limits {
         bytes_per_second: (dice.u8(..4) == 0)
             .then(|| rate(dice, 100_000..=1_000_000, 10_000..=100_000)),
         over_rate: if dice.u8(..4) == 0 { OverRate::Disconnect } else { OverRate::Throttle },
-        frame_bytes_max: 8 << dice.u32(..=8),
+        frame_bytes_max: payload_max(wire, 8 << dice.u32(..=8)),
         first_frame: dice.bool().then(|| millis(dice, 10_000)),
         frame_deadline: dice.bool().then(|| millis(dice, 10_000)),
         // Never off: it is what ends the sessions of those who have vanished.

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 
 use wharf::{Context, Group, SendStatus};
 
-use super::record::{ClientNumber, Record};
+use super::record::ClientNumber;
+use super::service::Service;
 
 /// Groups of a run. Few, so that they are shared.
 const ROOMS: u64 = 3;
@@ -146,16 +147,17 @@ impl Rooms {
 /// A session broadcasts to a group, itself included or not, unless no frame is as long as that.
 pub(super) fn broadcast(
     ctx: &mut Context<'_>,
-    record: &Record,
-    client: ClientNumber,
+    service: &Service,
     room: RoomNumber,
     to_itself: bool,
-    max: usize,
 ) {
+    let Service { record, client, manners, .. } = service;
+    let client = *client;
     let (number, text) = record.with(|book| book.rooms.next(room, client));
-    if text.len() > max {
+    if text.len() > manners.said_max {
         return;
     }
+    let text = manners.wire.payload(&text);
     let group = ctx.group(&name(room));
     let (status, except) = if to_itself {
         (ctx.broadcast(&group, &text), None)

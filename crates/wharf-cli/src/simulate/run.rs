@@ -5,8 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use fastrand::Rng;
 use wharf::sim::{FaultKind, Faults, Network, NetworkOptions, Pace};
 use wharf::{
-    Arrival, Backend, Framing, PortOptions, SendStatus, Server, SlowReader, SocketOptions,
-    SteppedServer,
+    Arrival, Backend, PortOptions, SendStatus, Server, SlowReader, SocketOptions, SteppedServer,
 };
 
 use super::client::{Client, Habits, Mood, Progress};
@@ -18,7 +17,7 @@ use super::plan::Plan;
 use super::record::{Record, Violation};
 use super::rooms;
 use super::service::{BURST_BYTES, Manners, Service};
-use super::wire;
+use super::wire::{self, Wire};
 
 /// Where the server listens.
 const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 7777);
@@ -51,7 +50,8 @@ pub(super) fn run(seed: u64, wanted: &Faults, trace: bool) -> Outcome {
         trace,
         ..NetworkOptions::default()
     });
-    let record = Record::new(dice.fork(), plan.limits.clone(), plan.framing != Framing::RAW);
+    let record = Record::new(dice.fork(), plan.limits.clone(), plan.wire.has_frames());
+    record.with(|book| book.marks.count(plan.wire.name()));
     if trace {
         network.say(&format!("{plan:?}"));
     }
@@ -108,23 +108,23 @@ impl Simulation {
             ..PortOptions::default()
         };
         let manners = Manners {
-            frame_bytes_max: plan.limits.frame_bytes_max,
-            has_frames: plan.framing != Framing::RAW,
+            wire: plan.wire,
+            said_max: plan.said_max(),
             greets: plan.greets,
             posts: plan.extras.posts,
-            group_timers: plan.extras.group_timers && plan.framing != Framing::RAW,
+            group_timers: plan.extras.group_timers && plan.wire.has_frames(),
             says_goodbye: plan.extras.says_goodbye,
         };
         let shared = record.clone();
         let factory = move |arrival: &Arrival| Service::new(&shared, arrival, manners);
         let mut server = Server::bind(SERVER.to_string())
-            .framing(plan.framing.clone())
+            .framing(plan.wire.framing())
             .workers(plan.workers)
             .limits(plan.limits.clone())
             .port_options(port);
         if plan.extras.farewell != Farewell::Nothing {
-            let farewell = wire::payload('Z', 1, 0, plan.limits.frame_bytes_max.min(24));
-            server = server.farewell(&farewell);
+            let farewell = wire::payload('Z', 1, 0, plan.said_max().min(24));
+            server = server.farewell(&plan.wire.payload(&farewell));
             record.with(|book| book.farewell = Some(farewell));
         }
         match server.start_stepped(Box::new(factory) as Factory) {
@@ -167,7 +167,7 @@ impl Simulation {
                     self.step_client(client, Mood::AsItLikes)?;
                 }
                 28 if self.clients.len() < self.plan.clients_max => {
-                    let habits = Habits::draw(&mut self.dice, self.plan.limits.frame_bytes_max);
+                    let habits = Habits::draw(&mut self.dice, self.plan.said_max());
                     let host = self.dice.u8(2..=5);
                     self.connect(host, habits);
                 }
@@ -197,8 +197,8 @@ impl Simulation {
         let room = rooms::room_of(self.dice.u64(..));
         let group = self.server.handle().group(&rooms::name(room));
         let (number, text) = self.record.with(|book| book.rooms.next(room, rooms::OUTSIDE));
-        let fits = text.len() <= self.plan.limits.frame_bytes_max;
-        if fits && group.broadcast(&text) == SendStatus::Queued {
+        let fits = text.len() <= self.plan.said_max();
+        if fits && group.broadcast(&self.plan.wire.payload(&text)) == SendStatus::Queued {
             self.record.with(|book| book.rooms.was_said(room, rooms::OUTSIDE, number, None));
             self.mark("announcement");
         }
@@ -219,8 +219,8 @@ impl Simulation {
         if self.plan.extras.farewell != Farewell::OfTheDrain {
             return self.server.handle().drain();
         }
-        let farewell = wire::payload('Z', 2, 0, self.plan.limits.frame_bytes_max.min(16));
-        let draining = self.server.handle().drain_with(&farewell);
+        let farewell = wire::payload('Z', 2, 0, self.plan.said_max().min(16));
+        let draining = self.server.handle().drain_with(&self.plan.wire.payload(&farewell));
         self.record.with(|book| match draining {
             Ok(()) => book.farewell = Some(farewell),
             Err(error) => book.violate("I8", || format!("the server does not drain: {error}")),
@@ -238,7 +238,7 @@ impl Simulation {
         let Some(address) = peer.local_address() else { return };
         let is_garbage = habits.is_garbage;
         let number = self.record.with(|book| book.client(address, is_garbage));
-        self.clients.push(Client::new(number, peer, self.plan.framing.clone(), habits));
+        self.clients.push(Client::new(number, peer, self.plan.wire, habits));
     }
 
     /// Makes one turn of a worker, and looks at it.
@@ -294,11 +294,11 @@ impl Simulation {
     /// queue fills up still has its answers.
     fn queued_bytes_most(&self) -> usize {
         // Raw, a frame is what came with one receive.
-        let longest = match self.plan.framing {
-            Framing::RAW => usize::try_from(self.plan.buffer_bytes).unwrap_or(usize::MAX),
+        let longest = match self.plan.wire {
+            Wire::Raw => usize::try_from(self.plan.buffer_bytes).unwrap_or(usize::MAX),
             _ => self.plan.limits.frame_bytes_max,
         };
-        let frame = longest.max(BURST_BYTES) + 4;
+        let frame = longest.max(BURST_BYTES) + self.plan.wire.overhead();
         let limit = self.plan.limits.send_bytes_max;
         match self.plan.limits.slow_reader {
             SlowReader::Pause => 2 * limit + frame,

@@ -7,7 +7,7 @@ use wharf::{Arrival, CloseReason, Context, Group, JoinError, Outcome, SendStatus
 use super::panics;
 use super::record::{ClientNumber, Record};
 use super::rooms;
-use super::wire;
+use super::wire::{self, Wire};
 
 /// Frames of a burst, and their size: enough to fill any queue that a plan has.
 const BURST_FRAMES: usize = 40;
@@ -16,8 +16,9 @@ pub(super) const BURST_BYTES: usize = 500;
 /// What all sessions of a run are like.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manners {
-    pub(super) frame_bytes_max: usize,
-    pub(super) has_frames: bool,
+    pub(super) wire: Wire,
+    /// Bytes that a frame of theirs says, at most.
+    pub(super) said_max: usize,
     /// They send something before they are asked.
     pub(super) greets: bool,
     /// Messages that they post when they are asked to, at most.
@@ -83,16 +84,22 @@ impl Service {
         }
     }
 
-    fn send(&mut self, ctx: &mut Context<'_>, payload: &[u8]) {
-        let status = ctx.send(payload);
+    /// Sends a frame that says this.
+    fn send(&mut self, ctx: &mut Context<'_>, said: &[u8]) {
+        let head = self.manners.wire.head_bytes();
+        let status = if head.is_empty() { ctx.send(said) } else { ctx.send_parts(&[head, said]) };
+        self.was_sent(status, said);
+    }
+
+    fn was_sent(&mut self, status: SendStatus, said: &[u8]) {
         self.is_closing |= status == SendStatus::Closed;
-        self.record.with(|book| book.queued(self.client, status, payload));
+        self.record.with(|book| book.queued(self.client, status, said));
     }
 
     /// Sends something that nobody has asked for.
     pub(super) fn send_own(&mut self, ctx: &mut Context<'_>, kind: char, len: usize) {
         self.sent += 1;
-        let len = len.min(self.manners.frame_bytes_max);
+        let len = len.min(self.manners.said_max);
         self.send(ctx, &wire::payload(kind, self.sent, self.client, len));
     }
 
@@ -100,11 +107,10 @@ impl Service {
     fn update(&mut self, ctx: &mut Context<'_>, frame: &[u8]) {
         for key in [1, 2, 1, 1] {
             self.sent += 1;
-            let len = frame.len().max(20).min(self.manners.frame_bytes_max);
+            let len = frame.len().max(20).min(self.manners.said_max);
             let state = wire::payload('U', self.sent, self.client, len);
-            let status = ctx.send_keyed(key, &state);
-            self.is_closing |= status == SendStatus::Closed;
-            self.record.with(|book| book.queued(self.client, status, &state));
+            let status = ctx.send_keyed(key, &self.manners.wire.payload(&state));
+            self.was_sent(status, &state);
         }
     }
 
@@ -130,8 +136,8 @@ impl Service {
         let sender = self.client * 2 + usize::from(direct);
         self.notes += 1;
         let note = format!("N{target}:{sender}:{}:", self.notes).into_bytes();
-        let fits = self.manners.has_frames && note.len() <= self.manners.frame_bytes_max;
-        fits.then_some(note)
+        let fits = self.manners.wire.has_frames() && note.len() <= self.manners.said_max;
+        fits.then(|| self.manners.wire.payload(&note))
     }
 
     /// A session that has ended sends to itself: nobody may get it, least of all whoever comes next.
@@ -150,7 +156,7 @@ impl Service {
     /// Joins a group or leaves it, tells its members something, or has all of them closed. Without frames,
     /// what others say would be anywhere in the stream.
     fn meet(&mut self, ctx: &mut Context<'_>, what: u8) {
-        if !self.manners.has_frames {
+        if !self.manners.wire.has_frames() {
             return;
         }
         let room = self.record.with(|book| rooms::room_of(book.dice.u64(..)));
@@ -177,8 +183,7 @@ impl Service {
             b'q' if self.record.with(|book| book.calm.is_none()) => group.close_all(),
             b'q' => {}
             _ => {
-                let max = self.manners.frame_bytes_max;
-                rooms::broadcast(ctx, &self.record, self.client, room, what == b'g', max);
+                rooms::broadcast(ctx, self, room, what == b'g');
             }
         }
     }
@@ -210,12 +215,14 @@ impl Session for Service {
         if !self.is_due("a frame") {
             return Ok(());
         }
-        self.record.with(|book| book.arrived(self.client, frame, ctx.now()));
-        self.start_timer(ctx, frame);
-        match frame.first() {
+        // What begins as no payload does is an error, unless the client sends what is none.
+        let said = self.manners.wire.said(frame).unwrap_or(frame);
+        self.record.with(|book| book.arrived(self.client, said, ctx.now()));
+        self.start_timer(ctx, said);
+        match said.first() {
             Some(b's') => {}
             Some(b'b') => self.burst(ctx),
-            Some(b'u') => self.update(ctx, frame),
+            Some(b'u') => self.update(ctx, said),
             Some(b'o') => self.note(ctx),
             Some(b'k') => self.kick(ctx),
             Some(&what @ (b't' | b'y')) if self.manners.group_timers => self.time(ctx, what),
@@ -225,8 +232,8 @@ impl Session for Service {
                 ctx.close();
                 self.is_closing = true;
             }
-            Some(b'l') if self.manners.has_frames => {
-                self.send(ctx, &vec![b'.'; self.manners.frame_bytes_max + 1]);
+            Some(b'l') if self.manners.wire.has_frames() => {
+                self.send(ctx, &vec![b'.'; self.manners.said_max + 1]);
             }
             Some(b'f') => {
                 self.is_closing = true;
@@ -236,7 +243,10 @@ impl Session for Service {
                 self.record.with(|book| book.panicked(self.client));
                 panics::expected();
             }
-            _ => self.send(ctx, frame),
+            _ => {
+                let status = ctx.send(frame);
+                self.was_sent(status, said);
+            }
         }
         Ok(())
     }
