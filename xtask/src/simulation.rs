@@ -22,7 +22,7 @@ const EACH_FAULT: u64 = 1_000;
 const FAULT_KINDS: usize = 20;
 /// What must be met: every reason to end, every outcome of a send, every way to be turned away, and both
 /// ends of a drain. A simulation that no longer gets there proves nothing about it.
-const MET: [&str; 37] = [
+const MET: [&str; 47] = [
     "peer_closed",
     "truncated",
     "peer_reset",
@@ -58,6 +58,16 @@ const MET: [&str; 37] = [
     "group timer was due to",
     "accepting paused",
     "honest after a pause",
+    "overload",
+    "overload: refused",
+    "overload: fullest closed",
+    "framing: raw",
+    "framing: lines",
+    "framing: delimiter",
+    "framing: length",
+    "framing: length inside",
+    "framing: game",
+    "framing: own codec",
     "session drained",
     "session forced",
 ];

@@ -11,7 +11,7 @@ use super::run::{Checked, Simulation, violated};
 
 /// What this phase may take beyond the deadlines of the plan, by the clock of the network: who gets no
 /// answer gives up after 10 s.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// What a drain may take beyond its deadline.
 const DRAIN_SLACK: Duration = Duration::from_secs(1);
 /// Steps that one part of this phase may take: a full queue goes byte by byte through the smallest of
@@ -57,6 +57,9 @@ impl Simulation {
                     self.serve_after_a_pause()?;
                 }
                 self.hold_out(patience)?;
+                if self.plan.extras.overload {
+                    self.overload()?;
+                }
                 self.serve_among_others()?;
             }
             if self.plan.drains_among_others {

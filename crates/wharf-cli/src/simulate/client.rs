@@ -20,6 +20,8 @@ pub(super) struct Client {
     /// What was received and is no whole frame.
     received: Vec<u8>,
     frames_written: u32,
+    /// Frames that it was told to write.
+    asked: u64,
     has_ended: bool,
     /// A write of its own has failed.
     has_broken: bool,
@@ -191,6 +193,11 @@ impl Habits {
         Self { frames, write_max: 1, reads: 14, kinds, ..Self::honest(said_max) }
     }
 
+    /// One that says nothing by itself, and reads nothing.
+    pub(super) const fn silent() -> Self {
+        Self { frames: 0, reads: 0, farewell: Farewell::Stay, ..Self::honest(8) }
+    }
+
     /// A client that only wants its echo.
     pub(super) const fn honest(said_max: usize) -> Self {
         Self {
@@ -218,9 +225,18 @@ impl Client {
             out,
             received,
             frames_written: 0,
+            asked: 0,
             has_ended: false,
             has_broken: false,
         }
+    }
+
+    /// Is to write one frame that asks for this.
+    pub(super) fn ask(&mut self, record: &Record, kind: char) {
+        self.asked += 1;
+        let payload = wire::payload(kind, self.asked, self.number, 8);
+        record.with(|book| book.written(self.number, &payload));
+        self.out.extend(self.wire.encode(&payload));
     }
 
     /// Does one thing.

@@ -24,6 +24,10 @@ impl Heard {
         Self { connected: now, last: now, frames: 0, was_held: false }
     }
 
+    pub(super) const fn has_said_nothing(&self) -> bool {
+        self.frames == 0
+    }
+
     /// A frame has arrived.
     pub(super) const fn frame(&mut self, now: Time) {
         self.last = now;

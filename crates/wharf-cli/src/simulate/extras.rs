@@ -13,6 +13,8 @@ pub(super) struct Extras {
     pub(super) group_timers: bool,
     /// Accepting is paused.
     pub(super) pauses: bool,
+    /// All queues together come to their ceiling.
+    pub(super) overload: bool,
     pub(super) farewell: Farewell,
     /// Sessions say something of their own when the server drains, or fail.
     pub(super) says_goodbye: bool,
@@ -36,6 +38,7 @@ impl Extras {
             floods: dice.u8(..32) == 0,
             group_timers: dice.bool(),
             pauses: dice.u8(..4) == 0,
+            overload: dice.u8(..32) == 0,
             farewell: farewells[dice.usize(..farewells.len())],
             says_goodbye: dice.bool(),
         }

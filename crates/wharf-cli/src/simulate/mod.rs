@@ -5,7 +5,7 @@
 //! | [`options`] | what is asked for |
 //! | [`campaign`] | many seeds on many threads |
 //! | [`run`] | one seed: first a phase with faults |
-//! | [`calm`], [`door`], [`hoarders`] | then one without |
+//! | [`calm`], [`door`], [`hoarders`], [`ceiling`] | then one without |
 //! | [`plan`], [`extras`] | what a seed draws first |
 //! | [`service`], [`client`], [`wire`], [`netstring`] | the two sides |
 //! | [`record`], [`rooms`], [`posts`] | what was seen, and what of it breaks an invariant |
@@ -15,6 +15,7 @@
 
 mod calm;
 mod campaign;
+mod ceiling;
 mod client;
 mod deadlines;
 mod door;

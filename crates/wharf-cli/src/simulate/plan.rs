@@ -7,6 +7,7 @@ use fastrand::Rng;
 use wharf::sim::{FaultKind, Faults, Personality};
 use wharf::{Limits, OverRate, Rate, SlowReader};
 
+use super::ceiling::CEILING;
 use super::extras::Extras;
 use super::wire::Wire;
 
@@ -75,7 +76,18 @@ impl Plan {
         if dice.u8(..8) == 0 {
             plan.make_room();
         }
+        if plan.extras.overload {
+            plan.lower_ceiling();
+        }
         plan
+    }
+
+    /// So little for all queues together that some clients can fill them; nothing hides in the network.
+    fn lower_ceiling(&mut self) {
+        self.backlog_window = self.backlog_window.min(1 << 10);
+        self.limits.send_total_max = CEILING;
+        self.limits.first_frame = None;
+        self.limits.frame_bytes_max = payload_max(self.wire, 1 << 10);
     }
 
     /// As much as there can be of everything, so that more may come for a session than it may hold.
@@ -130,7 +142,6 @@ fn draw_limits(dice: &mut Rng, wire: Wire) -> Limits {
     // Not so short that an honest client in a calm network could miss it.
     let millis = |dice: &mut Rng, most: u64| Duration::from_millis(dice.u64(200..=most));
     Limits {
-        // The runs check other limits; this one has tests of its own.
         send_total_max: Limits::default().send_total_max,
         sessions_max: Some(if dice.u8(..4) == 0 { dice.usize(1..=8) } else { SEATS }),
         per_address_max: (dice.u8(..4) == 0).then(|| dice.usize(1..=4)),

@@ -9,6 +9,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use wharf::{CloseReason, Limits, SendStatus, SessionId, SlowReader, Time};
 
+use super::ceiling::Overload;
 use super::deadlines::Heard;
 use super::group_timers::GroupTimers;
 use super::marks::Marks;
@@ -38,13 +39,18 @@ pub(super) struct Book {
     sessions: Vec<(SessionId, ClientNumber)>,
     /// Counts the turns of all workers.
     turn: u64,
-    limits: Limits,
+    pub(super) limits: Limits,
     has_frames: bool,
     pub(super) violation: Option<Violation>,
     pub(super) marks: Marks,
     pub(super) rooms: Rooms,
     pub(super) posts: Posts,
     pub(super) group_timers: GroupTimers,
+    pub(super) load: Option<Overload>,
+    /// Some sessions have wider queues than the server's.
+    pub(super) is_wide: bool,
+    /// Bytes that sessions have queued for themselves in this turn.
+    pub(super) queued_in_turn: usize,
     /// What sessions are sent last by a server that drains.
     pub(super) farewell: Option<Vec<u8>>,
     /// The server has been paused, and all workers know.
@@ -97,6 +103,8 @@ enum Life {
 /// What one session gets at most of a turn: the contract of the sessions, rule 9.
 const TURN_FRAMES: usize = 64;
 const TURN_BYTES: usize = 64 << 10;
+/// Bytes around a frame, at most.
+const ENVELOPE_MAX: usize = 32;
 /// Within this time a session learns that its peer has ended, if nothing goes wrong.
 const LEARNS: Duration = Duration::from_secs(2);
 
@@ -114,6 +122,9 @@ impl Record {
             rooms: Rooms::default(),
             posts: Posts::default(),
             group_timers: GroupTimers::default(),
+            load: None,
+            is_wide: false,
+            queued_in_turn: 0,
             farewell: None,
             is_shut: false,
             dice,
@@ -142,6 +153,7 @@ impl Book {
 
     pub(super) const fn begin_turn(&mut self) {
         self.turn += 1;
+        self.queued_in_turn = 0;
     }
 }
 
@@ -285,6 +297,7 @@ impl Book {
         if self.sessions.iter().any(|(other, _)| *other == id) {
             self.violate("I5", || format!("{id} is used a second time"));
         }
+        self.connected_under_load(id);
         self.sessions.push((id, client));
         self.clients[client].heard = Some(Heard::connected(now));
         self.change_life(client, Life::Unborn, Life::Connected);
@@ -364,6 +377,7 @@ impl Book {
         let taken = [SendStatus::Queued, SendStatus::DroppedOldest, SendStatus::Replaced];
         if taken.contains(&status) {
             self.clients[client].to_client.push_back(frame.to_vec());
+            self.queued_in_turn += frame.len() + ENVELOPE_MAX;
         }
     }
 
@@ -397,6 +411,7 @@ impl Book {
 
     pub(super) fn disconnected(&mut self, client: ClientNumber, reason: &CloseReason, now: Time) {
         self.marks.count(reason.name());
+        self.ended_under_load(client, reason);
         let problem = self.ends_wrongly(client, reason, now);
         if let Some((invariant, what)) = problem {
             self.violate(invariant, || format!("client {client}: {what}"));
@@ -429,6 +444,28 @@ impl Book {
         if life != from {
             self.violate("I2", || format!("client {client} becomes {to:?}, but is {life:?}"));
         }
+    }
+
+    /// Bytes that were queued for a client and that it has not seen.
+    pub(super) fn owed_bytes(&self, client: ClientNumber) -> usize {
+        self.clients[client].to_client.iter().map(Vec::len).sum()
+    }
+
+    /// Whether a session has had no frame.
+    pub(super) fn has_said_nothing(&self, client: ClientNumber) -> bool {
+        self.clients[client].heard.is_none_or(|heard| heard.has_said_nothing())
+    }
+
+    pub(super) fn is_alive(&self, client: ClientNumber) -> bool {
+        self.clients[client].life == Life::Connected
+    }
+
+    /// Clients whose sessions live where this one's has lived.
+    pub(super) fn neighbours(&self, client: ClientNumber) -> impl Iterator<Item = ClientNumber> {
+        let own = self.sessions.iter().rev().find(|(_, of)| *of == client);
+        let worker = own.map(|(id, _)| id.worker());
+        let neighbours = self.sessions.iter().filter(move |(id, _)| Some(id.worker()) == worker);
+        neighbours.map(|(_, other)| *other).filter(|other| self.is_alive(*other))
     }
 
     /// Whose session this is, or was.

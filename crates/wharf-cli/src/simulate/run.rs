@@ -244,9 +244,13 @@ impl Simulation {
     /// Makes one turn of a worker, and looks at it.
     pub(super) fn turn(&mut self, worker: usize) -> Checked {
         self.record.with(super::record::Book::begin_turn);
+        let load = self.begin_turn_under_load();
         let turned = self.server.turn(worker, Some(self.network.now()));
         if let Err(error) = turned {
             return violated("I8", format!("worker {worker} cannot wait: {error}"));
+        }
+        if let Some(refused) = load {
+            self.end_turn_under_load(worker, refused)?;
         }
         self.turns[worker] += 1;
         self.watch_door();
@@ -281,7 +285,7 @@ impl Simulation {
         if view.ledger.kernel != 0 {
             return violated("I4", format!("worker {worker}: {:?} between turns", view.ledger));
         }
-        let most = self.queued_bytes_most();
+        let most = self.queue_is_wide().unwrap_or_else(|| self.queued_bytes_most());
         if view.queued_bytes_max > most {
             let queued = view.queued_bytes_max;
             return violated("I6", format!("a queue of {queued} bytes, and at most {most}"));

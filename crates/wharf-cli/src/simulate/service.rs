@@ -10,7 +10,7 @@ use super::rooms;
 use super::wire::{self, Wire};
 
 /// Frames of a burst, and their size: enough to fill any queue that a plan has.
-const BURST_FRAMES: usize = 40;
+pub(super) const BURST_FRAMES: usize = 40;
 pub(super) const BURST_BYTES: usize = 500;
 
 /// What all sessions of a run are like.
@@ -121,6 +121,14 @@ impl Service {
         }
     }
 
+    /// Makes its queue so wide that only what all queues hold together is a limit.
+    fn widen(&self, ctx: &mut Context<'_>) {
+        let Some(limits) = self.record.with(|book| book.wide_limits()) else { return };
+        if let Err(error) = ctx.set_send_limits(limits) {
+            self.record.with(|book| book.violate("I8", || format!("limits are refused: {error}")));
+        }
+    }
+
     /// Sends a note to some session, perhaps one that is gone.
     fn note(&mut self, ctx: &mut Context<'_>) {
         let Some((id, target)) = self.record.with(|book| book.any_session()) else { return };
@@ -225,6 +233,7 @@ impl Session for Service {
             Some(b'u') => self.update(ctx, said),
             Some(b'o') => self.note(ctx),
             Some(b'k') => self.kick(ctx),
+            Some(b'w') => self.widen(ctx),
             Some(&what @ (b't' | b'y')) if self.manners.group_timers => self.time(ctx, what),
             Some(b'p') if self.manners.posts > 0 => self.post(ctx),
             Some(&what @ (b'j' | b'v' | b'g' | b'h' | b'q')) => self.meet(ctx, what),

@@ -86,6 +86,9 @@ pub struct WorkerView {
     pub ledger: Ledger,
     /// The bytes of the fullest send queue.
     pub queued_bytes_max: usize,
+    /// The bytes of all send queues: what counts towards
+    /// [`Limits::send_total_max`](crate::Limits::send_total_max).
+    pub queued_bytes: usize,
     /// It has work left over for its next turn, which will not sleep.
     pub is_busy: bool,
     /// Bytes that wait in its inbox.

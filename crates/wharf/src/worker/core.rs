@@ -194,7 +194,9 @@ impl Core {
 
     pub(super) fn view(&self) -> WorkerView {
         let queues = self.connections.iter().map(|connection| connection.queue.bytes());
+        let counted = self.connections.iter().filter(|it| it.state != State::Terminating);
         WorkerView {
+            queued_bytes: counted.map(|it| it.queue.bytes()).sum(),
             sessions: self.connections.len(),
             sockets: self.port.sockets(),
             operations: self.port.operations(),
