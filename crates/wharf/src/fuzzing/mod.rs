@@ -4,11 +4,16 @@
 mod frame_decode;
 mod frame_model;
 mod send_queue;
+mod send_total;
 mod session_ops;
+mod timers;
 
 #[cfg(test)]
 pub(crate) use self::frame_decode::{decode, encode};
-pub use self::{frame_decode::frame_decode, send_queue::send_queue, session_ops::session_ops};
+pub use self::{
+    frame_decode::frame_decode, send_queue::send_queue, send_total::send_total,
+    session_ops::session_ops, timers::timers,
+};
 
 #[cfg(test)]
 mod tests {
@@ -36,6 +41,16 @@ mod tests {
     #[test]
     fn send_queues_keep_order_bounds_and_whole_frames() {
         replay("send_queue", send_queue);
+    }
+
+    #[test]
+    fn what_waits_on_all_workers_is_counted_and_its_ceiling_kept() {
+        replay("send_total", send_total);
+    }
+
+    #[test]
+    fn timers_fire_as_a_sorted_map_has_them() {
+        replay("timers", timers);
     }
 
     #[test]

@@ -37,6 +37,8 @@ use std::time::Duration;
 use wharf_port::{Completion, Received, SocketId, Time, WaitError};
 
 pub(crate) use self::core::{Core, Setup};
+#[cfg(any(test, fuzzing))]
+pub(crate) use self::timer_table::{Owner, TimerList, TimerTable};
 #[cfg(all(test, loom))]
 pub(crate) use self::{connection::Connection, connections::Connections};
 

@@ -12,25 +12,25 @@ const NONE: u32 = u32::MAX;
 
 /// All timers of users. What is freed is used again; a stale name finds a place with another timer.
 #[derive(Debug, Default)]
-pub(super) struct TimerTable {
+pub(crate) struct TimerTable {
     entries: Vec<Option<Entry>>,
     free: Vec<u32>,
 }
 
 /// Whose timer it is.
 #[derive(Clone, Debug)]
-pub(super) enum Owner {
+pub(crate) enum Owner {
     Session(SocketId),
     /// Not counted as a handle: a group is gone with its last member, whatever timers it has.
     Group(Weak<GroupState>),
 }
 
 #[derive(Debug)]
-pub(super) struct Entry {
-    pub(super) name: TimerName,
-    pub(super) owner: Owner,
+pub(crate) struct Entry {
+    pub(crate) name: TimerName,
+    pub(crate) owner: Owner,
     /// The user's.
-    pub(super) token: u64,
+    pub(crate) token: u64,
     next: u32,
     previous: u32,
     /// How many timers the list has, where this is the first of it.
@@ -48,12 +48,12 @@ impl Default for TimerList {
 }
 
 impl TimerTable {
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.entries.len() == self.free.len()
     }
 
     /// The place of the timer that is added next; `None` if there are too many.
-    pub(super) fn next_index(&self) -> Option<u32> {
+    pub(crate) fn next_index(&self) -> Option<u32> {
         match self.free.last() {
             Some(&index) => Some(index),
             None => u32::try_from(self.entries.len()).ok().filter(|&index| index != NONE),
@@ -61,7 +61,7 @@ impl TimerTable {
     }
 
     /// Adds a timer, whose name has the place that was asked for, to a list.
-    pub(super) fn add(&mut self, list: &mut TimerList, name: TimerName, owner: Owner, token: u64) {
+    pub(crate) fn add(&mut self, list: &mut TimerList, name: TimerName, owner: Owner, token: u64) {
         let index = name.index;
         debug_assert_eq!(self.next_index(), Some(index));
         let (next, count) = (list.0, self.count(*list) + 1);
@@ -78,24 +78,24 @@ impl TimerTable {
     }
 
     /// The timer of this name, if it is still there.
-    pub(super) fn get(&self, name: TimerName) -> Option<&Entry> {
+    pub(crate) fn get(&self, name: TimerName) -> Option<&Entry> {
         let entry = self.entries.get(name.index as usize)?.as_ref()?;
         (entry.name == name).then_some(entry)
     }
 
     /// The first timer of a list.
-    pub(super) fn first(&self, list: TimerList) -> Option<TimerName> {
+    pub(crate) fn first(&self, list: TimerList) -> Option<TimerName> {
         Some(self.entries.get(list.0 as usize)?.as_ref()?.name)
     }
 
     /// How many timers a list has.
-    pub(super) fn count(&self, list: TimerList) -> u32 {
+    pub(crate) fn count(&self, list: TimerList) -> u32 {
         let first = self.entries.get(list.0 as usize).and_then(Option::as_ref);
         first.map_or(0, |entry| entry.count)
     }
 
     /// Takes a timer out of its list, which is this one.
-    pub(super) fn remove(&mut self, list: &mut TimerList, name: TimerName) -> Option<Entry> {
+    pub(crate) fn remove(&mut self, list: &mut TimerList, name: TimerName) -> Option<Entry> {
         self.get(name)?;
         let left = self.count(*list) - 1;
         let entry = self.entries[name.index as usize].take()?;
