@@ -179,8 +179,11 @@ fn check_serve(options: &ServeOptions) {
 /// What is said twice is refused, and neither taken nor left to a default.
 fn check_that_none_comes_twice(line: &[OsString]) {
     let is_flag = |word: &OsStr| word.as_encoded_bytes().starts_with(b"--");
-    // There may be many addresses to listen on.
-    let repeats = |word: &OsStr| word.as_encoded_bytes().starts_with(b"--listen");
+    // There may be many addresses to listen on, and networks.
+    let repeats = |word: &OsStr| {
+        let many: [&[u8]; 3] = [b"--listen", b"--allow", b"--deny"];
+        many.iter().any(|flag| word.as_encoded_bytes().starts_with(flag))
+    };
     for (at, word) in line.iter().enumerate().filter(|(_, word)| is_flag(word) && !repeats(word)) {
         let value = line.get(at + 1).filter(|value| !is_flag(value));
         let twice: Vec<OsString> = line.iter().chain([word]).chain(value).cloned().collect();

@@ -5,6 +5,8 @@ use std::ops::{Add, Sub};
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use crate::sim::Network;
+
 /// A moment, in nanoseconds since the process first asked for the time.
 ///
 /// Monotonic: a jump of the wall clock does not move it. The same on every port of a process, so a
@@ -46,6 +48,23 @@ impl Sub for Time {
 
     fn sub(self, earlier: Self) -> Duration {
         self.since(earlier)
+    }
+}
+
+/// A completion port's clock, for any thread: it goes on while the port does not wait. The default is the
+/// system's.
+#[derive(Clone, Debug, Default)]
+pub struct Clock(Option<Network>);
+
+impl Clock {
+    /// That of a simulated network, or the system's.
+    pub(crate) const fn new(simulated: Option<Network>) -> Self {
+        Self(simulated)
+    }
+
+    /// The time now; a port's [`now`](crate::CompletionPort::now) is never ahead of it.
+    pub fn now(&self) -> Time {
+        self.0.as_ref().map_or_else(monotonic_now, Network::now)
     }
 }
 

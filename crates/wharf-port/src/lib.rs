@@ -129,7 +129,7 @@ mod wake_state;
 mod waker;
 
 pub use buffer::{Lease, Ledger, OwnedBytes, Segment, SharedBytes};
-pub use clock::Time;
+pub use clock::{Clock, Time};
 pub use completion::{Completion, Direction, Received};
 pub use error::{
     AcceptError, CloseError, ConnectError, ListenError, OpenError, ReceiveError, SendError,

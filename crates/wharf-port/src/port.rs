@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::buffer::{Ledger, Segment};
-use crate::clock::{Random, Time};
+use crate::clock::{Clock, Random, Time};
 use crate::completion::{Completion, Direction};
 use crate::error::{CloseError, ConnectError, ListenError, OpenError, UnknownSocket, WaitError};
 use crate::ids::{ListenerId, SocketId, TimerId};
@@ -96,6 +96,11 @@ impl CompletionPort {
     /// A handle that wakes this port from any thread.
     pub fn waker(&self) -> Waker {
         self.waker.clone()
+    }
+
+    /// The clock that it goes by, for any thread.
+    pub fn clock(&self) -> Clock {
+        self.driver.clock_of_others()
     }
 
     /// The time as of the last [`wait`](Self::wait).

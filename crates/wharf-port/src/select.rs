@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use crate::buffer::{BufferPool, Ledger, Segment};
-use crate::clock::{Time, monotonic_now, system_seed};
+use crate::clock::{Clock, Time, monotonic_now, system_seed};
 use crate::completion::{Completion, Direction};
 use crate::error::{CloseError, ConnectError, ListenError, OpenError, UnknownSocket};
 use crate::ids::{ListenerId, SocketId};
@@ -270,6 +270,11 @@ impl Driver {
     #[inline]
     pub(crate) fn clock(&self) -> Time {
         each_or_sim!(self, _driver => monotonic_now(), sim => sim.clock())
+    }
+
+    /// The clock for other threads.
+    pub(crate) fn clock_of_others(&self) -> Clock {
+        Clock::new(each_or_sim!(self, _driver => None, sim => Some(sim.network())))
     }
 
     /// A seed for a port's randomness.

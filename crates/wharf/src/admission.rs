@@ -33,6 +33,8 @@ pub(crate) enum Refusal {
     PerAddressMax,
     AcceptRate,
     Overload,
+    Banned,
+    Filter,
 }
 
 impl Admission {

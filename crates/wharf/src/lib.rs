@@ -41,6 +41,7 @@
 
 mod admission;
 mod arrival;
+mod bans;
 mod client;
 mod close_counts;
 mod close_reason;
@@ -51,6 +52,7 @@ mod framing;
 #[cfg(any(test, fuzzing))]
 #[doc(hidden)]
 pub mod fuzzing;
+mod gate;
 mod group;
 mod inbox;
 mod limits;
@@ -77,6 +79,7 @@ mod watchdog;
 mod worker;
 
 pub use arrival::Arrival;
+pub use bans::{Ban, TooManyBans};
 pub use client::{
     Client, ConnectFailure, ConnectProblem, Outgoing, Reconnect, Target, TargetError, TargetId,
     TargetRef,
@@ -90,7 +93,9 @@ pub use framing::{
     ByteOrder, Codec, Decoded, Envelope, FrameError, Framing, FramingError, GamePacket,
     LengthCounts, LengthField,
 };
+pub use gate::{Incoming, Verdict};
 pub use group::{Group, JoinError, Member};
+pub use ipnet::IpNet;
 pub use limits::Limits;
 pub use owned_payload::OwnedPayload;
 pub use rate::{OverRate, Rate};
@@ -106,8 +111,8 @@ pub use timer::{GroupTimer, SessionTimer};
 pub use typed::{OnMessage, TypedRef, WrongSession};
 pub use watchdog::{Blocked, Callback};
 pub use wharf_port::{
-    Backend, ConnectError, Keepalive, Ledger, ListenError, ListenOptions, OpenError, PortOptions,
-    SocketOptions, Time, UringFeatures, WaitError, sim,
+    Backend, Clock, ConnectError, Keepalive, Ledger, ListenError, ListenOptions, OpenError,
+    PortOptions, SocketOptions, Time, UringFeatures, WaitError, sim,
 };
 pub use worker::{Turn, Worker};
 

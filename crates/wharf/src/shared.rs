@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, PoisonError};
 
 use crate::admission::Admission;
+use crate::bans::Bans;
 use crate::client::{TargetSetup, Targets};
 use crate::close_counts::ClosesOfWorker;
 use crate::deferred::Pool;
@@ -29,6 +30,7 @@ pub(crate) struct Shared {
     /// What each worker does.
     pub(crate) watched: Box<[Arc<Watched>]>,
     pub(crate) admission: Admission,
+    pub(crate) bans: Bans,
     pub(crate) accept_rate: SharedBucket,
     pub(crate) groups: Groups,
     /// What is to be connected.
@@ -79,6 +81,7 @@ impl Shared {
             deferred: Arc::new(setup.deferred),
             inboxes: inboxes.into_boxed_slice(),
             admission,
+            bans: Bans::default(),
             framing,
             frame_bytes_max: setup.frame_bytes_max,
             session_type: setup.session_type,

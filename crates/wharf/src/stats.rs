@@ -50,6 +50,10 @@ counters! {
     refused_sessions_max,
     /// Connections that were turned away because their address had as many sessions as allowed.
     refused_per_address,
+    /// Connections that were turned away because their network is banned.
+    refused_banned,
+    /// Connections that the [accept filter](crate::Server::accept_filter) has denied, or panicked at.
+    refused_by_filter,
     /// Connections that were refused since too many came at a time.
     refused_accept_rate,
     /// Connections that were turned away because too much waited to be sent to others.

@@ -7,6 +7,7 @@
 
 mod config;
 mod load;
+mod peers;
 mod proxy;
 mod serve;
 mod sim;
@@ -27,7 +28,7 @@ use crate::simulate::SimOptions;
 use config::{ConfigFile, Schema, Sources};
 use load::LoadMode;
 use proxy::ProxyArgs;
-use serve::{ServeArgs, ServeMode};
+use serve::ServeMode;
 pub(crate) use values::{Bytes, Listen, Target};
 #[cfg(any(test, fuzzing))]
 pub(crate) use values::{UNBOUNDED, bytes};
@@ -174,15 +175,16 @@ fn definition_of(mode: &str) -> clap::Command {
 
 fn finish_serve(mode: ServeMode, sources: &Sources<'_>) -> Result<Parsed, Failure> {
     let sources = Sources { matches: Given::of(sources.matches).0, ..*sources };
-    let (args, command): (ServeArgs, fn(Box<ServeOptions>) -> Command) = match mode {
-        ServeMode::Echo(args) => (args, Command::ServeEcho),
-        ServeMode::Chat(args) => (args, Command::ServeChat),
+    let (args, is_chat) = match mode {
+        ServeMode::Echo(args) => (args, false),
+        ServeMode::Chat(args) => (args, true),
     };
     let prints = args.print_config;
     let options = args.check().map_err(|failure| failure.and(|line| sources.behind(line)))?;
-    Ok(match prints {
-        true => Parsed::Print(sources.print()),
-        false => Parsed::Run(command(Box::new(options))),
+    Ok(match (prints, is_chat) {
+        (true, _) => Parsed::Print(sources.print()),
+        (_, false) => Parsed::Run(Command::ServeEcho(Box::new(options))),
+        (_, true) => Parsed::Run(Command::ServeChat(Box::new(options))),
     })
 }
 

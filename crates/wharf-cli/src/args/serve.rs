@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 use wharf::{Backend, Framing, Limits, OverRate, Rate, SlowReader};
 
+use super::peers::PeerArgs;
 use super::sockets::SocketArgs;
 use super::values::{
     Bytes, KIB, Listen, MIB, OrOff, UNBOUNDED, bytes, log_level, number, or_off, rate, seconds,
@@ -40,7 +41,7 @@ bytes were lost or a second signal ended it."
 pub(super) enum ServeMode {
     /// Send every frame back to the session that it came from.
     #[command(after_help = ECHO_HELP)]
-    Echo(ServeArgs),
+    Echo(Box<ServeArgs>),
     /// Send every frame to every session, the one that it came from included.
     #[command(
         after_help = CHAT_HELP,
@@ -49,7 +50,7 @@ pub(super) enum ServeMode {
         mut_arg("slow", |slow| slow.default_value("disconnect")),
         mut_arg("unsent_max", |unsent| unsent.default_value("64KiB"))
     )]
-    Chat(ServeArgs),
+    Chat(Box<ServeArgs>),
 }
 
 const ECHO_HELP: &str = concat!(
@@ -351,6 +352,9 @@ pub(super) struct ServeArgs {
 
     #[command(flatten)]
     sockets: SocketArgs,
+
+    #[command(flatten)]
+    peers: PeerArgs,
 }
 
 impl ServeArgs {
@@ -386,6 +390,7 @@ impl ServeArgs {
                 ..Limits::default()
             },
             sockets: self.sockets.listen_options(&self.listen, self.unsent_max)?,
+            peers: self.peers.peers(),
             listen: self.listen,
             workers: self.workers.map(size),
             backend: self.backend,

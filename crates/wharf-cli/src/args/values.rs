@@ -2,12 +2,12 @@
 //! words that fit behind clap's `invalid value '0' for '--sessions <N>': `.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::str::FromStr;
 use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
-use wharf::{Rate, SlowReader};
+use wharf::{IpNet, Rate, SlowReader};
 
 /// One kibibyte.
 pub(crate) const KIB: u64 = 1 << 10;
@@ -102,6 +102,26 @@ pub(super) fn switch(text: &str) -> Result<bool, &'static str> {
         "off" => Ok(false),
         _ => Err("give on or off"),
     }
+}
+
+/// A network: an address, or an address and how many of its bits are the network's. What lies behind
+/// them is taken for a slip; IPv4 is written as such.
+pub(super) fn network(text: &str) -> Result<IpNet, String> {
+    const FORMS: &str =
+        "give an address or a network, such as 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32";
+    let address = text.parse::<IpAddr>().map(IpNet::from);
+    let network = address.or_else(|_| text.parse::<IpNet>()).map_err(|_| FORMS)?;
+    let is_mapped = match network {
+        IpNet::V4(_) => false,
+        IpNet::V6(network) => network.addr().to_ipv4_mapped().is_some(),
+    };
+    if is_mapped {
+        return Err("write an IPv4 address or network as such, 10.0.0.0/8".to_owned());
+    }
+    if network.trunc() != network {
+        return Err(format!("it has bits behind its length: give {}", network.trunc()));
+    }
+    Ok(network)
 }
 
 /// How often something may happen.

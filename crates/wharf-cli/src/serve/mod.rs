@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`mod@echo`], [`mod@chat`] | what the sessions do |
 //! | [`options`] | what is asked for |
+//! | [`peers`] | who may connect |
 //! | [`start`] | what is said when it starts, and when it cannot |
 //! | [`watch`] | from the start to the end: drain, stop, report |
 //! | [`rates`] | what the live line says |
@@ -13,6 +14,7 @@
 mod chat;
 mod echo;
 mod options;
+mod peers;
 mod rates;
 mod start;
 mod watch;
@@ -24,6 +26,7 @@ use wharf::{Arrival, Session};
 use crate::console::Console;
 use crate::failure::{self, Failure};
 pub(crate) use options::ServeOptions;
+pub(crate) use peers::Peers;
 use rates::Meter;
 use start::Listening;
 use watch::Watch;

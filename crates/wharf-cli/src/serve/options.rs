@@ -3,6 +3,7 @@
 use tracing_subscriber::filter::LevelFilter;
 use wharf::{Backend, Framing, Limits, ListenOptions, Server};
 
+use super::peers::Peers;
 use crate::args::Listen;
 
 /// The options of `wharf serve`; they have been checked.
@@ -15,6 +16,7 @@ pub(crate) struct ServeOptions {
     pub(crate) framing: Framing,
     pub(crate) limits: Limits,
     pub(crate) sockets: ListenOptions,
+    pub(crate) peers: Peers,
     pub(crate) log: LevelFilter,
     pub(crate) farewell: Option<String>,
 }
@@ -35,6 +37,12 @@ impl ServeOptions {
         let server = match &self.farewell {
             Some(farewell) => server.farewell(farewell.as_bytes()),
             None => server,
+        };
+        let server = if self.peers.are_limited() {
+            let peers = self.peers.clone();
+            server.accept_filter(move |incoming| peers.verdict(incoming.peer.ip()))
+        } else {
+            server
         };
         match self.workers {
             Some(workers) => server.workers(workers),

@@ -7,7 +7,13 @@ use crate::program::{run, wharf};
 use crate::serving::{Serving, backends, check_echo, connect, serve_echo};
 
 /// Values that are refused, and what is said about them.
-const WRONG: [(&str, &str, &str); 88] = [
+const WRONG: [(&str, &str, &str); 94] = [
+    ("--allow", "localhost", "give an address or a network"),
+    ("--allow", "10.0.0.0/33", "give an address or a network"),
+    ("--allow", "10.0.0.1/8", "give 10.0.0.0/8"),
+    ("--deny", "", "give an address or a network"),
+    ("--deny", "::ffff:10.0.0.0/104", "write an IPv4 address or network as such"),
+    ("--deny", "10.0.0.0/8,", "give an address or a network"),
     ("--listen", "here", "IP:PORT, [IPV6]:PORT or NAME:PORT"),
     ("--listen", "7777", "IP:PORT"),
     ("--listen", ":7777", "IP:PORT"),
@@ -99,7 +105,8 @@ const WRONG: [(&str, &str, &str); 88] = [
 ];
 
 /// Values at the borders, all of them effective without another flag.
-const RIGHT: [&str; 53] = [
+const RIGHT: [&str; 54] = [
+    "--allow 0.0.0.0/0,::/0 --allow 192.0.2.1 --deny 10.0.0.0/8 --deny ::1",
     "--backlog 1",
     "--backlog 65535",
     "--keepalive 1 --keepalive-interval 1 --keepalive-probes 1",

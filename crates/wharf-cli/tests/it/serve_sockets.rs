@@ -1,8 +1,9 @@
 //! What `wharf serve` sets on its sockets, seen from outside.
 
+use std::io::Read;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
-use crate::serving::{Serving, backends, check_echo, connect};
+use crate::serving::{Serving, backends, check_echo, connect, is_over};
 
 /// In how many hundredths of a second the system asks whether the peer is still there, if it will at
 /// all; as Linux tells it of the server's end (proc_net_tcp.txt).
@@ -39,6 +40,28 @@ fn keepalive_is_off_until_asked_for_and_asks_when_it_is_told() {
             drop(client);
             serving.stop();
         }
+    }
+}
+
+#[test]
+fn who_may_not_connect_is_reset_and_the_others_are_served() {
+    for (arguments, served) in [
+        ("--allow 127.0.0.0/8", true),
+        ("--allow 10.0.0.0/8,::1", false),
+        ("--deny 127.0.0.1", false),
+        ("--deny 10.0.0.0/8", true),
+        ("--allow 127.0.0.1 --deny 127.0.0.0/16", false),
+    ] {
+        let mut serving = Serving::start(arguments);
+        if served {
+            check_echo(&serving.connect(), b"hello");
+        } else {
+            // The reset may come before or after the connect has returned.
+            let refused = connect(serving.address()).and_then(|mut stream| stream.read(&mut [0]));
+            assert!(is_over(refused), "{arguments}");
+            serving.wait_for("the accept filter denies it");
+        }
+        serving.stop();
     }
 }
 

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use wharf_port::Backend;
+use ipnet::IpNet;
+use wharf_port::{Backend, Clock, Time};
 
+use crate::bans::{Ban, TooManyBans};
 use crate::client::{Target, TargetError, TargetRef};
 use crate::close_counts::{CloseCounts, ClosesOfWorker};
 use crate::framing::FrameError;
@@ -20,6 +22,7 @@ use crate::stats::Stats;
 #[derive(Clone, Debug)]
 pub struct ServerHandle {
     pub(super) shared: Arc<Shared>,
+    pub(super) clock: Clock,
     pub(super) backend: Backend,
     pub(super) fallback_reason: Option<Arc<str>>,
 }
@@ -79,6 +82,43 @@ impl ServerHandle {
     /// Whether it accepts: it is not paused, and has listeners still, which a drain or a stop closes.
     pub fn is_accepting(&self) -> bool {
         self.shared.is_accepting()
+    }
+
+    /// Takes no connection from a network until a time, or until the ban is [lifted](Self::unban): who
+    /// connects from there is reset at once, and counted in
+    /// [`Stats::refused_banned`](crate::Stats::refused_banned). Sessions that there are stay. A network
+    /// that is banned already gets the new time.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use wharf::{IpNet, ServerHandle};
+    /// # fn f(server: &ServerHandle, peer: std::net::SocketAddr) -> Result<(), Box<dyn std::error::Error>> {
+    /// // An address, for ten minutes; of IPv6, all that one subscriber has.
+    /// let network = if peer.is_ipv4() { peer.ip().into() } else { IpNet::new(peer.ip(), 64)? };
+    /// server.ban(network, Some(server.now() + Duration::from_secs(600)))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`TooManyBans`], if 65,536 networks are banned.
+    pub fn ban(&self, network: impl Into<IpNet>, until: Option<Time>) -> Result<(), TooManyBans> {
+        self.shared.bans.ban(network.into(), until, self.now())
+    }
+
+    /// Lifts the ban of just this network; whether there was one.
+    pub fn unban(&self, network: impl Into<IpNet>) -> bool {
+        self.shared.bans.lift(network.into())
+    }
+
+    /// The networks that are banned, in order.
+    pub fn bans(&self) -> Vec<Ban> {
+        self.shared.bans.list(self.now())
+    }
+
+    /// The time, as its workers have it: on a simulated network, that network's.
+    pub fn now(&self) -> Time {
+        self.clock.now()
     }
 
     /// The addresses that it listens on, with their real ports.

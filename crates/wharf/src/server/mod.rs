@@ -20,6 +20,7 @@ use crate::client::{
 };
 use crate::error::ServerError;
 use crate::framing::Framing;
+use crate::gate::{AcceptFilter, Incoming, Verdict};
 use crate::limits::Limits;
 use crate::report::DrainReport;
 use crate::session::Session;
@@ -65,6 +66,7 @@ pub struct Server {
     resolver: Option<Resolver>,
     watchdog: Option<Duration>,
     on_blocked: Option<Hook>,
+    accept_filter: Option<AcceptFilter>,
 }
 
 impl Server {
@@ -91,6 +93,7 @@ impl Server {
             resolver: None,
             watchdog: Some(Duration::from_millis(100)),
             on_blocked: None,
+            accept_filter: None,
         }
     }
 
@@ -192,6 +195,26 @@ impl Server {
     #[must_use]
     pub fn on_blocked(mut self, hook: impl Fn(&Blocked) + Send + Sync + 'static) -> Self {
         self.on_blocked = Some(Hook(Arc::new(hook)));
+        self
+    }
+
+    /// Asks about each connection before it takes a session's place: who is denied is reset at once, and
+    /// counted. It is asked on the thread of the worker that accepts, behind the
+    /// [bans](ServerHandle::ban) and before all limits; it must not block, and a panic denies.
+    ///
+    /// ```
+    /// use wharf::{Server, Verdict};
+    ///
+    /// let server = Server::bind("0.0.0.0:7777").accept_filter(|incoming| {
+    ///     if incoming.peer.is_ipv4() { Verdict::Allow } else { Verdict::Deny }
+    /// });
+    /// ```
+    #[must_use]
+    pub fn accept_filter(
+        mut self,
+        filter: impl Fn(&Incoming) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        self.accept_filter = Some(AcceptFilter::new(filter));
         self
     }
 
@@ -354,6 +377,7 @@ impl Server {
             farewell,
             watchdog: self.watchdog,
             on_blocked: self.on_blocked,
+            accept_filter: self.accept_filter,
         })
     }
 }
@@ -376,6 +400,7 @@ struct Plan {
     resolver: Option<Resolver>,
     watchdog: Option<Duration>,
     on_blocked: Option<Hook>,
+    accept_filter: Option<AcceptFilter>,
 }
 
 /// The watchdog looks no more often than this.

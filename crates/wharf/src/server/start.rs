@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use wharf_port::{Backend, CompletionPort, ListenOptions, PortOptions, Waker};
+use wharf_port::{Backend, Clock, CompletionPort, ListenOptions, PortOptions, Waker};
 
 use super::{Plan, ServerHandle};
 use crate::admission::Admission;
@@ -18,6 +18,7 @@ use crate::client::{Destination, Lookups, Resolver, TargetSetup};
 use crate::deferred::Pool;
 use crate::error::ServerError;
 use crate::framing::Framing;
+use crate::gate::AcceptFilter;
 use crate::inbox::Inbox;
 use crate::limits::Limits;
 use crate::report::DrainReport;
@@ -42,6 +43,7 @@ type WorkerThread = JoinHandle<Result<DrainReport, ServerError>>;
 /// What a worker thread reports once it has a port.
 pub(super) struct Opened {
     waker: Waker,
+    clock: Clock,
     backend: Backend,
     fallback_reason: Option<String>,
 }
@@ -52,6 +54,7 @@ pub(super) struct Terms {
     port: PortOptions,
     framing: Framing,
     limits: Limits,
+    accept_filter: Option<AcceptFilter>,
     pub(super) listen: ListenOptions,
 }
 
@@ -160,6 +163,7 @@ impl Terms {
             port: plan.port.clone(),
             framing: plan.framing.clone(),
             limits: plan.limits.clone(),
+            accept_filter: plan.accept_filter.clone(),
             listen: plan.listen.clone(),
         }
     }
@@ -177,6 +181,7 @@ impl Terms {
             framing: self.framing.clone(),
             limits: self.limits.clone(),
             socket: self.listen.accepted.clone(),
+            accept_filter: self.accept_filter.clone(),
             shared: Arc::clone(shared),
         })
     }
@@ -186,6 +191,7 @@ impl Opened {
     pub(super) fn of(port: &CompletionPort) -> Self {
         Self {
             waker: port.waker(),
+            clock: port.clock(),
             backend: port.backend(),
             fallback_reason: port.fallback_reason().map(str::to_owned),
         }
@@ -199,6 +205,7 @@ pub(super) fn make_handle(
     deferred: Pool,
 ) -> ServerHandle {
     let backend = opened.first().map_or(Backend::Auto, |first| first.backend);
+    let clock = opened.first().map(|first| first.clock.clone()).unwrap_or_default();
     let fallback_reason =
         opened.iter().find_map(|worker| worker.fallback_reason.as_deref()).map(Arc::from);
     let inboxes = opened.into_iter().map(|worker| Inbox::new(worker.waker)).collect();
@@ -216,7 +223,7 @@ pub(super) fn make_handle(
         deferred,
         targets: plan.target_setup(),
     }));
-    ServerHandle { shared, backend, fallback_reason }
+    ServerHandle { shared, clock, backend, fallback_reason }
 }
 
 /// A worker's answer; one that gives none has panicked.

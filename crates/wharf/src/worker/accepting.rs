@@ -5,13 +5,14 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_port::{AcceptError, FreshSocket, ListenError, ListenOptions, SocketId};
+use wharf_port::{AcceptError, FreshSocket, ListenError, ListenOptions, ListenerId, SocketId};
 
 use super::connection::{Connection, State};
 use super::{Core, Handler, Worker};
 use crate::admission::{Refusal, Seat};
 use crate::arrival::Arrival;
 use crate::close_reason::CloseReason;
+use crate::gate::{Incoming, Verdict};
 use crate::inbox::Message;
 use crate::send_queue::SendQueue;
 use crate::send_total::Load;
@@ -22,9 +23,10 @@ use crate::watchdog::Callback;
 impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// A listener of this worker has a connection: it goes to the worker with the fewest sessions, or
     /// is turned away.
-    pub(super) fn accepted(&mut self, socket: FreshSocket) {
+    pub(super) fn accepted(&mut self, listener: ListenerId, socket: FreshSocket) {
         let core = &mut self.core;
-        match core.seat(&socket) {
+        let seat = core.let_in(listener, socket.peer()).and_then(|()| core.seat(&socket));
+        match seat {
             Err(refusal) => core.refuse(socket, refusal),
             // Behind the seat: who has none must not use up what others may.
             Ok(_) if !core.shared().accept_rate.take(core.now) => {
@@ -76,6 +78,28 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
 }
 
 impl Core {
+    /// Whether a connection may come in at all: it is not banned, and the user has nothing against it.
+    fn let_in(&mut self, listener: ListenerId, peer: SocketAddr) -> Result<(), Refusal> {
+        if self.shared().bans.covers(peer.ip(), self.now) {
+            return Err(Refusal::Banned);
+        }
+        let Some(filter) = &self.accept_filter else { return Ok(()) };
+        let known = self.listener_addresses.iter().find(|(id, _)| *id == listener);
+        let Some(&(_, listener)) = known else {
+            debug_assert!(false, "connections come from listeners of this worker's");
+            return Err(Refusal::Filter);
+        };
+        match catch_unwind(AssertUnwindSafe(|| filter.ask(&Incoming { peer, listener }))) {
+            Ok(Verdict::Allow) => Ok(()),
+            Ok(Verdict::Deny) => Err(Refusal::Filter),
+            Err(payload) => {
+                drop_quietly(payload);
+                self.stats.panics += 1;
+                Err(Refusal::Filter)
+            }
+        }
+    }
+
     /// Finds a connection's worker: the one with the fewest sessions, unless the socket has to stay here.
     fn seat(&mut self, socket: &FreshSocket) -> Result<Seat, Refusal> {
         if self.shared().send_total.load() >= Load::Refusing {
@@ -99,8 +123,10 @@ impl Core {
         let mut bound = Vec::with_capacity(addresses.len());
         for &(number, address) in addresses {
             let listener = self.port.listen(address, options)?;
+            let address = self.port.listener_address(listener).unwrap_or(address);
             self.listeners.push(listener);
-            bound.push((number, self.port.listener_address(listener).unwrap_or(address)));
+            self.listener_addresses.push((listener, address));
+            bound.push((number, address));
         }
         Ok(bound)
     }
@@ -149,6 +175,10 @@ impl Core {
                 "send_total_max",
                 "too much waits to be sent to others",
             ),
+            Refusal::Banned => (&mut self.stats.refused_banned, "ban", "its network is banned"),
+            Refusal::Filter => {
+                (&mut self.stats.refused_by_filter, "accept_filter", "the accept filter denies it")
+            }
             Refusal::AcceptRate => {
                 (&mut self.stats.refused_accept_rate, "accept_rate", "too many come at a time")
             }

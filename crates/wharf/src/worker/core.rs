@@ -1,6 +1,7 @@
 //! Everything of a worker that is not the users': what a callback can reach.
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use super::overload::OwnPart;
 use super::rates::Allowance;
 use super::timers::UserTimers;
 use crate::framing::{Framing, ReceiveBuffer};
+use crate::gate::AcceptFilter;
 use crate::limits::Limits;
 use crate::report::DrainReport;
 use crate::send_queue::Chunks;
@@ -42,6 +44,7 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     /// How connecting sockets are set up.
     pub(crate) socket: SocketOptions,
+    pub(crate) accept_filter: Option<AcceptFilter>,
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -61,7 +64,11 @@ pub(crate) struct Core {
     pub(super) dialing: Dialing,
     /// What sessions of this worker have for each other.
     pub(super) local: LocalMessages,
+    /// What users have to say of connections.
+    pub(super) accept_filter: Option<AcceptFilter>,
     pub(super) listeners: Vec<ListenerId>,
+    /// Where each of them listens, or has listened.
+    pub(super) listener_addresses: Vec<(ListenerId, SocketAddr)>,
     pub(crate) now: Time,
     pub(super) turn: u32,
     /// What groups are to be sent.
@@ -104,7 +111,7 @@ pub(super) struct Reading {
 
 impl Core {
     pub(crate) fn new(setup: Setup) -> Self {
-        let Setup { index, port, framing, limits, socket, shared } = setup;
+        let Setup { index, port, framing, limits, socket, accept_filter, shared } = setup;
         Self {
             now: port.now(),
             port,
@@ -116,9 +123,11 @@ impl Core {
             nothing_comes: shared.has_no_listener(),
             watched: Arc::clone(&shared.watched[usize::from(index)]),
             shared,
+            accept_filter,
             connections: Connections::default(),
             local: LocalMessages::default(),
             listeners: Vec::new(),
+            listener_addresses: Vec::new(),
             turn: 0,
             broadcasts: Broadcasts::default(),
             own_part: OwnPart::default(),

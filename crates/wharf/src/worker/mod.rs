@@ -161,7 +161,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
                 self.core.receive_failed(socket, error);
             }
             Completion::Received { what: Received::Cancelled, .. } => {}
-            Completion::Accepted { socket, .. } => self.accepted(socket),
+            Completion::Accepted { listener, socket } => self.accepted(listener, socket),
             Completion::AcceptDelayed { cause, retry_after, .. } => {
                 self.core.accept_delayed(cause, retry_after);
             }

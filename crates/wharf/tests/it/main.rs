@@ -41,6 +41,7 @@ mod ends;
 mod failures;
 mod fairness;
 mod framings;
+mod gate;
 mod groups;
 mod ids;
 mod in_place;

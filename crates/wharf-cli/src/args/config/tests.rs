@@ -13,7 +13,9 @@ use crate::args::{Parsed, definition_of, parse_line};
 const MODES: [&str; 2] = ["echo", "chat"];
 
 /// Values of which every key takes some, as flags have them; among them what is hard to write in TOML.
-const VALUES: [&str; 38] = [
+const VALUES: [&str; 40] = [
+    "10.0.0.0/8",
+    "2001:db8::1",
     "1",
     "2",
     "007",

@@ -94,6 +94,10 @@ impl Sim {
         Ringer { network: self.network.clone(), bell: Arc::clone(&self.bell) }
     }
 
+    pub(crate) fn network(&self) -> Network {
+        self.network.clone()
+    }
+
     pub(crate) fn clock(&self) -> Time {
         self.network.now()
     }

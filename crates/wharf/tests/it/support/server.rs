@@ -1,11 +1,12 @@
 //! A server under test, which never outlives its test.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 
 use wharf::{
-    Arrival, Backend, DrainReport, Limits, PortOptions, RunningServer, Server, ServerError,
-    ServerHandle, Session, SocketOptions, Stats,
+    Arrival, Backend, DrainReport, Incoming, Limits, PortOptions, RunningServer, Server,
+    ServerError, ServerHandle, Session, SocketOptions, Stats, Verdict,
 };
 
 use super::client::Client;
@@ -16,7 +17,7 @@ use super::wire::Wire;
 ///
 /// One worker, lengths of four bytes, and no deadlines: the tests that are about those switch them on,
 /// and no other fails on a machine that is too busy.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) struct Setup {
     pub(crate) host: &'static str,
     pub(crate) wire: Wire,
@@ -25,7 +26,11 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     pub(crate) port: PortOptions,
     pub(crate) socket: SocketOptions,
+    dual_stack: bool,
+    accept_filter: Option<Filter>,
 }
+
+type Filter = Arc<dyn Fn(&Incoming) -> Verdict + Send + Sync>;
 
 impl Setup {
     pub(crate) fn new(backend: Backend) -> Self {
@@ -47,6 +52,8 @@ impl Setup {
             limits,
             port: PortOptions { backend, ..PortOptions::default() },
             socket: SocketOptions::default(),
+            dual_stack: false,
+            accept_filter: None,
         }
     }
 
@@ -88,12 +95,30 @@ impl Setup {
         self
     }
 
+    /// IPv4 as well on an IPv6 address.
+    pub(crate) const fn dual_stack(mut self) -> Self {
+        self.dual_stack = true;
+        self
+    }
+
+    pub(crate) fn accept_filter(
+        mut self,
+        filter: impl Fn(&Incoming) -> Verdict + Send + Sync + 'static,
+    ) -> Self {
+        self.accept_filter = Some(Arc::new(filter));
+        self
+    }
+
     pub(crate) fn server(&self) -> Server {
         let mut server = Server::bind(self.host);
         for _ in 1..self.listeners {
             server = server.and_bind(self.host);
         }
+        if let Some(filter) = self.accept_filter.clone() {
+            server = server.accept_filter(move |incoming| filter(incoming));
+        }
         server
+            .dual_stack(self.dual_stack)
             .framing(self.wire.framing())
             .workers(self.workers)
             .limits(self.limits.clone())
