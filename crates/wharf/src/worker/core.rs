@@ -197,7 +197,7 @@ impl Core {
         self.shared.published[index].publish(&self.stats);
         let drained =
             self.drain_until.is_some() && self.nothing_comes && self.connections.is_empty();
-        let ends = drained && all_is_read && self.dialing.is_quiet();
+        let ends = drained && all_is_read;
         if ends && self.shared.inboxes[index].end_if_empty() { Turn::Done } else { Turn::GoOn }
     }
 

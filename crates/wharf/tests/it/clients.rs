@@ -1,6 +1,8 @@
 //! Clients: connections that this side makes, and their sessions.
 
 use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -141,15 +143,27 @@ fn a_drain_ends_reconnecting(backend: Backend) {
     let server = Setup::new(backend).start(|_| Echo);
     let up = Target::from(server.address()).reconnect(soon());
     let down = Target::from(free_address()).reconnect(soon());
-    let client = TestClient::start(client(backend).connect(up).connect(down));
-    let id = client.hears.connected(0);
+    // One that does not end its stream: the drain lasts while the others could come again.
+    let stubborn = TcpListener::bind("127.0.0.1:0").unwrap();
+    let slow = Target::from(stubborn.local_addr().unwrap());
+    let client = TestClient::start(client(backend).connect(up).connect(down).connect(slow));
+    let mut ids = [client.hears.next_connected(), client.hears.next_connected()];
     client.hears.until_failure();
     client.handle.drain();
     let handle = client.handle.clone();
     let (report, rest) = client.end();
-    assert_eq!((report.drained, report.forced), (1, 0));
-    let ends: Vec<&Told> = rest.iter().filter(|told| matches!(told, Told::Ended { .. })).collect();
-    assert_eq!(ends, [&Told::Ended { id, reason: "drain" }]);
+    assert_eq!((report.drained, report.forced), (2, 0));
+    let mut ended: Vec<SessionId> = Vec::new();
+    for told in rest {
+        match told {
+            Told::Ended { id, reason: "drain" } => ended.push(id),
+            Told::Frame(..) | Told::Failed { .. } => {}
+            other => panic!("{other:?} in a drain"),
+        }
+    }
+    ids.sort_unstable();
+    ended.sort_unstable();
+    assert_eq!(ended, ids);
     assert_eq!(handle.targets(), 0);
     let refused = handle.connect(Target::from(server.address()));
     assert!(matches!(refused, Err(TargetError::Ended)), "{refused:?}");
@@ -374,8 +388,12 @@ fn nothing_is_left_of_a_client_that_is_stopped(backend: Backend) {
     in_a_child("clients", "nothing_is_left_of_a_client_that_is_stopped", backend, || {
         let server = Setup::new(backend).start(|_| Echo);
         let before = Holdings::now();
-        let mut all = client(backend).workers(2).resolver(|_, _| {
+        let looking_up = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&looking_up);
+        let mut all = client(backend).workers(2).resolver(move |_, _| {
+            counted.fetch_add(1, Ordering::SeqCst);
             let_pass(Duration::from_millis(200));
+            counted.fetch_sub(1, Ordering::SeqCst);
             Ok(vec![free_address()])
         });
         for _ in 0..20 {
@@ -386,9 +404,11 @@ fn nothing_is_left_of_a_client_that_is_stopped(backend: Backend) {
         }
         let client = TestClient::start(all);
         while !matches!(client.hears.next(), Told::Connected { .. }) {}
+        wait_until("names are looked up", || looking_up.load(Ordering::SeqCst) == 4);
         client.handle.stop();
         let handle = client.handle.clone();
         let (_, _) = client.end();
+        assert_eq!(looking_up.load(Ordering::SeqCst), 0, "a lookup outlives its client");
         assert_eq!((handle.sessions(), handle.targets()), (0, 0));
         drop(handle);
         server.wait_for_sessions(0);

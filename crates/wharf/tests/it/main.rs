@@ -33,6 +33,7 @@ mod support;
 mod accept_pauses;
 mod buffers;
 mod bulk;
+mod calling_in_time;
 mod clients;
 mod counting;
 mod deferred;
@@ -64,4 +65,6 @@ mod starting;
 mod stepping;
 mod threads;
 mod timers;
+#[cfg(target_os = "linux")]
+mod unanswered;
 mod watchdog;

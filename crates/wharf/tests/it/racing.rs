@@ -21,12 +21,12 @@ each_backend! {
 }
 
 /// A client that is told these addresses for every name.
-fn resolving(backend: Backend, addresses: Vec<SocketAddr>) -> Client {
+pub(crate) fn resolving(backend: Backend, addresses: Vec<SocketAddr>) -> Client {
     client(backend).resolver(move |_, _| Ok(addresses.clone()))
 }
 
 #[track_caller]
-fn expect_peer(client: &TestClient, server: &TestServer) {
+pub(crate) fn expect_peer(client: &TestClient, server: &TestServer) {
     match client.hears.next() {
         Told::Connected { peer, attempts: 1, .. } => assert_eq!(peer, server.address().to_string()),
         other => panic!("{other:?}"),

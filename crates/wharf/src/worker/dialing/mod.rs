@@ -108,11 +108,6 @@ impl Dialing {
         Self { dials: BTreeMap::new(), racers: BTreeMap::new(), sessions: BTreeMap::new(), socket }
     }
 
-    /// Whether no socket is left that connects or has not closed.
-    pub(super) fn is_quiet(&self) -> bool {
-        self.racers.is_empty()
-    }
-
     /// A socket that is no session's has closed.
     pub(super) fn socket_closed(&mut self, socket: SocketId) {
         self.racers.remove(&socket);

@@ -116,6 +116,16 @@ impl Hears {
         }
     }
 
+    /// The connection that is told of next, whatever else is.
+    #[track_caller]
+    pub(crate) fn next_connected(&self) -> SessionId {
+        loop {
+            if let Told::Connected { id, .. } = self.next_but_failures().1 {
+                return id;
+            }
+        }
+    }
+
     /// Hears on until a failure is told of.
     #[track_caller]
     pub(crate) fn until_failure(&self) {
