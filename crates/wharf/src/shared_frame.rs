@@ -28,7 +28,15 @@ impl SharedFrame {
         let envelope = framing.wrap(&[payload], max)?;
         let (header, trailer) = (envelope.header(), envelope.trailer());
         let body = &payload[envelope.replaced()..];
-        let bytes = header.iter().chain(body).chain(trailer).copied().collect();
+        let len = header.len() + body.len() + trailer.len();
+        // Allocated once and filled by copying: to collect the parts goes byte by byte.
+        let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, len).collect();
+        let mut place = Arc::make_mut(&mut bytes);
+        for part in [header, body, trailer] {
+            let (front, rest) = place.split_at_mut(part.len());
+            front.copy_from_slice(part);
+            place = rest;
+        }
         let start = header.len() - envelope.replaced();
         let payload = start..start + payload.len();
         Ok(Self { bytes, payload, framing: framing.clone() })

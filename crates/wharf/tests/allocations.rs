@@ -121,6 +121,16 @@ impl<F: Fn(&Arrival) -> Member> Room<F> {
         allocated
     }
 
+    /// Encodes a frame to be shared.
+    fn encode(&self) -> u64 {
+        let (handle, payload) = (self.server.handle(), vec![7; GIVEN]);
+        let before = HeapStats::get().total_blocks;
+        let frame = handle.frame(&payload).unwrap();
+        let allocated = HeapStats::get().total_blocks - before;
+        assert_eq!(frame.payload(), payload);
+        allocated
+    }
+
     /// One client is given something long.
     fn give(&mut self) -> u64 {
         self.clients[0].write_all(&frame(GIVE)).unwrap();
@@ -169,6 +179,7 @@ fn what_is_allocated_for_a_message(backend: Backend) {
     }
     room.echo(100);
     assert_eq!(room.echo(100), 0, "{backend}");
+    assert_eq!(room.encode(), 1, "{backend}: a frame that is shared");
     room.give();
     assert_eq!(room.give(), 1, "{backend}: the payload, and nothing for sending it");
 }
