@@ -194,7 +194,8 @@ fn a_toggled_pause_keeps_next_to_nothing() {
         handle.resume_accepting();
     }
     let kept = HeapStats::get().curr_bytes.saturating_sub(before);
-    assert!(kept <= 1 << 10, "{kept} bytes wait for a worker that has only to look");
+    // 10,000 words would take megabytes, and the threads of the test program allocate as well.
+    assert!(kept <= 16 << 10, "{kept} bytes wait for a worker that has only to look");
 }
 
 #[test]
