@@ -181,7 +181,7 @@ fn check_that_none_comes_twice(line: &[OsString]) {
     let is_flag = |word: &OsStr| word.as_encoded_bytes().starts_with(b"--");
     // There may be many addresses to listen on, and networks.
     let repeats = |word: &OsStr| {
-        let many: [&[u8]; 3] = [b"--listen", b"--allow", b"--deny"];
+        let many: [&[u8]; 4] = [b"--listen", b"--allow", b"--deny", b"--proxy-from"];
         many.iter().any(|flag| word.as_encoded_bytes().starts_with(flag))
     };
     for (at, word) in line.iter().enumerate().filter(|(_, word)| is_flag(word) && !repeats(word)) {

@@ -50,20 +50,32 @@ impl Admission {
     }
 
     /// Gives a connection a seat on the worker that has the fewest sessions; of those that have equally
-    /// few, the first from `start` on.
-    pub(crate) fn admit(&self, peer: IpAddr, start: usize) -> Result<Seat, Refusal> {
-        self.seat(peer, |counts| counts.least_loaded(start))
+    /// few, the first from `start` on. Without an address it is not counted by it.
+    pub(crate) fn admit(
+        &self,
+        peer: impl Into<Option<IpAddr>>,
+        start: usize,
+    ) -> Result<Seat, Refusal> {
+        self.seat(peer.into(), |counts| counts.least_loaded(start))
     }
 
     /// Gives a connection a seat on this worker, which alone can have it.
-    pub(crate) fn admit_to(&self, peer: IpAddr, worker: usize) -> Result<Seat, Refusal> {
-        self.seat(peer, |_| worker)
+    pub(crate) fn admit_to(
+        &self,
+        peer: impl Into<Option<IpAddr>>,
+        worker: usize,
+    ) -> Result<Seat, Refusal> {
+        self.seat(peer.into(), |_| worker)
     }
 
-    fn seat(&self, peer: IpAddr, choose: impl Fn(&Counts) -> usize) -> Result<Seat, Refusal> {
+    fn seat(
+        &self,
+        peer: Option<IpAddr>,
+        choose: impl Fn(&Counts) -> usize,
+    ) -> Result<Seat, Refusal> {
         let counts = &self.counts;
         // The address first: who is refused for it must not stand in another's way meanwhile.
-        let address = counts.per_address_max.and_then(|_| counted_address(peer));
+        let address = counts.per_address_max.and(peer).and_then(counted_address);
         if let (Some(address), Some(max)) = (address, counts.per_address_max)
             && !counts.count_address(address, max)
         {
@@ -171,6 +183,18 @@ impl Seat {
     pub(crate) fn worker(&self) -> usize {
         usize::from(self.worker)
     }
+
+    /// Counts a session that has been seated without an address by the one that it turns out to have.
+    pub(crate) fn count_address(&mut self, peer: IpAddr) -> Result<(), Refusal> {
+        debug_assert!(self.address.is_none(), "it is counted once");
+        let Some(max) = self.counts.per_address_max else { return Ok(()) };
+        let Some(address) = counted_address(peer) else { return Ok(()) };
+        if !self.counts.count_address(address, max) {
+            return Err(Refusal::PerAddressMax);
+        }
+        self.address = Some(Box::new(address));
+        Ok(())
+    }
 }
 
 impl Drop for Seat {
@@ -205,6 +229,19 @@ mod tests {
         assert_eq!(admission.admit(ip("10.0.0.1"), 0).unwrap().worker(), 1);
         drop(seats);
         assert_eq!(admission.sessions(), 0);
+    }
+
+    #[test]
+    fn one_that_was_seated_without_an_address_is_counted_when_it_has_one() {
+        let admission = Admission::new(1, 9, Some(1));
+        let mut seats: Vec<Seat> = (0..3).map(|_| admission.admit(None, 0).unwrap()).collect();
+        assert_eq!(admission.counted(), (3, vec![3], 0));
+        assert_eq!(seats[0].count_address(ip("10.0.0.1")), Ok(()));
+        assert_eq!(seats[1].count_address(ip("10.0.0.1")), Err(Refusal::PerAddressMax));
+        assert_eq!(seats[2].count_address(ip("127.0.0.1")), Ok(()));
+        assert_eq!(admission.counted(), (3, vec![3], 1));
+        drop(seats);
+        assert_eq!(admission.counted(), (0, vec![0], 0));
     }
 
     #[test]

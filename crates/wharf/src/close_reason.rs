@@ -58,6 +58,9 @@ reasons! {
     FrameLate = "frame_late",
     /// What the peer sent is no frame, or one that is too long.
     BadFrame(FrameError) = "bad_frame",
+    /// A connection from a [proxy](crate::Server::proxies) did not begin with a header of the PROXY
+    /// protocol. There was no session yet.
+    BadProxyHeader = "bad_proxy_header",
     /// The peer reads too slowly: its send queue was full.
     SlowReader = "slow_reader",
     /// The peer sent more than [`Limits::frames_per_second`](crate::Limits::frames_per_second) or
@@ -101,6 +104,7 @@ impl fmt::Display for CloseReason {
             Self::FirstFrameLate => f.write_str("the first frame did not come in time"),
             Self::FrameLate => f.write_str("a frame was not finished in time"),
             Self::BadFrame(error) => write!(f, "bad frame: {error}"),
+            Self::BadProxyHeader => f.write_str("its proxy did not say whose connection it is"),
             Self::SlowReader => f.write_str("the peer reads too slowly"),
             Self::RateLimited => f.write_str("the peer sends too much"),
             Self::Overload => f.write_str("the server is overloaded"),

@@ -1,14 +1,16 @@
 //! Who may come in, before there is a session.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
+
+use ipnet::IpNet;
 
 /// A connection that has been accepted and is no session yet.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Incoming {
-    /// The address of its peer.
+    /// The address of its peer; of one that comes from a [proxy](crate::Server::proxies), what that says.
     pub peer: SocketAddr,
     /// The address that it came to: one of [`ServerHandle::addresses`](crate::ServerHandle::addresses).
     pub listener: SocketAddr,
@@ -22,6 +24,24 @@ pub enum Verdict {
     /// It is reset at once, and counted in
     /// [`Stats::refused_by_filter`](crate::Stats::refused_by_filter).
     Deny,
+}
+
+/// What is asked of connections.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Gate {
+    pub(crate) filter: Option<AcceptFilter>,
+    /// Who announces the peers of the connections that it forwards.
+    pub(crate) proxies: Arc<[IpNet]>,
+}
+
+impl Gate {
+    /// Whether a connection comes from a proxy, and begins with whose it is.
+    pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
+        !self.proxies.is_empty() && {
+            let address = address.to_canonical();
+            self.proxies.iter().any(|network| network.contains(&address))
+        }
+    }
 }
 
 /// What a user has to say of connections.

@@ -60,6 +60,7 @@ mod limits;
 #[cfg(loom)]
 mod loom_models;
 mod owned_payload;
+mod proxy_header;
 mod rate;
 mod report;
 mod send_queue;
@@ -133,6 +134,8 @@ mod pages {
     struct Limits;
     #[doc = include_str!("../../../docs/messages.md")]
     struct Messages;
+    #[doc = include_str!("../../../docs/peers.md")]
+    struct Peers;
     #[doc = include_str!("../../../docs/slow-readers.md")]
     struct SlowReaders;
     #[doc = include_str!("../../../docs/timers.md")]

@@ -30,10 +30,22 @@ pub(super) struct PeerArgs {
         value_parser = network
     )]
     deny: Vec<IpNet>,
+
+    /// Connections from this network come from proxies, and begin with a header of the PROXY protocol
+    /// that says whose they are; give it again for more.
+    #[arg(
+        long,
+        env = "WHARF_PROXY_FROM",
+        hide_env = true,
+        value_name = "NETWORK",
+        value_delimiter = ',',
+        value_parser = network
+    )]
+    proxy_from: Vec<IpNet>,
 }
 
 impl PeerArgs {
     pub(super) fn peers(self) -> Peers {
-        Peers { allow: self.allow, deny: self.deny }
+        Peers { allow: self.allow, deny: self.deny, proxies: self.proxy_from }
     }
 }

@@ -33,6 +33,7 @@ impl ServeOptions {
             .socket_options(self.sockets.accepted.clone())
             .dual_stack(self.sockets.dual_stack)
             .backlog(self.sockets.backlog)
+            .proxies(self.peers.proxies.iter().copied())
             .backend(self.backend);
         let server = match &self.farewell {
             Some(farewell) => server.farewell(farewell.as_bytes()),

@@ -4,13 +4,15 @@ use std::net::IpAddr;
 
 use wharf::{IpNet, Verdict};
 
-/// The networks of `--allow` and `--deny`.
+/// The networks of `--allow`, `--deny` and `--proxy-from`.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Peers {
     /// All, if it is empty.
     pub(crate) allow: Vec<IpNet>,
     /// Goes before `allow`.
     pub(crate) deny: Vec<IpNet>,
+    /// Those that say whose connections they forward.
+    pub(crate) proxies: Vec<IpNet>,
 }
 
 impl Peers {
@@ -38,7 +40,7 @@ mod tests {
 
     fn verdicts(allow: &[&str], deny: &[&str], peers: [&str; 4]) -> [bool; 4] {
         let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
-        let limits = Peers { allow: networks(allow), deny: networks(deny) };
+        let limits = Peers { allow: networks(allow), deny: networks(deny), proxies: Vec::new() };
         assert_eq!(limits.are_limited(), !(allow.is_empty() && deny.is_empty()));
         peers.map(|peer| limits.verdict(peer.parse().unwrap()) == Verdict::Allow)
     }

@@ -27,7 +27,8 @@ fn flags_of_the_page() -> BTreeMap<&'static str, &'static str> {
 /// The flags that are limits, and the default of each, as the help of a mode of `wharf serve` has them.
 fn flags_of_the_help(mode: &str) -> BTreeMap<String, String> {
     let help = run(wharf(["serve", mode, "--help"])).stdout;
-    let (limits, _) = help.split_once("\nLimits:").unwrap().1.split_once("Try it:").unwrap();
+    // What is set on sockets stands on the page too; who may connect stands on one of its own.
+    let (limits, _) = help.split_once("\nLimits:").unwrap().1.split_once("\nPeers:").unwrap();
     let drain = help.split_once("--drain <").and_then(|(_, rest)| rest.split(']').next());
     let text = format!("{limits} --drain <{}]", drain.unwrap());
     let words: Vec<&str> = text.split_whitespace().collect();

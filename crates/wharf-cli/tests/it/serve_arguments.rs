@@ -7,7 +7,8 @@ use crate::program::{run, wharf};
 use crate::serving::{Serving, backends, check_echo, connect, serve_echo};
 
 /// Values that are refused, and what is said about them.
-const WRONG: [(&str, &str, &str); 94] = [
+const WRONG: [(&str, &str, &str); 95] = [
+    ("--proxy-from", "10.0.0.1/24", "give 10.0.0.0/24"),
     ("--allow", "localhost", "give an address or a network"),
     ("--allow", "10.0.0.0/33", "give an address or a network"),
     ("--allow", "10.0.0.1/8", "give 10.0.0.0/8"),
@@ -105,7 +106,8 @@ const WRONG: [(&str, &str, &str); 94] = [
 ];
 
 /// Values at the borders, all of them effective without another flag.
-const RIGHT: [&str; 54] = [
+const RIGHT: [&str; 55] = [
+    "--proxy-from 10.0.0.0/8 --proxy-from 127.0.0.1,::1",
     "--allow 0.0.0.0/0,::/0 --allow 192.0.2.1 --deny 10.0.0.0/8 --deny ::1",
     "--backlog 1",
     "--backlog 65535",

@@ -1,6 +1,6 @@
 //! What `wharf serve` sets on its sockets, seen from outside.
 
-use std::io::Read;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use crate::serving::{Serving, backends, check_echo, connect, is_over};
@@ -63,6 +63,28 @@ fn who_may_not_connect_is_reset_and_the_others_are_served() {
         }
         serving.stop();
     }
+}
+
+#[test]
+fn what_a_proxy_says_counts_and_what_others_say_is_data() {
+    let header = b"PROXY TCP4 192.0.2.7 10.0.0.1 56324 443\r\n";
+    let mut serving = Serving::start("--proxy-from 127.0.0.0/8 --deny 192.0.2.8");
+    let client = serving.connect();
+    (&client).write_all(header).unwrap();
+    check_echo(&client, b"hello");
+    let denied = serving.connect();
+    (&denied).write_all(b"PROXY TCP4 192.0.2.8 10.0.0.1 56324 443\r\n").unwrap();
+    assert!(is_over((&denied).read(&mut [0])));
+    serving.wait_for("the accept filter denies it");
+    let bare = serving.connect();
+    (&bare).write_all(b"hello").unwrap();
+    assert!(is_over((&bare).read(&mut [0])));
+    serving.wait_for("a proxy does not say whose connection it forwards");
+    drop((client, denied, bare));
+    assert!(serving.stop().stderr.contains("bad_proxy_header 1"));
+    let serving = Serving::start("--proxy-from 10.0.0.0/8");
+    check_echo(&serving.connect(), header);
+    serving.stop();
 }
 
 #[test]

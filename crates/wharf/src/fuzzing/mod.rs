@@ -3,6 +3,7 @@
 
 mod frame_decode;
 mod frame_model;
+mod proxy_header;
 mod send_queue;
 mod send_total;
 mod session_ops;
@@ -11,8 +12,8 @@ mod timers;
 #[cfg(test)]
 pub(crate) use self::frame_decode::{decode, encode};
 pub use self::{
-    frame_decode::frame_decode, send_queue::send_queue, send_total::send_total,
-    session_ops::session_ops, timers::timers,
+    frame_decode::frame_decode, proxy_header::proxy_header, send_queue::send_queue,
+    send_total::send_total, session_ops::session_ops, timers::timers,
 };
 
 #[cfg(test)]
@@ -36,6 +37,11 @@ mod tests {
     #[test]
     fn frames_decode_alike_in_pieces_and_whole() {
         replay("frame_decode", frame_decode);
+    }
+
+    #[test]
+    fn headers_of_proxies_are_read_alike_in_pieces_and_whole() {
+        replay("proxy_header", proxy_header);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use std::sync::Arc;
 use std::time::Duration;
 
+use ipnet::IpNet;
 use wharf_port::{Backend, ListenOptions, PortOptions, SocketOptions};
 
 pub use self::handle::ServerHandle;
@@ -15,12 +16,13 @@ pub use self::start::RunningServer;
 pub use self::stepped::{SteppedServer, WorkerView};
 
 use crate::arrival::Arrival;
+use crate::bans::canonical;
 use crate::client::{
     ConnectFailure, Destination, Endpoint, FailureHook, Resolver, Target, TargetError,
 };
 use crate::error::ServerError;
 use crate::framing::Framing;
-use crate::gate::{AcceptFilter, Incoming, Verdict};
+use crate::gate::{AcceptFilter, Gate, Incoming, Verdict};
 use crate::limits::Limits;
 use crate::report::DrainReport;
 use crate::session::Session;
@@ -66,7 +68,7 @@ pub struct Server {
     resolver: Option<Resolver>,
     watchdog: Option<Duration>,
     on_blocked: Option<Hook>,
-    accept_filter: Option<AcceptFilter>,
+    gate: Gate,
 }
 
 impl Server {
@@ -93,7 +95,7 @@ impl Server {
             resolver: None,
             watchdog: Some(Duration::from_millis(100)),
             on_blocked: None,
-            accept_filter: None,
+            gate: Gate::default(),
         }
     }
 
@@ -214,7 +216,21 @@ impl Server {
         mut self,
         filter: impl Fn(&Incoming) -> Verdict + Send + Sync + 'static,
     ) -> Self {
-        self.accept_filter = Some(AcceptFilter::new(filter));
+        self.gate.filter = Some(AcceptFilter::new(filter));
+        self
+    }
+
+    /// Connections from these networks come from proxies and begin with a header of the PROXY protocol,
+    /// version 1 or 2, that says whose they are: that address is what limits, bans, the accept filter and
+    /// [`Arrival::peer`] see. Default none: then such a header is what anything else is, data.
+    ///
+    /// The header has to come within [`Limits::first_frame`], or 5 s if that is off, and to be no longer
+    /// than 4 KiB; until then the connection has a place among the sessions and no session. One without a
+    /// header is reset, and counted as `bad_proxy_header`; one of the proxy's own (`LOCAL`, `UNKNOWN`) is
+    /// a session with the proxy's address, to which the limit per address does not apply.
+    #[must_use]
+    pub fn proxies(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
+        self.gate.proxies = networks.into_iter().map(canonical).collect();
         self
     }
 
@@ -377,7 +393,7 @@ impl Server {
             farewell,
             watchdog: self.watchdog,
             on_blocked: self.on_blocked,
-            accept_filter: self.accept_filter,
+            gate: self.gate,
         })
     }
 }
@@ -400,7 +416,7 @@ struct Plan {
     resolver: Option<Resolver>,
     watchdog: Option<Duration>,
     on_blocked: Option<Hook>,
-    accept_filter: Option<AcceptFilter>,
+    gate: Gate,
 }
 
 /// The watchdog looks no more often than this.

@@ -18,7 +18,7 @@ use crate::client::{Destination, Lookups, Resolver, TargetSetup};
 use crate::deferred::Pool;
 use crate::error::ServerError;
 use crate::framing::Framing;
-use crate::gate::AcceptFilter;
+use crate::gate::Gate;
 use crate::inbox::Inbox;
 use crate::limits::Limits;
 use crate::report::DrainReport;
@@ -54,7 +54,7 @@ pub(super) struct Terms {
     port: PortOptions,
     framing: Framing,
     limits: Limits,
-    accept_filter: Option<AcceptFilter>,
+    gate: Gate,
     pub(super) listen: ListenOptions,
 }
 
@@ -163,7 +163,7 @@ impl Terms {
             port: plan.port.clone(),
             framing: plan.framing.clone(),
             limits: plan.limits.clone(),
-            accept_filter: plan.accept_filter.clone(),
+            gate: plan.gate.clone(),
             listen: plan.listen.clone(),
         }
     }
@@ -181,7 +181,7 @@ impl Terms {
             framing: self.framing.clone(),
             limits: self.limits.clone(),
             socket: self.listen.accepted.clone(),
-            accept_filter: self.accept_filter.clone(),
+            gate: self.gate.clone(),
             shared: Arc::clone(shared),
         })
     }

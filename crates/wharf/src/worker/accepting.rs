@@ -25,7 +25,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// is turned away.
     pub(super) fn accepted(&mut self, listener: ListenerId, socket: FreshSocket) {
         let core = &mut self.core;
-        let seat = core.let_in(listener, socket.peer()).and_then(|()| core.seat(&socket));
+        let seat = core.let_in_at(listener, socket.peer()).and_then(|()| core.seat(&socket));
         match seat {
             Err(refusal) => core.refuse(socket, refusal),
             // Behind the seat: who has none must not use up what others may.
@@ -48,7 +48,11 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             return self.core.refuse(fresh, Refusal::Overload);
         }
         let peer = fresh.peer();
-        let Ok(socket) = self.core.open(fresh, seat) else { return };
+        if self.core.gate.is_proxy(peer.ip()) {
+            return self.core.await_announcement(fresh, seat);
+        }
+        let Ok(socket) = self.core.open(fresh, seat, State::Open) else { return };
+        self.core.stats.accepted += 1;
         let arrival =
             Arrival::new(self.core.session_id(socket), peer, Arc::clone(self.core.shared()));
         self.begin(socket, &arrival);
@@ -56,6 +60,15 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
 
     /// Begins the session of a connection that has just been taken in.
     pub(super) fn begin(&mut self, socket: SocketId, arrival: &Arrival) {
+        self.make_session(socket, arrival);
+        self.core.start_receiving(socket);
+        if self.core.drain_until.is_some() {
+            self.drain_session(socket);
+        }
+    }
+
+    /// Makes a connection's session, and tells it so.
+    pub(super) fn make_session(&mut self, socket: SocketId, arrival: &Arrival) {
         let session = match catch_unwind(AssertUnwindSafe(|| (self.factory)(arrival))) {
             Ok(session) => session,
             Err(payload) => {
@@ -70,25 +83,30 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         }
         self.handlers[slot] = Some(Handler { session, socket, peer: arrival.peer() });
         self.call(socket, Callback::Connected, H::on_connected);
-        self.core.start_receiving(socket);
-        if self.core.drain_until.is_some() {
-            self.drain_session(socket);
-        }
     }
 }
 
 impl Core {
-    /// Whether a connection may come in at all: it is not banned, and the user has nothing against it.
-    fn let_in(&mut self, listener: ListenerId, peer: SocketAddr) -> Result<(), Refusal> {
-        if self.shared().bans.covers(peer.ip(), self.now) {
-            return Err(Refusal::Banned);
+    /// Whether a connection of a listener's may come in at all. What comes from a proxy is asked once it is
+    /// known whose it is.
+    fn let_in_at(&mut self, listener: ListenerId, peer: SocketAddr) -> Result<(), Refusal> {
+        if self.gate.is_proxy(peer.ip()) {
+            return Ok(());
         }
-        let Some(filter) = &self.accept_filter else { return Ok(()) };
         let known = self.listener_addresses.iter().find(|(id, _)| *id == listener);
         let Some(&(_, listener)) = known else {
             debug_assert!(false, "connections come from listeners of this worker's");
             return Err(Refusal::Filter);
         };
+        self.let_in(listener, peer)
+    }
+
+    /// Whether a peer may come in at all: it is not banned, and the user has nothing against it.
+    pub(super) fn let_in(&mut self, listener: SocketAddr, peer: SocketAddr) -> Result<(), Refusal> {
+        if self.shared().bans.covers(peer.ip(), self.now) {
+            return Err(Refusal::Banned);
+        }
+        let Some(filter) = &self.gate.filter else { return Ok(()) };
         match catch_unwind(AssertUnwindSafe(|| filter.ask(&Incoming { peer, listener }))) {
             Ok(Verdict::Allow) => Ok(()),
             Ok(Verdict::Deny) => Err(Refusal::Filter),
@@ -106,6 +124,8 @@ impl Core {
             return Err(Refusal::Overload);
         }
         let peer = socket.peer().ip();
+        // A proxy has as many as it brings: they are counted by whose they are.
+        let peer = (!self.gate.is_proxy(peer)).then_some(peer);
         if socket.must_stay() {
             return self.shared().admission.admit_to(peer, usize::from(self.index));
         }
@@ -131,15 +151,22 @@ impl Core {
         Ok(bound)
     }
 
-    fn open(&mut self, fresh: FreshSocket, seat: Seat) -> std::io::Result<SocketId> {
+    /// Takes a connection in, which begins in this state.
+    pub(super) fn open(
+        &mut self,
+        fresh: FreshSocket,
+        seat: Seat,
+        state: State,
+    ) -> std::io::Result<SocketId> {
         let socket = self.port.adopt(fresh).inspect_err(|error| {
             if self.shared().is_new_cause("adopt") {
                 tracing::warn!(%error, "a connection could not be taken over and was closed");
             }
         })?;
         let queue = self.new_queue();
-        self.connections.insert(Connection::new(socket, seat, queue, self.now));
-        self.stats.accepted += 1;
+        let mut connection = Connection::new(socket, seat, queue, self.now);
+        connection.state = state;
+        self.connections.insert(connection);
         self.arm_next_timer(socket);
         Ok(socket)
     }
@@ -149,7 +176,7 @@ impl Core {
         SendQueue::new(&self.limits.send())
     }
 
-    fn start_receiving(&mut self, socket: SocketId) {
+    pub(super) fn start_receiving(&mut self, socket: SocketId) {
         let Some(connection) = self.connection(socket) else { return };
         if connection.state == State::Terminating {
             return;
@@ -166,6 +193,10 @@ impl Core {
     fn refuse(&mut self, socket: FreshSocket, refusal: Refusal) {
         let peer = socket.peer();
         socket.reset();
+        self.count_refusal(peer, refusal);
+    }
+
+    pub(super) fn count_refusal(&mut self, peer: SocketAddr, refusal: Refusal) {
         let (count, cause, what) = match refusal {
             Refusal::SessionsMax => {
                 (&mut self.stats.refused_sessions_max, "sessions_max", "all sessions are taken")

@@ -18,6 +18,10 @@ impl Core {
         self.deliver_broadcasts();
         let now = self.now;
         let Some(connection) = self.connection(socket) else { return };
+        if connection.state == State::Announcing {
+            // Nobody was told anything that would have to be finished.
+            return self.terminate(socket, reason, true);
+        }
         if connection.state != State::Open {
             drop_quietly(reason);
             return;
@@ -64,7 +68,8 @@ impl Core {
         if connection.state == State::Terminating {
             return;
         }
-        let told = connection.state == State::HalfClosed || connection.peer_ended;
+        let told = matches!(connection.state, State::HalfClosed | State::Announcing)
+            || connection.peer_ended;
         let orderly = told && connection.queue.is_empty();
         connection.state = State::Terminating;
         connection.reason.get_or_insert_with(|| Box::new(reason));

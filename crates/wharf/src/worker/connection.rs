@@ -15,6 +15,8 @@ use crate::send_queue::SendQueue;
 /// Where a session stands. It only ever moves downwards.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum State {
+    /// There is no session yet: a proxy has still to say whose connection it is.
+    Announcing,
     /// Frames are received and sent.
     Open,
     /// Nothing more is taken in; what is queued is still sent.
@@ -75,7 +77,7 @@ pub(crate) struct Connection {
     pub(crate) timer: Option<TimerId>,
     pub(crate) reason: Option<Box<CloseReason>>,
     /// Its place among the sessions that the server allows.
-    pub(crate) _seat: Seat,
+    pub(crate) seat: Seat,
 }
 
 impl Connection {
@@ -108,7 +110,7 @@ impl Connection {
             since: now,
             timer: None,
             reason: None,
-            _seat: seat,
+            seat,
         }
     }
 

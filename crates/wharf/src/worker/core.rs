@@ -18,7 +18,7 @@ use super::overload::OwnPart;
 use super::rates::Allowance;
 use super::timers::UserTimers;
 use crate::framing::{Framing, ReceiveBuffer};
-use crate::gate::AcceptFilter;
+use crate::gate::Gate;
 use crate::limits::Limits;
 use crate::report::DrainReport;
 use crate::send_queue::Chunks;
@@ -44,7 +44,7 @@ pub(crate) struct Setup {
     pub(crate) limits: Limits,
     /// How connecting sockets are set up.
     pub(crate) socket: SocketOptions,
-    pub(crate) accept_filter: Option<AcceptFilter>,
+    pub(crate) gate: Gate,
     pub(crate) shared: Arc<Shared>,
 }
 
@@ -64,8 +64,8 @@ pub(crate) struct Core {
     pub(super) dialing: Dialing,
     /// What sessions of this worker have for each other.
     pub(super) local: LocalMessages,
-    /// What users have to say of connections.
-    pub(super) accept_filter: Option<AcceptFilter>,
+    /// What is asked of connections.
+    pub(super) gate: Gate,
     pub(super) listeners: Vec<ListenerId>,
     /// Where each of them listens, or has listened.
     pub(super) listener_addresses: Vec<(ListenerId, SocketAddr)>,
@@ -111,7 +111,7 @@ pub(super) struct Reading {
 
 impl Core {
     pub(crate) fn new(setup: Setup) -> Self {
-        let Setup { index, port, framing, limits, socket, accept_filter, shared } = setup;
+        let Setup { index, port, framing, limits, socket, gate, shared } = setup;
         Self {
             now: port.now(),
             port,
@@ -123,7 +123,7 @@ impl Core {
             nothing_comes: shared.has_no_listener(),
             watched: Arc::clone(&shared.watched[usize::from(index)]),
             shared,
-            accept_filter,
+            gate,
             connections: Connections::default(),
             local: LocalMessages::default(),
             listeners: Vec::new(),

@@ -14,6 +14,9 @@ use crate::session::Session;
 /// Sessions that have their turn in one entry into the kernel, at least, if all have sent something.
 const BATCH: usize = 16;
 
+/// How long a proxy may take to say whose connection it is, if the first frame has no limit.
+const ANNOUNCED_WITHIN: Duration = Duration::from_secs(5);
+
 /// How fast a peer has to read at least, beyond what the send deadline allows.
 const SEND_BYTES_PER_SECOND: u64 = 16 << 10;
 
@@ -41,6 +44,10 @@ impl Connection {
         drain_until: Option<Time>,
     ) -> Option<(Time, Due)> {
         match self.state {
+            State::Announcing => {
+                let first = limits.first_frame.unwrap_or(ANNOUNCED_WITHIN);
+                Some((sooner(self.opened + first, drain_until), Due::FirstFrame))
+            }
             State::Open => self.next_due_open(limits, allowance),
             State::Flushing => Some((sooner(self.since + limits.flush, drain_until), Due::Flush)),
             State::HalfClosed => Some((sooner(self.since + LINGER, drain_until), Due::Linger)),

@@ -7,6 +7,7 @@
 //! ([`Core`]) while one handler is borrowed.
 
 mod accepting;
+mod announcing;
 mod broadcasting;
 mod callbacks;
 mod closing;

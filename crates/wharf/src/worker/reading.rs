@@ -5,6 +5,7 @@ use wharf_port::{Lease, ReceiveError, SocketId};
 use super::connection::State;
 use super::core::Reading;
 use super::{Core, Worker};
+use crate::arrival::Arrival;
 use crate::close_reason::CloseReason;
 use crate::framing::{Decoded, Filled, ReceiveBuffer};
 use crate::session::Session;
@@ -14,7 +15,7 @@ use crate::watchdog::Callback;
 const TURN_FRAMES: u8 = 64;
 const TURN_BYTES: u32 = 64 << 10;
 
-impl<H: Session, F> Worker<H, F> {
+impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     #[inline]
     pub(super) fn received(&mut self, socket: SocketId, lease: Lease) {
         let core = &mut self.core;
@@ -23,7 +24,7 @@ impl<H: Session, F> Worker<H, F> {
         let Some(connection) = core.connection(socket) else { return };
         connection.last_receive = now;
         if connection.state != State::Open {
-            return;
+            return self.received_unopened(socket, lease);
         }
         if connection.holds() {
             core.hold_behind(socket, lease);
@@ -33,7 +34,7 @@ impl<H: Session, F> Worker<H, F> {
     }
 
     /// Delivers the frames of received bytes. What the session may not have yet is held.
-    fn read(&mut self, socket: SocketId, lease: Lease) {
+    pub(super) fn read(&mut self, socket: SocketId, lease: Lease) {
         let start = lease.as_ptr() as usize;
         let addresses = start..start + lease.len();
         self.core.reading = Some(Reading { lease: lease.slice(0..lease.len()), addresses });
@@ -125,6 +126,7 @@ impl<H: Session, F> Worker<H, F> {
         let Some(connection) = self.core.connection(socket) else { return };
         connection.peer_ended = true;
         match connection.state {
+            State::Announcing => self.core.announcement_ended(socket),
             State::Open if connection.holds() => {}
             State::Open => self.end_of_frames(socket),
             State::Flushing if connection.queue.is_empty() => self.core.flushed(socket),

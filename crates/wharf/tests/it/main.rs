@@ -53,6 +53,7 @@ mod messages;
 mod order;
 mod overload;
 mod owned_payloads;
+mod proxies;
 mod racing;
 mod rates;
 mod reconnecting;

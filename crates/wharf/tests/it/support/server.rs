@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
 
 use wharf::{
-    Arrival, Backend, DrainReport, Incoming, Limits, PortOptions, RunningServer, Server,
+    Arrival, Backend, DrainReport, Incoming, IpNet, Limits, PortOptions, RunningServer, Server,
     ServerError, ServerHandle, Session, SocketOptions, Stats, Verdict,
 };
 
@@ -28,6 +28,7 @@ pub(crate) struct Setup {
     pub(crate) socket: SocketOptions,
     dual_stack: bool,
     accept_filter: Option<Filter>,
+    proxies: Vec<IpNet>,
 }
 
 type Filter = Arc<dyn Fn(&Incoming) -> Verdict + Send + Sync>;
@@ -54,6 +55,7 @@ impl Setup {
             socket: SocketOptions::default(),
             dual_stack: false,
             accept_filter: None,
+            proxies: Vec::new(),
         }
     }
 
@@ -109,6 +111,16 @@ impl Setup {
         self
     }
 
+    /// Where proxies are that say whose connections they forward.
+    pub(crate) fn proxies(mut self, networks: &[&str]) -> Self {
+        let network = |text: &&str| {
+            let address = text.parse().map(|address: std::net::IpAddr| IpNet::from(address));
+            address.unwrap_or_else(|_| text.parse().unwrap())
+        };
+        self.proxies = networks.iter().map(network).collect();
+        self
+    }
+
     pub(crate) fn server(&self) -> Server {
         let mut server = Server::bind(self.host);
         for _ in 1..self.listeners {
@@ -119,6 +131,7 @@ impl Setup {
         }
         server
             .dual_stack(self.dual_stack)
+            .proxies(self.proxies.iter().copied())
             .framing(self.wire.framing())
             .workers(self.workers)
             .limits(self.limits.clone())

@@ -1,0 +1,143 @@
+//! Connections of which a proxy has still to say whose they are. There is no session before that, and no
+//! callback hears of one that never becomes a session.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use wharf_port::{FreshSocket, Lease, SocketId};
+
+use super::connection::State;
+use super::{Core, Worker};
+use crate::admission::{Refusal, Seat};
+use crate::arrival::Arrival;
+use crate::close_reason::CloseReason;
+use crate::proxy_header::{ProxyHeader, ProxyHeaderError, read};
+use crate::session::Session;
+
+/// What a proxy has said.
+struct Announced {
+    /// Whose connection it is; `None` is the proxy's own.
+    peer: Option<SocketAddr>,
+    /// What came behind the header.
+    rest: Lease,
+}
+
+impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
+    /// Bytes of a connection that is no open session: the header of a proxy, or what nobody wants.
+    #[cold]
+    pub(super) fn received_unopened(&mut self, socket: SocketId, lease: Lease) {
+        let core = &mut self.core;
+        let Some(connection) = core.connection(socket) else { return };
+        if connection.state != State::Announcing {
+            return;
+        }
+        let Some(announced) = core.take_announcement(socket, lease) else { return };
+        let peer = match core.let_announced_in(socket, announced.peer) {
+            Ok(peer) => peer,
+            Err((peer, refusal)) => {
+                core.count_refusal(peer, refusal);
+                return core.terminate(socket, CloseReason::Closed, true);
+            }
+        };
+        core.stats.accepted += 1;
+        let arrival = Arrival::new(core.session_id(socket), peer, Arc::clone(core.shared()));
+        self.make_session(socket, &arrival);
+        if !announced.rest.is_empty() && self.core.is_open(socket) {
+            self.read(socket, announced.rest);
+        }
+    }
+}
+
+impl Core {
+    /// Takes a connection of a proxy's in, and waits for what it says.
+    pub(super) fn await_announcement(&mut self, fresh: FreshSocket, seat: Seat) {
+        let Ok(socket) = self.open(fresh, seat, State::Announcing) else { return };
+        self.start_receiving(socket);
+        if self.drain_until.is_some() {
+            self.begin_close(socket, CloseReason::Drain);
+        }
+    }
+
+    /// Reads on in the header; `None` until it is whole. One that is none ends its connection.
+    fn take_announcement(&mut self, socket: SocketId, lease: Lease) -> Option<Announced> {
+        let connection = self.connection(socket)?;
+        let before = connection.held_bytes();
+        let found = match &connection.held {
+            None => read(&lease),
+            Some(held) => {
+                let pieces: Vec<&[u8]> =
+                    held.iter().chain([&lease]).map(|piece| &**piece).collect();
+                read(&pieces.concat())
+            }
+        };
+        match found {
+            Ok(ProxyHeader::Partial) => {
+                // It may take its time, and the others need the buffers.
+                connection.held.get_or_insert_default().push_back(lease.copied_out());
+                None
+            }
+            Ok(ProxyHeader::Whole { bytes, peer }) => {
+                connection.held = None;
+                let rest = lease.slice(bytes.saturating_sub(before)..lease.len());
+                Some(Announced { peer, rest })
+            }
+            Err(error) => {
+                self.bad_announcement(socket, error);
+                None
+            }
+        }
+    }
+
+    fn bad_announcement(&mut self, socket: SocketId, error: ProxyHeaderError) {
+        if self.shared().is_new_cause("proxy_header") {
+            let proxy = self.port.peer_address(socket);
+            tracing::warn!(
+                ?proxy,
+                "a proxy does not say whose connection it forwards: {error}; said once, counted on"
+            );
+        }
+        self.terminate(socket, CloseReason::BadProxyHeader, true);
+    }
+
+    /// Asks of the real peer what is asked of others when they are accepted, and makes it a session's
+    /// connection. Gives its address.
+    fn let_announced_in(
+        &mut self,
+        socket: SocketId,
+        announced: Option<SocketAddr>,
+    ) -> Result<SocketAddr, (SocketAddr, Refusal)> {
+        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
+        let own = announced.or_else(|| self.port.peer_address(socket));
+        let peer = own.unwrap_or(unknown);
+        let listener = self.listener_of(socket).unwrap_or(unknown);
+        self.let_in(listener, peer).map_err(|refusal| (peer, refusal))?;
+        let now = self.now;
+        let Some(connection) = self.connection(socket) else { return Ok(peer) };
+        if announced.is_some() {
+            connection.seat.count_address(peer.ip()).map_err(|refusal| (peer, refusal))?;
+        }
+        connection.state = State::Open;
+        connection.since = now;
+        self.arm_next_timer(socket);
+        Ok(peer)
+    }
+
+    /// The listener that a connection came to, by the address that it has at this end.
+    fn listener_of(&self, socket: SocketId) -> Option<SocketAddr> {
+        let local = self.port.local_address(socket)?;
+        let listeners = self.shared().addresses.get()?.iter();
+        let fits = |listener: &&SocketAddr| {
+            let any = listener.ip().is_unspecified();
+            listener.port() == local.port() && (any || listener.ip() == local.ip())
+        };
+        listeners.copied().find(|listener| fits(&listener))
+    }
+
+    /// The stream has ended before the header did.
+    pub(super) fn announcement_ended(&mut self, socket: SocketId) {
+        let Some(connection) = self.connection(socket) else { return };
+        let reason =
+            if connection.holds() { CloseReason::Truncated } else { CloseReason::PeerClosed };
+        self.terminate(socket, reason, false);
+    }
+}
