@@ -136,7 +136,7 @@ pub use error::{
     UnknownSocket, WaitError,
 };
 pub use ids::{ListenerId, SocketId, TimerId};
-pub use limits::{raise_descriptor_limit, release_free_memory};
+pub use limits::{pin_to_core, raise_descriptor_limit, release_free_memory};
 pub use options::{AcceptRefill, FirstReceive, IocpOptions, PortOptions, Recycling, UringFeatures};
 pub use port::{CompletionPort, Stats};
 pub use select::Backend;

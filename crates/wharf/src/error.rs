@@ -49,6 +49,9 @@ pub enum ServerError {
     /// A listener did not start.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// A worker could not be pinned to a core.
+    #[error("a worker cannot be pinned to a core: {0}")]
+    Pin(io::Error),
     /// A thread did not start.
     #[error("a worker thread did not start: {0}")]
     Thread(io::Error),

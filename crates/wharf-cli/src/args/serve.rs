@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand};
+use clap::{ArgAction, Args, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 use wharf::{Backend, Framing, Limits, OverRate, Rate, SlowReader};
 
@@ -11,7 +11,7 @@ use super::peers::PeerArgs;
 use super::sockets::SocketArgs;
 use super::values::{
     Bytes, KIB, Listen, MIB, OrOff, UNBOUNDED, bytes, log_level, number, or_off, rate, seconds,
-    slow_reader,
+    slow_reader, switch,
 };
 use crate::failure::Failure;
 use crate::serve::ServeOptions;
@@ -108,6 +108,18 @@ pub(super) struct ServeArgs {
         value_parser = number(1, 1024)
     )]
     workers: Option<u64>,
+
+    /// Whether each worker has a core of its own, on or off.
+    #[arg(
+        long,
+        env = "WHARF_PIN",
+        hide_env = true,
+        value_name = "SWITCH",
+        action = ArgAction::Set,
+        default_value = "off",
+        value_parser = switch
+    )]
+    pin: bool,
 
     /// What does the I/O: auto (the best that works here), uring, readiness or iocp.
     #[arg(
@@ -393,6 +405,7 @@ impl ServeArgs {
             peers: self.peers.peers(),
             listen: self.listen,
             workers: self.workers.map(size),
+            pin: self.pin,
             backend: self.backend,
             framing: self.framing,
             log: self.log,

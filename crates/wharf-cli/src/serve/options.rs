@@ -12,6 +12,7 @@ pub(crate) struct ServeOptions {
     /// At least one.
     pub(crate) listen: Vec<Listen>,
     pub(crate) workers: Option<usize>,
+    pub(crate) pin: bool,
     pub(crate) backend: Backend,
     pub(crate) framing: Framing,
     pub(crate) limits: Limits,
@@ -33,6 +34,7 @@ impl ServeOptions {
             .socket_options(self.sockets.accepted.clone())
             .dual_stack(self.sockets.dual_stack)
             .backlog(self.sockets.backlog)
+            .pin_workers(self.pin)
             .proxies(self.peers.proxies.iter().copied())
             .backend(self.backend);
         let server = match &self.farewell {

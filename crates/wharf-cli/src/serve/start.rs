@@ -45,6 +45,7 @@ pub(super) fn failure(error: &ServerError) -> Failure {
             "; raise the limit of descriptors (ulimit -n)"
         }
         ServerError::Listen(ListenError::Os { .. }) => "; give another address with --listen",
+        ServerError::Pin(_) => "; leave --pin out",
         ServerError::Thread(_) => {
             "; give fewer --workers, or raise the limit of threads (ulimit -u)"
         }

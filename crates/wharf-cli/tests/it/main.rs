@@ -34,6 +34,8 @@ mod serve_end;
 mod serve_framings;
 #[cfg(unix)]
 mod serve_limits;
+#[cfg(target_os = "linux")]
+mod serve_pin;
 #[cfg(unix)]
 mod serve_reasons;
 #[cfg(unix)]

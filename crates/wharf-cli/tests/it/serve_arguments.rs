@@ -7,7 +7,8 @@ use crate::program::{run, wharf};
 use crate::serving::{Serving, backends, check_echo, connect, serve_echo};
 
 /// Values that are refused, and what is said about them.
-const WRONG: [(&str, &str, &str); 95] = [
+const WRONG: [(&str, &str, &str); 96] = [
+    ("--pin", "1", "on or off"),
     ("--proxy-from", "10.0.0.1/24", "give 10.0.0.0/24"),
     ("--allow", "localhost", "give an address or a network"),
     ("--allow", "10.0.0.0/33", "give an address or a network"),

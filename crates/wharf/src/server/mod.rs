@@ -69,6 +69,7 @@ pub struct Server {
     watchdog: Option<Duration>,
     on_blocked: Option<Hook>,
     gate: Gate,
+    pins_workers: bool,
 }
 
 impl Server {
@@ -96,6 +97,7 @@ impl Server {
             watchdog: Some(Duration::from_millis(100)),
             on_blocked: None,
             gate: Gate::default(),
+            pins_workers: false,
         }
     }
 
@@ -163,6 +165,15 @@ impl Server {
     #[must_use]
     pub const fn deferred_threads(mut self, threads: usize) -> Self {
         self.deferred_threads = Some(threads);
+        self
+    }
+
+    /// Whether each worker stays on a core of its own among those that the process may use; default
+    /// false: the system moves them as it sees fit. More workers than cores share them. A
+    /// [stepped](Self::start_stepped) server has no threads to pin.
+    #[must_use]
+    pub const fn pin_workers(mut self, pins: bool) -> Self {
+        self.pins_workers = pins;
         self
     }
 
@@ -394,6 +405,7 @@ impl Server {
             watchdog: self.watchdog,
             on_blocked: self.on_blocked,
             gate: self.gate,
+            pins_workers: self.pins_workers,
         })
     }
 }
@@ -417,6 +429,7 @@ struct Plan {
     watchdog: Option<Duration>,
     on_blocked: Option<Hook>,
     gate: Gate,
+    pins_workers: bool,
 }
 
 /// The watchdog looks no more often than this.

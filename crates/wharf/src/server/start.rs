@@ -55,6 +55,7 @@ pub(super) struct Terms {
     framing: Framing,
     limits: Limits,
     gate: Gate,
+    pins_workers: bool,
     pub(super) listen: ListenOptions,
 }
 
@@ -164,8 +165,17 @@ impl Terms {
             framing: plan.framing.clone(),
             limits: plan.limits.clone(),
             gate: plan.gate.clone(),
+            pins_workers: plan.pins_workers,
             listen: plan.listen.clone(),
         }
+    }
+
+    /// Pins this thread, which is to be a worker, if that is wanted.
+    fn pin(&self, worker: usize) -> Result<(), ServerError> {
+        if self.pins_workers {
+            wharf_port::pin_to_core(worker).map_err(ServerError::Pin)?;
+        }
+        Ok(())
     }
 
     /// Opens a worker's completion port, on this thread.
@@ -249,7 +259,8 @@ where
     let (launch, launches) = channel();
     let (listening_sender, listening) = channel();
     let body = move || {
-        let port = match terms.open() {
+        // Before anything is touched, so that the memory is near.
+        let port = match terms.pin(index).and_then(|()| terms.open()) {
             Ok(port) => port,
             Err(error) => {
                 let _ = opened_sender.send(Err(error));
