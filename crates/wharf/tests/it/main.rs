@@ -40,6 +40,7 @@ mod deferred;
 mod draining;
 mod ends;
 mod failures;
+mod fair_turns;
 mod fairness;
 mod framings;
 mod gate;
