@@ -9,7 +9,7 @@ use super::run::{Checked, Simulation, TURNS_TO_HEAR, violated};
 /// Clients that wait for the end of a pause.
 const WAITING: u8 = 3;
 /// How long they do.
-const PAUSE: Duration = Duration::from_millis(5);
+const PAUSE: Duration = Duration::from_millis(2);
 /// Within what time they are served from then on: see [`Simulation::visit`].
 const SERVED_WITHIN: Duration = Duration::from_millis(20);
 

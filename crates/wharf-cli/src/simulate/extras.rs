@@ -37,8 +37,8 @@ impl Extras {
             posts: if dice.bool() { dice.u8(1..=4) } else { 0 },
             floods: dice.u8(..32) == 0,
             group_timers: dice.bool(),
-            pauses: dice.u8(..4) == 0,
-            overload: dice.u8(..32) == 0,
+            pauses: dice.u8(..6) == 0,
+            overload: dice.u8(..64) == 0,
             farewell: farewells[dice.usize(..farewells.len())],
             says_goodbye: dice.bool(),
         }

@@ -244,7 +244,7 @@ impl Simulation {
     /// Makes one turn of a worker, and looks at it.
     pub(super) fn turn(&mut self, worker: usize) -> Checked {
         self.record.with(super::record::Book::begin_turn);
-        let load = self.begin_turn_under_load();
+        let load = if self.plan.extras.overload { self.begin_turn_under_load() } else { None };
         let turned = self.server.turn(worker, Some(self.network.now()));
         if let Err(error) = turned {
             return violated("I8", format!("worker {worker} cannot wait: {error}"));
@@ -253,8 +253,12 @@ impl Simulation {
             self.end_turn_under_load(worker, refused)?;
         }
         self.turns[worker] += 1;
-        self.watch_door();
-        self.check_group_timers();
+        if self.plan.extras.pauses {
+            self.watch_door();
+        }
+        if self.plan.extras.group_timers {
+            self.check_group_timers();
+        }
         self.check_that_nothing_leaked()?;
         self.check_worker(worker)?;
         self.check_record()

@@ -159,14 +159,13 @@ impl Wire {
 
     /// A frame as it goes over the wire.
     pub(super) fn encode(self, said: &[u8]) -> Vec<u8> {
-        let payload = self.payload(said);
         match self {
-            Self::Raw => payload,
-            Self::Lines => [&payload[..], b"\n"].concat(),
-            Self::Delimiter(delimiter) => [&payload[..], delimiter].concat(),
-            Self::Length(field) => encode_length(field, payload),
-            Self::Game => encode_length(GAME, payload),
-            Self::Netstring => [format!("{}:", payload.len()).as_bytes(), &payload, b","].concat(),
+            Self::Raw => said.to_vec(),
+            Self::Lines => [said, b"\n"].concat(),
+            Self::Delimiter(delimiter) => [said, delimiter].concat(),
+            Self::Length(field) => encode_length(field, self.head_bytes(), said),
+            Self::Game => encode_length(GAME, self.head_bytes(), said),
+            Self::Netstring => [format!("{}:", said.len()).as_bytes(), said, b","].concat(),
         }
     }
 
@@ -181,29 +180,42 @@ impl Wire {
         if received.len() < whole || whole == 0 {
             return None;
         }
-        let frame: Vec<u8> = received.drain(..whole).collect();
-        let payload = &frame[payload];
+        let payload = &received[payload];
         // What is not as it should be is taken for what nobody has sent.
-        Some(self.said(payload).unwrap_or(payload).to_vec())
+        let said = self.said(payload).unwrap_or(payload).to_vec();
+        received.drain(..whole);
+        Some(said)
     }
 
     /// Where the payload of the first frame lies, and how long the frame is, if that can be told.
     fn first_frame(self, received: &[u8]) -> Option<(Range<usize>, usize)> {
-        let position = |of: &[u8]| received.windows(of.len()).position(|bytes| bytes == of);
         match self {
             Self::Raw => Some((0..received.len(), received.len())),
-            Self::Lines => position(b"\n").map(|end| (0..end, end + 1)),
+            Self::Lines => position(received, b"\n").map(|end| (0..end, end + 1)),
             Self::Delimiter(delimiter) => {
-                position(delimiter).map(|end| (0..end, end + delimiter.len()))
+                position(received, delimiter).map(|end| (0..end, end + delimiter.len()))
             }
             Self::Length(field) => first_with_length(field, received),
             Self::Game => first_with_length(GAME, received),
             Self::Netstring => {
-                let colon = position(b":")?;
+                let colon = position(received, b":")?;
                 let len: usize = std::str::from_utf8(&received[..colon]).ok()?.parse().ok()?;
                 Some((colon + 1..colon + 1 + len, colon + len + 2))
             }
         }
+    }
+}
+
+/// Where some bytes stand for the first time.
+fn position(bytes: &[u8], of: &[u8]) -> Option<usize> {
+    let first = *of.first()?;
+    let mut from = 0;
+    loop {
+        let at = from + bytes[from..].iter().position(|byte| *byte == first)?;
+        if bytes[at..].starts_with(of) {
+            return Some(at);
+        }
+        from = at + 1;
     }
 }
 
@@ -231,19 +243,22 @@ fn shortest(field: LengthField) -> i64 {
     end.max(beyond(field)) - i64::try_from(taken_off(field)).unwrap_or_default()
 }
 
-fn encode_length(field: LengthField, mut payload: Vec<u8>) -> Vec<u8> {
-    let whole = i64::try_from(payload.len() + taken_off(field)).unwrap_or_default();
+fn encode_length(field: LengthField, head: &[u8], said: &[u8]) -> Vec<u8> {
+    let whole = taken_off(field) + head.len() + said.len();
+    let whole = i64::try_from(whole).unwrap_or_default();
     let value = whole - beyond(field);
     let width = usize::from(field.width);
+    let (little, big) = (value.to_le_bytes(), value.to_be_bytes());
     let digits = match field.order {
-        ByteOrder::Little => value.to_le_bytes()[..width].to_vec(),
-        ByteOrder::Big => value.to_be_bytes()[8 - width..].to_vec(),
+        ByteOrder::Little => &little[..width],
+        ByteOrder::Big => &big[8 - width..],
     };
     if field.offset == 0 {
-        return [digits, payload].concat();
+        return [digits, head, said].concat();
     }
-    payload[field.offset..end_of(field)].copy_from_slice(&digits);
-    payload
+    let mut frame = [head, said].concat();
+    frame[field.offset..end_of(field)].copy_from_slice(digits);
+    frame
 }
 
 fn first_with_length(field: LengthField, received: &[u8]) -> Option<(Range<usize>, usize)> {

@@ -202,16 +202,20 @@ impl Core {
     }
 
     pub(super) fn view(&self) -> WorkerView {
-        let queues = self.connections.iter().map(|connection| connection.queue.bytes());
-        let counted = self.connections.iter().filter(|it| it.state != State::Terminating);
+        let (mut queued_bytes, mut queued_bytes_max) = (0, 0);
+        for connection in self.connections.iter() {
+            let bytes = connection.queue.bytes();
+            queued_bytes_max = bytes.max(queued_bytes_max);
+            queued_bytes += if connection.state == State::Terminating { 0 } else { bytes };
+        }
         WorkerView {
-            queued_bytes: counted.map(|it| it.queue.bytes()).sum(),
+            queued_bytes,
+            queued_bytes_max,
             sessions: self.connections.len(),
             sockets: self.port.sockets(),
             operations: self.port.operations(),
             listeners: self.listeners.len(),
             ledger: self.port.ledger(),
-            queued_bytes_max: queues.max().unwrap_or(0),
             is_busy: !self.backlog.is_empty(),
             inbox_bytes: self.shared.inboxes[usize::from(self.index)].bytes(),
         }
