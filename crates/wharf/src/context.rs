@@ -223,7 +223,8 @@ impl<'worker> Context<'worker> {
     /// # Errors
     /// [`TargetError`] if an option is out of range, or there are too many targets.
     pub fn connect(&mut self, target: impl Into<Target>) -> Result<TargetRef, TargetError> {
-        self.core.connect(target.into().check()?, self.id)
+        let target = target.into().check(|payload| self.frame(payload))?;
+        self.core.connect(target, self.id)
     }
 
     /// Posts a message to any session, this one included. It arrives as

@@ -54,6 +54,7 @@ mod framing;
 pub mod fuzzing;
 mod gate;
 mod group;
+mod heartbeat;
 mod inbox;
 mod limits;
 #[cfg(test)]

@@ -70,6 +70,8 @@ counters! {
     bytes_out,
     /// Sends given to the kernel, each with all that was queued for one session.
     sends,
+    /// Heartbeats among the frames sent.
+    heartbeats,
     /// Frames that were dropped because their receiver read too slowly.
     frames_dropped,
     /// Frames whose place a newer one with the same key has taken.

@@ -148,6 +148,14 @@ impl Client {
         self
     }
 
+    /// Sends this frame to each session that has been sent nothing else for so long; see
+    /// [`Server::heartbeat`].
+    #[must_use]
+    pub fn heartbeat(mut self, every: std::time::Duration, payload: &[u8]) -> Self {
+        self.server = self.server.heartbeat(every, payload);
+        self
+    }
+
     /// A frame that each session is sent last when the client drains; see [`Server::farewell`].
     #[must_use]
     pub fn farewell(mut self, payload: &[u8]) -> Self {

@@ -7,6 +7,9 @@ use std::time::Duration;
 use super::endpoint::Endpoint;
 use super::failure::TargetError;
 use super::reconnect::Reconnect;
+use crate::framing::FrameError;
+use crate::heartbeat::{Heartbeat, HeartbeatTerms};
+use crate::shared_frame::SharedFrame;
 
 /// What a [`Client`](crate::Client), or a server that has something to ask of another, connects to.
 ///
@@ -29,6 +32,8 @@ pub struct Target {
     timeout: Duration,
     reconnect: Option<Reconnect>,
     bind: Option<SocketAddr>,
+    heartbeat: Option<HeartbeatTerms>,
+    idle: Option<Option<Duration>>,
 }
 
 impl Target {
@@ -41,6 +46,8 @@ impl Target {
             timeout: Duration::from_secs(10),
             reconnect: None,
             bind: None,
+            heartbeat: None,
+            idle: None,
         }
     }
 
@@ -74,23 +81,51 @@ impl Target {
         self
     }
 
+    /// Sends this frame whenever nothing else has been sent to it for so long; default what
+    /// [`Server::heartbeat`](crate::Server::heartbeat) says.
+    #[must_use]
+    pub fn heartbeat(mut self, every: Duration, payload: &[u8]) -> Self {
+        self.heartbeat = Some(HeartbeatTerms { every, payload: payload.into() });
+        self
+    }
+
+    /// How long nothing may be received from it, or `None` for any time; default
+    /// [`Limits::idle`](crate::Limits::idle). Beyond it the session closes with
+    /// [`CloseReason::Idle`](crate::CloseReason::Idle), and is connected again if the target is.
+    #[must_use]
+    pub const fn idle(mut self, idle: Option<Duration>) -> Self {
+        self.idle = Some(idle);
+        self
+    }
+
     /// Checks everything that can be checked without connecting.
-    pub(crate) fn check(self) -> Result<Destination, TargetError> {
+    pub(crate) fn check(
+        self,
+        encode: impl Fn(&[u8]) -> Result<SharedFrame, FrameError>,
+    ) -> Result<Destination, TargetError> {
         let Some(endpoint) = Endpoint::parse(&self.address) else {
             return Err(TargetError::Address(self.address));
         };
+        let heartbeat = self.heartbeat.as_ref().map(|terms| terms.check(encode)).transpose();
         let problem = if endpoint.port() == 0 {
             Some("port is 0: 1 to 65,535".to_owned())
         } else if self.timeout.is_zero() {
             Some("timeout is 0: any longer time".to_owned())
+        } else if self.idle == Some(Some(Duration::ZERO)) {
+            Some("idle is 0: any longer time, or None".to_owned())
+        } else if let Err(problem) = &heartbeat {
+            Some(problem.to_string())
         } else {
             self.reconnect.and_then(|reconnect| reconnect.problem())
         };
         if let Some(problem) = problem {
             return Err(TargetError::Options { address: self.address, problem });
         }
-        let Self { address, tag, timeout, reconnect, bind } = self;
-        Ok(Destination { text: address.into(), endpoint, tag, timeout, reconnect, bind })
+        let Self { address, tag, timeout, reconnect, bind, idle, .. } = self;
+        // What is wrong with it has been said.
+        let heartbeat = heartbeat.unwrap_or_default();
+        let text = address.into();
+        Ok(Destination { text, endpoint, tag, timeout, reconnect, bind, heartbeat, idle })
     }
 }
 
@@ -122,4 +157,8 @@ pub(crate) struct Destination {
     pub(crate) timeout: Duration,
     pub(crate) reconnect: Option<Reconnect>,
     pub(crate) bind: Option<SocketAddr>,
+    /// In place of its server's.
+    pub(crate) heartbeat: Option<Heartbeat>,
+    /// In place of its server's.
+    pub(crate) idle: Option<Option<Duration>>,
 }

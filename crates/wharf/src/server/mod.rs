@@ -23,6 +23,7 @@ use crate::client::{
 use crate::error::ServerError;
 use crate::framing::Framing;
 use crate::gate::{AcceptFilter, Gate, Incoming, Verdict};
+use crate::heartbeat::{Heartbeat, HeartbeatTerms};
 use crate::limits::Limits;
 use crate::report::DrainReport;
 use crate::session::Session;
@@ -62,6 +63,7 @@ pub struct Server {
     port: PortOptions,
     listen: ListenOptions,
     farewell: Option<Box<[u8]>>,
+    heartbeat: Option<HeartbeatTerms>,
     targets: Vec<Target>,
     ends_with_last_target: bool,
     on_connect_failed: Option<FailureHook>,
@@ -90,6 +92,7 @@ impl Server {
             port: PortOptions::default(),
             listen: ListenOptions::default(),
             farewell: None,
+            heartbeat: None,
             targets: Vec::new(),
             ends_with_last_target: true,
             on_connect_failed: None,
@@ -99,6 +102,16 @@ impl Server {
             gate: Gate::default(),
             pins_workers: false,
         }
+    }
+
+    /// Sends this frame to each session that has been sent nothing else for so long, 1 ms and up; default
+    /// none. It keeps the peer from taking this side for gone, and the way there from being forgotten by
+    /// what lies between. The peer gets it as any other frame. That a peer is gone is seen by
+    /// [`Limits::idle`] if it has a heartbeat, too: every third of that time is a good one.
+    #[must_use]
+    pub fn heartbeat(mut self, every: Duration, payload: &[u8]) -> Self {
+        self.heartbeat = Some(HeartbeatTerms { every, payload: payload.into() });
+        self
     }
 
     /// Connects a target besides, from the start. Sessions are made by the same factory, which
@@ -362,6 +375,8 @@ impl Server {
         let farewell = self.farewell.as_deref().map(encode).transpose().map_err(|error| {
             ServerError::Options(format!("the farewell is no frame of this server: {error}"))
         })?;
+        let heartbeat = self.heartbeat.map(|terms| terms.check(encode)).transpose();
+        let heartbeat = heartbeat.map_err(|problem| ServerError::Options(problem.to_string()))?;
         let workers = self.workers.unwrap_or_else(cores);
         if !(1..=SessionId::WORKERS_MAX).contains(&workers) {
             return Err(ServerError::Options(format!("workers is {workers}: 1 to 1,024")));
@@ -376,7 +391,8 @@ impl Server {
                 "a client without a target ends at once: connect one, or keep_running".to_owned(),
             ));
         }
-        let targets: Result<Vec<_>, _> = self.targets.into_iter().map(Target::check).collect();
+        let targets = self.targets.into_iter().map(|target| target.check(encode));
+        let targets: Result<Vec<_>, _> = targets.collect();
         let targets = targets?;
         if self.watchdog.is_some_and(|threshold| threshold < WATCHDOG_MIN) {
             let problem = "watchdog is less than 1 ms: any longer time, or None";
@@ -402,6 +418,7 @@ impl Server {
             port: self.port,
             listen: self.listen,
             farewell,
+            heartbeat,
             watchdog: self.watchdog,
             on_blocked: self.on_blocked,
             gate: self.gate,
@@ -422,6 +439,7 @@ struct Plan {
     port: PortOptions,
     listen: ListenOptions,
     farewell: Option<SharedFrame>,
+    heartbeat: Option<Heartbeat>,
     targets: Vec<Destination>,
     ends_with_last_target: bool,
     on_connect_failed: Option<FailureHook>,

@@ -19,6 +19,7 @@ use crate::deferred::Pool;
 use crate::error::ServerError;
 use crate::framing::Framing;
 use crate::gate::Gate;
+use crate::heartbeat::Heartbeat;
 use crate::inbox::Inbox;
 use crate::limits::Limits;
 use crate::report::DrainReport;
@@ -56,6 +57,7 @@ pub(super) struct Terms {
     limits: Limits,
     gate: Gate,
     pins_workers: bool,
+    heartbeat: Option<Heartbeat>,
     pub(super) listen: ListenOptions,
 }
 
@@ -166,6 +168,7 @@ impl Terms {
             limits: plan.limits.clone(),
             gate: plan.gate.clone(),
             pins_workers: plan.pins_workers,
+            heartbeat: plan.heartbeat.clone(),
             listen: plan.listen.clone(),
         }
     }
@@ -190,6 +193,7 @@ impl Terms {
             port,
             framing: self.framing.clone(),
             limits: self.limits.clone(),
+            heartbeat: self.heartbeat.clone(),
             socket: self.listen.accepted.clone(),
             gate: self.gate.clone(),
             shared: Arc::clone(shared),

@@ -19,6 +19,7 @@ use super::rates::Allowance;
 use super::timers::UserTimers;
 use crate::framing::{Framing, ReceiveBuffer};
 use crate::gate::Gate;
+use crate::heartbeat::Heartbeat;
 use crate::limits::Limits;
 use crate::report::DrainReport;
 use crate::send_queue::Chunks;
@@ -42,6 +43,7 @@ pub(crate) struct Setup {
     pub(crate) port: CompletionPort,
     pub(crate) framing: Framing,
     pub(crate) limits: Limits,
+    pub(crate) heartbeat: Option<Heartbeat>,
     /// How connecting sockets are set up.
     pub(crate) socket: SocketOptions,
     pub(crate) gate: Gate,
@@ -56,6 +58,8 @@ pub(crate) struct Core {
     pub(super) framing: Framing,
     pub(super) limits: Limits,
     pub(super) allowance: Allowance,
+    /// Of sessions whose target has none of its own.
+    pub(super) heartbeat: Option<Heartbeat>,
     shared: Arc<Shared>,
     /// Where the watchdog sees what this worker does.
     pub(super) watched: Arc<Watched>,
@@ -111,7 +115,7 @@ pub(super) struct Reading {
 
 impl Core {
     pub(crate) fn new(setup: Setup) -> Self {
-        let Setup { index, port, framing, limits, socket, gate, shared } = setup;
+        let Setup { index, port, framing, limits, heartbeat, socket, gate, shared } = setup;
         Self {
             now: port.now(),
             port,
@@ -119,6 +123,7 @@ impl Core {
             framing,
             allowance: Allowance::new(&limits),
             limits,
+            heartbeat,
             dialing: Dialing::new(socket),
             nothing_comes: shared.has_no_listener(),
             watched: Arc::clone(&shared.watched[usize::from(index)]),

@@ -8,6 +8,7 @@ use super::connection::{Connection, State};
 use super::rates::Allowance;
 use super::{Core, LINGER, Worker};
 use crate::close_reason::CloseReason;
+use crate::heartbeat::Heartbeat;
 use crate::limits::Limits;
 use crate::session::Session;
 
@@ -30,6 +31,8 @@ enum Due {
     Send,
     FirstFrame,
     Frame,
+    /// Nothing has been sent for so long that the peer is to be shown that this side is there.
+    Heartbeat,
     /// It could not be flushed in time.
     Flush,
     /// The peer did not end its own stream in time.
@@ -37,28 +40,15 @@ enum Due {
 }
 
 impl Connection {
-    fn next_due(
+    fn next_due_open(
         &self,
         limits: &Limits,
         allowance: &Allowance,
-        drain_until: Option<Time>,
+        silence: Silence,
     ) -> Option<(Time, Due)> {
-        match self.state {
-            State::Announcing => {
-                let first = limits.first_frame.unwrap_or(ANNOUNCED_WITHIN);
-                Some((sooner(self.opened + first, drain_until), Due::FirstFrame))
-            }
-            State::Open => self.next_due_open(limits, allowance),
-            State::Flushing => Some((sooner(self.since + limits.flush, drain_until), Due::Flush)),
-            State::HalfClosed => Some((sooner(self.since + LINGER, drain_until), Due::Linger)),
-            State::Terminating => None,
-        }
-    }
-
-    fn next_due_open(&self, limits: &Limits, allowance: &Allowance) -> Option<(Time, Due)> {
         // What is not received because this side does not want it is not the peer's delay.
         let reads = !self.is_held_back();
-        let idle = limits.idle.filter(|_| !self.throttled);
+        let idle = silence.idle.filter(|_| !self.throttled);
         let first = limits.first_frame.filter(|_| reads && !self.greeted);
         let frame = limits.frame_deadline.filter(|_| reads && self.half.is_some());
         [
@@ -67,10 +57,18 @@ impl Connection {
             idle.map(|idle| (self.last_receive + idle, Due::Idle)),
             first.map(|first| (self.opened + first, Due::FirstFrame)),
             frame.map(|frame| (self.since + frame, Due::Frame)),
+            silence.heartbeat.map(|due| (due, Due::Heartbeat)),
         ]
         .into_iter()
         .flatten()
         .min_by_key(|(deadline, _)| *deadline)
+    }
+
+    /// When a heartbeat is to be sent that comes this often. What waits to be sent is none that is due:
+    /// whoever does not read it does not read a heartbeat either.
+    fn heartbeat_due(&self, every: Duration, now: Time) -> Time {
+        let silent_since = if self.queue.is_empty() { self.send_since } else { now };
+        silent_since + every
     }
 
     /// When the kernel has to have taken what it was given to send.
@@ -79,6 +77,13 @@ impl Connection {
         let bytes = self.queue.in_flight_bytes()? as u64;
         Some(self.send_since + deadline + Duration::from_secs(bytes / SEND_BYTES_PER_SECOND))
     }
+}
+
+/// How long a session and its peer may be silent.
+#[derive(Clone, Copy, Debug)]
+struct Silence {
+    idle: Option<Duration>,
+    heartbeat: Option<Time>,
 }
 
 fn sooner(deadline: Time, other: Option<Time>) -> Time {
@@ -118,21 +123,59 @@ impl Core {
 
     /// Sets the timer of a session to what is next due for it.
     pub(super) fn arm_next_timer(&mut self, socket: SocketId) {
-        let drain_until = self.drain_until;
-        let Some(connection) = self.connections.get(socket) else { return };
-        let due = connection.next_due(&self.limits, &self.allowance, drain_until);
-        if let Some((deadline, _)) = due {
+        if let Some((deadline, _)) = self.next_due(socket) {
             self.arm_timer(socket, deadline);
         }
     }
 
+    fn next_due(&self, socket: SocketId) -> Option<(Time, Due)> {
+        let Self { limits, allowance, drain_until, .. } = self;
+        let connection = self.connections.get(socket)?;
+        let since = connection.since;
+        match connection.state {
+            State::Announcing => {
+                let first = limits.first_frame.unwrap_or(ANNOUNCED_WITHIN);
+                Some((sooner(connection.opened + first, *drain_until), Due::FirstFrame))
+            }
+            State::Open => {
+                let silence = self.silence(socket, connection);
+                connection.next_due_open(limits, allowance, silence)
+            }
+            State::Flushing => Some((sooner(since + limits.flush, *drain_until), Due::Flush)),
+            State::HalfClosed => Some((sooner(since + LINGER, *drain_until), Due::Linger)),
+            State::Terminating => None,
+        }
+    }
+
+    /// What a session's target says of silence, or else the server.
+    fn silence(&self, socket: SocketId, connection: &Connection) -> Silence {
+        let own = self.dialing.destination_of(socket);
+        let idle = own.and_then(|own| own.idle).unwrap_or(self.limits.idle);
+        let heartbeat = self.heartbeat_of(socket);
+        let heartbeat = heartbeat.map(|beat| connection.heartbeat_due(beat.every, self.now));
+        Silence { idle, heartbeat }
+    }
+
+    fn heartbeat_of(&self, socket: SocketId) -> Option<&Heartbeat> {
+        let own = self.dialing.destination_of(socket);
+        own.and_then(|own| own.heartbeat.as_ref()).or(self.heartbeat.as_ref())
+    }
+
+    fn send_heartbeat(&mut self, socket: SocketId) {
+        if let Some(heartbeat) = self.heartbeat_of(socket) {
+            let frame = heartbeat.frame.shared();
+            self.deliver_broadcasts();
+            self.send_shared(socket, frame);
+            self.stats.heartbeats += 1;
+        }
+        self.arm_next_timer(socket);
+    }
+
     fn timer_fired(&mut self, socket: SocketId) {
-        let (now, drain_until) = (self.now, self.drain_until);
         let Some(connection) = self.connections.get_mut(socket) else { return };
         connection.timer = None;
-        let due = connection.next_due(&self.limits, &self.allowance, drain_until);
-        let Some((deadline, due)) = due else { return };
-        if deadline > now {
+        let Some((deadline, due)) = self.next_due(socket) else { return };
+        if deadline > self.now {
             return self.arm_timer(socket, deadline);
         }
         match due {
@@ -141,6 +184,7 @@ impl Core {
             Due::Idle => self.begin_close(socket, CloseReason::Idle),
             Due::FirstFrame => self.begin_close(socket, CloseReason::FirstFrameLate),
             Due::Frame => self.begin_close(socket, CloseReason::FrameLate),
+            Due::Heartbeat => self.send_heartbeat(socket),
             Due::Flush => self.terminate(socket, CloseReason::SlowReader, true),
             Due::Linger => self.terminate(socket, CloseReason::Closed, false),
         }

@@ -18,7 +18,7 @@ use crate::support::server::Setup;
 /// From host to host, always.
 const LINK: Duration = Duration::from_micros(100);
 /// What a connect takes at most that is answered.
-const ANSWERED: Duration = Duration::from_millis(1);
+const ANSWERED: Duration = Duration::from_millis(2);
 /// Long enough for nothing, and short enough to cost no test its precision.
 const MOMENT: Duration = Duration::from_micros(200);
 const LONG: Duration = Duration::from_secs(24 * 3600);
@@ -55,11 +55,17 @@ fn limits() -> Limits {
 }
 
 fn server(network: &Network, at: SocketAddr) -> EchoServer {
+    server_with(network, at, |server| server)
+}
+
+fn server_with(
+    network: &Network,
+    at: SocketAddr,
+    change: impl FnOnce(Server) -> Server,
+) -> EchoServer {
     let server = Server::bind(at.to_string()).workers(1).framing(Framing::U32_LE).limits(limits());
-    server
-        .port_options(port_options(network))
-        .start_stepped(echo as fn(&Arrival) -> Echo)
-        .expect("a server")
+    let server = change(server).port_options(port_options(network));
+    server.start_stepped(echo as fn(&Arrival) -> Echo).expect("a server")
 }
 
 const fn echo(_: &Arrival) -> Echo {
@@ -316,6 +322,37 @@ fn a_simulated_network_has_no_names_but_those_it_is_given() {
         assert!(play.elapsed() < until, "a client whose last target is over ends");
         play.step();
     }
+}
+
+#[test]
+fn a_heartbeat_comes_as_long_behind_the_last_frame_as_it_was_asked_for() {
+    let every = Duration::from_secs(3);
+    let listens = address("10.0.0.1:7");
+    let target = Target::from(listens).heartbeat(every, b"beat").idle(Some(Duration::from_secs(4)));
+    let mut play = play(network(9, Faults::none()), Client::new().connect(target));
+    play.server = Some(server_with(&play.network, listens, |it| {
+        it.heartbeat(Duration::from_secs(2), b"from the server")
+    }));
+    let (connected, told) = play.next();
+    assert!(matches!(told, Told::Connected { .. }), "{told:?}");
+    // What it says when it is connected comes back, and then each heartbeat.
+    let (_, told) = play.next();
+    assert!(matches!(&told, Told::Frame(_, frame) if frame == b"hello"), "{told:?}");
+    // Those of the server come between: what is received is no reason to be silent.
+    let mut beat = 0;
+    for _ in 0..20 {
+        let (at, told) = play.next();
+        match told {
+            Told::Frame(_, frame) if frame == b"beat" => {
+                beat += 1;
+                assert_about("the beat", at, connected + beat * every);
+            }
+            Told::Frame(_, frame) => assert_eq!(frame, b"from the server"),
+            other => panic!("{other:?}"),
+        }
+    }
+    assert!(beat >= 8, "{beat} of 20 frames");
+    play.end();
 }
 
 /// What a client was told in a minute in which everything goes wrong and its server dies every second.

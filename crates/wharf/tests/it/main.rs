@@ -45,6 +45,7 @@ mod fairness;
 mod framings;
 mod gate;
 mod groups;
+mod heartbeats;
 mod ids;
 mod in_place;
 #[cfg(target_os = "linux")]

@@ -113,6 +113,12 @@ impl Dialing {
         self.racers.remove(&socket);
     }
 
+    /// What a session is connected to; `None` for one that was accepted.
+    pub(super) fn destination_of(&self, socket: SocketId) -> Option<&Destination> {
+        let id = self.sessions.get(&socket)?;
+        Some(self.dials.get(id)?.destination())
+    }
+
     fn get(&mut self, id: TargetId) -> Option<&mut Dial> {
         self.dials.get_mut(&id).map(Box::as_mut)
     }
