@@ -44,6 +44,7 @@ mod fair_turns;
 mod fairness;
 mod framings;
 mod gate;
+mod gate_in_time;
 mod groups;
 mod heartbeats;
 mod ids;
