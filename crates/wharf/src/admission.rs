@@ -87,13 +87,13 @@ impl Admission {
             }
             return Err(Refusal::SessionsMax);
         }
-        Ok(counts.seat(address, choose(counts)))
+        Ok(Counts::seat(counts, address, choose(counts)))
     }
 
     /// Gives a connection that this worker is about to make a seat there; `None` if all are taken. Its
     /// address was chosen by this side, and has no limit.
     pub(crate) fn admit_outgoing(&self, worker: usize) -> Option<Seat> {
-        self.counts.count_session().then(|| self.counts.seat(None, worker))
+        self.counts.count_session().then(|| Counts::seat(&self.counts, None, worker))
     }
 
     pub(crate) fn sessions(&self) -> usize {
@@ -110,10 +110,10 @@ impl Admission {
 
 impl Counts {
     /// A seat on this worker for a session that has been counted.
-    fn seat(self: &Arc<Self>, address: Option<IpAddr>, worker: usize) -> Seat {
-        self.workers[worker].fetch_add(1, Ordering::Relaxed);
+    fn seat(counts: &Arc<Self>, address: Option<IpAddr>, worker: usize) -> Seat {
+        counts.workers[worker].fetch_add(1, Ordering::Relaxed);
         let worker = u16::try_from(worker).unwrap_or(u16::MAX);
-        Seat { counts: Arc::clone(self), address: address.map(Box::new), worker }
+        Seat { counts: Arc::clone(counts), address: address.map(Box::new), worker }
     }
 
     fn least_loaded(&self, start: usize) -> usize {
