@@ -12,6 +12,7 @@ use crate::deferred::{self, DeferError};
 use crate::framing::FrameError;
 use crate::group::{Group, JoinError};
 use crate::owned_payload::OwnedPayload;
+use crate::room::{self, Room, RoomError, RoomOptions, RoomRef};
 use crate::send_queue::{SendLimits, SendLimitsError, SendStatus};
 use crate::session::{Outcome, Session};
 use crate::session_id::SessionId;
@@ -133,6 +134,39 @@ impl<'worker> Context<'worker> {
     /// As with [`join`](Self::join).
     pub fn join_as(&mut self, group: &Group, name: &str) -> Result<(), JoinError> {
         self.core.join(self.id.socket(), group, Some(name.into()))
+    }
+
+    /// Opens a room: see [`ServerHandle::open_room`](crate::ServerHandle::open_room).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn open_room<R: Room>(
+        &mut self,
+        options: RoomOptions,
+        room: R,
+    ) -> Result<RoomRef<R>, RoomError> {
+        room::open(self.core.shared(), options, room)
+    }
+
+    /// Has this session enter a room: [`Room::on_enter`] is called, and it gets what the room says to its
+    /// members. It leaves by [`leave`](Self::leave) with the room's [group](RoomRef::group), or by closing.
+    ///
+    /// # Errors
+    /// As with [`join`](Self::join).
+    pub fn enter<R: Room>(&mut self, room: &RoomRef<R>) -> Result<(), JoinError> {
+        self.core.join(self.id.socket(), &room.group(), None)
+    }
+
+    /// Says something to a room, whose [`Room::on_frame`] is called: within this turn if it lives on this
+    /// worker, and soon if it does not. What one session says comes in order, behind its entering.
+    ///
+    /// [`SendStatus::Closed`]: the room is closed. [`SendStatus::Overloaded`]: 4 MiB of this worker's
+    /// sessions wait for the worker of that room, and this frame is not among them.
+    pub fn send_to_room<R: Room>(&mut self, room: &RoomRef<R>, frame: &[u8]) -> SendStatus {
+        if !room.is_of(self.core.shared()) {
+            return SendStatus::Closed;
+        }
+        self.core.send_to_room(room.state(), self.id, frame)
     }
 
     /// Has this session leave a group. False if it was not in it. Sessions that close leave by

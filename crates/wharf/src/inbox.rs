@@ -10,6 +10,7 @@ use crate::client::{Found, NewTarget, TargetId};
 use crate::deferred::Finished;
 use crate::group::GroupState;
 use crate::owned_payload::OwnedPayload;
+use crate::room::{RoomJob, RoomMail, RoomState};
 use crate::session_id::SessionId;
 use crate::shared_frame::SharedFrame;
 use crate::sync::{Mutex, MutexGuard};
@@ -33,6 +34,14 @@ pub(crate) enum Message {
     Post(SessionId, Delivery),
     /// A job that a session had deferred has run.
     Deferred(SessionId, Finished),
+    /// A room is to take its place.
+    OpenRoom(Arc<RoomState>),
+    /// What sessions of another worker have for rooms of this one.
+    RoomMail(Box<RoomMail>),
+    /// Something for a room to do.
+    RoomJob(Arc<RoomState>, RoomJob),
+    /// A room is to be closed.
+    CloseRoom(Arc<RoomState>),
     /// A session is to be closed.
     Close(SessionId),
     /// A frame for all members of a group, except one.
@@ -82,7 +91,11 @@ impl Message {
             | Self::GroupTimer(..)
             | Self::CancelGroupTimer(_)
             | Self::StopTarget(_) => size_of::<Self>(),
-            Self::Adopt(..)
+            Self::RoomMail(mail) => mail.counted_bytes(),
+            Self::RoomJob(_, job) => size_of::<Self>() + size_of_val(&*job.0),
+            Self::CloseRoom(_) => size_of::<Self>(),
+            Self::OpenRoom(_)
+            | Self::Adopt(..)
             | Self::Deferred(..)
             | Self::Resolved(..)
             | Self::Look

@@ -64,6 +64,7 @@ mod owned_payload;
 mod proxy_header;
 mod rate;
 mod report;
+mod room;
 mod send_queue;
 mod send_total;
 mod server;
@@ -102,6 +103,7 @@ pub use limits::Limits;
 pub use owned_payload::OwnedPayload;
 pub use rate::{OverRate, Rate};
 pub use report::DrainReport;
+pub use room::{Room, RoomContext, RoomError, RoomOptions, RoomRef, Tick};
 pub use send_queue::{SendLimits, SendLimitsError, SendStatus, SlowReader};
 pub use server::{RunningServer, Server, ServerHandle, SteppedServer, WorkerView};
 pub use session::{Outcome, Session};
@@ -137,6 +139,8 @@ mod pages {
     struct Messages;
     #[doc = include_str!("../../../docs/peers.md")]
     struct Peers;
+    #[doc = include_str!("../../../docs/rooms.md")]
+    struct Rooms;
     #[doc = include_str!("../../../docs/slow-readers.md")]
     struct SlowReaders;
     #[doc = include_str!("../../../docs/timers.md")]

@@ -77,6 +77,8 @@ pub struct Limits {
     pub groups_per_session_max: usize,
     /// Timers that one session may have started and not heard of; 0 and up, default 256.
     pub timers_per_session_max: usize,
+    /// Rooms that are open at a time; 0 and up, default 65,536.
+    pub rooms_max: usize,
     /// Jobs that sessions have [deferred](crate::Context::defer) and not heard of, all together; 1 and up,
     /// default 1,024. Beyond it they are refused.
     pub deferred_max: usize,
@@ -109,6 +111,7 @@ impl Default for Limits {
             slow_reader: SlowReader::Disconnect,
             groups_per_session_max: 256,
             timers_per_session_max: 256,
+            rooms_max: 1 << 16,
             deferred_max: 1_024,
             flush: Duration::from_secs(60),
             drain: Duration::from_secs(10),

@@ -13,6 +13,7 @@ use crate::framing::{FrameError, Framing};
 use crate::group::{Groups, WorkerSet};
 use crate::inbox::{Inbox, Message, Refused};
 use crate::rate::{Rate, SharedBucket};
+use crate::room::Rooms;
 use crate::send_queue::SendStatus;
 use crate::send_total::SendTotal;
 use crate::shared_frame::SharedFrame;
@@ -37,6 +38,8 @@ pub(crate) struct Shared {
     pub(crate) targets: Targets,
     pub(crate) send_total: SendTotal,
     pub(crate) deferred: Arc<Pool>,
+    pub(crate) rooms: Rooms,
+    pub(crate) rooms_max: usize,
     framing: Framing,
     frame_bytes_max: usize,
     /// What its factory makes.
@@ -64,6 +67,7 @@ pub(crate) struct SharedSetup {
     pub(crate) send_total_max: usize,
     pub(crate) accept_rate: Option<Rate>,
     pub(crate) deferred: Pool,
+    pub(crate) rooms_max: usize,
     pub(crate) targets: TargetSetup,
 }
 
@@ -79,6 +83,8 @@ impl Shared {
             accept_rate: SharedBucket::new(setup.accept_rate),
             send_total: SendTotal::new(setup.send_total_max, inboxes.len()),
             deferred: Arc::new(setup.deferred),
+            rooms: Rooms::default(),
+            rooms_max: setup.rooms_max,
             inboxes: inboxes.into_boxed_slice(),
             admission,
             bans: Bans::default(),

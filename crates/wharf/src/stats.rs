@@ -76,6 +76,10 @@ counters! {
     frames_dropped,
     /// Frames whose place a newer one with the same key has taken.
     frames_coalesced,
+    /// Ticks of rooms.
+    ticks,
+    /// Ticks that rooms have missed, since their worker was busy for longer than a period.
+    ticks_skipped,
     /// Callbacks that panicked.
     panics,
     /// Callbacks that held up their worker for longer than [`Server::watchdog`](crate::Server::watchdog)

@@ -163,6 +163,7 @@ fn draw_limits(dice: &mut Rng, wire: Wire) -> Limits {
         slow_reader: policies[dice.usize(..usable)],
         groups_per_session_max: 4,
         timers_per_session_max: 4,
+        rooms_max: 4,
         deferred_max: 4,
         // Far beyond everything that a run takes: who needs it hangs.
         flush: Duration::from_secs(600),

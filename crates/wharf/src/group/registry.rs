@@ -7,6 +7,7 @@ use wharf_port::SocketId;
 
 use super::WorkerSet;
 use super::members::Members;
+use crate::room::RoomState;
 use crate::sync::{AtomicUsize, Mutex, MutexGuard, Ordering};
 
 /// Finds groups by their names. As many entries as there are groups with a member or a handle: each
@@ -25,6 +26,8 @@ pub(crate) struct GroupState {
     name: Arc<str>,
     shards: Box<[Shard]>,
     named: Arc<Named>,
+    /// Whose members these are.
+    room: Option<Weak<RoomState>>,
 }
 
 /// The members on one worker. Each on cache lines of its own, since each worker changes its own.
@@ -47,15 +50,19 @@ impl Groups {
         if let Some(group) = named.get(name).and_then(Weak::upgrade) {
             return group;
         }
-        let name: Arc<str> = name.into();
-        let shards = (0..self.workers).map(|_| Shard::default()).collect();
-        let group = Arc::new(GroupState {
-            name: Arc::clone(&name),
-            shards,
-            named: Arc::clone(&self.named),
-        });
-        named.insert(name, Arc::downgrade(&group));
+        let group = self.make(name, None);
+        named.insert(Arc::clone(&group.name), Arc::downgrade(&group));
         group
+    }
+
+    /// The members of a room. Nobody finds them by name.
+    pub(crate) fn of_room(&self, name: &str, room: Weak<RoomState>) -> Arc<GroupState> {
+        self.make(name, Some(room))
+    }
+
+    fn make(&self, name: &str, room: Option<Weak<RoomState>>) -> Arc<GroupState> {
+        let shards = (0..self.workers).map(|_| Shard::default()).collect();
+        Arc::new(GroupState { name: name.into(), shards, named: Arc::clone(&self.named), room })
     }
 
     /// How many there are.
@@ -67,6 +74,11 @@ impl Groups {
 impl GroupState {
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The room whose members these are, as long as it is there.
+    pub(crate) fn room(&self) -> Option<Arc<RoomState>> {
+        self.room.as_ref().and_then(Weak::upgrade)
     }
 
     pub(crate) fn len(&self) -> usize {

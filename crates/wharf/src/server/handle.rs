@@ -12,6 +12,7 @@ use crate::close_counts::{CloseCounts, ClosesOfWorker};
 use crate::framing::FrameError;
 use crate::group::Group;
 use crate::inbox::Message;
+use crate::room::{self, Room, RoomError, RoomOptions, RoomRef};
 use crate::session_id::SessionId;
 use crate::session_ref::SessionRef;
 use crate::shared::Shared;
@@ -149,6 +150,24 @@ impl ServerHandle {
     /// The group of this name, which is made if there is none.
     pub fn group(&self, name: &str) -> Group {
         Group::named(&self.shared, name)
+    }
+
+    /// Opens a room, on the worker that the options say or on the next one in turn.
+    ///
+    /// # Errors
+    /// [`RoomError`] if an option is out of its range, there are
+    /// [`Limits::rooms_max`](crate::Limits::rooms_max) rooms, or the server has ended.
+    pub fn open_room<R: Room>(
+        &self,
+        options: RoomOptions,
+        room: R,
+    ) -> Result<RoomRef<R>, RoomError> {
+        room::open(&self.shared, options, room)
+    }
+
+    /// How many rooms are open.
+    pub fn rooms(&self) -> usize {
+        self.shared.rooms.len()
     }
 
     /// How many groups have a member or a handle.

@@ -235,6 +235,7 @@ pub(super) fn make_handle(
         send_total_max: plan.limits.send_total_max,
         accept_rate: plan.limits.accept_rate,
         deferred,
+        rooms_max: plan.limits.rooms_max,
         targets: plan.target_setup(),
     }));
     ServerHandle { shared, clock, backend, fallback_reason }

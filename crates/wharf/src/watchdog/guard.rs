@@ -42,8 +42,11 @@ impl Watchdog {
             let mut period = threshold;
             // Nothing is ever sent: either the time is over, or the other end is gone.
             while end.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
-                for (worker, watched) in workers.iter_mut().zip(&shared.watched) {
-                    worker.look(watched, period, threshold, hook.as_ref());
+                for (index, watched) in shared.watched.iter().enumerate() {
+                    let tell = |seen, duration, is_over| {
+                        tell(index, seen, duration, is_over, hook.as_ref());
+                    };
+                    workers[index].look(watched, period, threshold, tell);
                 }
                 let one_blocks = workers.iter().any(|worker| matches!(worker, Worker::Blocked(..)));
                 period = if one_blocks { threshold / FINER } else { threshold };
@@ -81,7 +84,7 @@ impl Worker {
         watched: &Watched,
         passed: Duration,
         threshold: Duration,
-        hook: Option<&Hook>,
+        tell: impl Fn(Seen, Duration, bool),
     ) {
         let now = watched.look();
         *self = match *self {
@@ -91,7 +94,7 @@ impl Worker {
                     Self::Calls(seen, duration)
                 } else {
                     watched.count_blocked();
-                    tell(seen, duration, false, hook);
+                    tell(seen, duration, false);
                     Self::Blocked(seen, duration)
                 }
             }
@@ -100,7 +103,7 @@ impl Worker {
             }
             before => {
                 if let Self::Blocked(seen, duration) = before {
-                    tell(seen, duration, true, hook);
+                    tell(seen, duration, true);
                 }
                 now.map_or(Self::Fine, |seen| Self::Calls(seen, Duration::ZERO))
             }
@@ -108,9 +111,9 @@ impl Worker {
     }
 }
 
-fn tell(seen: Seen, duration: Duration, is_over: bool, hook: Option<&Hook>) {
+fn tell(worker: usize, seen: Seen, duration: Duration, is_over: bool, hook: Option<&Hook>) {
     let Seen { session, callback, .. } = seen;
-    let blocked = Blocked { session, callback, duration, is_over };
+    let blocked = Blocked { worker, session, callback, duration, is_over };
     tracing::warn!("{blocked}");
     if let Some(Hook(hook)) = hook
         && caught(|| hook(&blocked)).is_none()

@@ -20,8 +20,10 @@ use crate::session_id::SessionId;
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Blocked {
-    /// The session whose callback it is. Its worker is [`SessionId::worker`].
-    pub session: SessionId,
+    /// The worker that it holds up.
+    pub worker: usize,
+    /// The session whose callback it is; `None` for a callback of a room.
+    pub session: Option<SessionId>,
     /// Which callback.
     pub callback: Callback,
     /// How long it takes, at least: seen from outside, and late by as much as the threshold before it is
@@ -50,6 +52,16 @@ pub enum Callback {
     GroupTimer,
     /// [`Session::on_connect_failed`](crate::Session::on_connect_failed)
     ConnectFailed,
+    /// [`Room::on_enter`](crate::Room::on_enter)
+    Enter,
+    /// [`Room::on_frame`](crate::Room::on_frame)
+    RoomFrame,
+    /// [`Room::on_leave`](crate::Room::on_leave)
+    Leave,
+    /// [`Room::on_tick`](crate::Room::on_tick)
+    Tick,
+    /// What was [posted](crate::RoomRef::post) to a room
+    RoomJob,
     /// [`Session::on_drain`](crate::Session::on_drain)
     Drain,
     /// [`Session::on_disconnected`](crate::Session::on_disconnected)
@@ -57,7 +69,7 @@ pub enum Callback {
 }
 
 impl Callback {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 14] = [
         Self::Connected,
         Self::Frame,
         Self::Writable,
@@ -65,6 +77,11 @@ impl Callback {
         Self::Timer,
         Self::GroupTimer,
         Self::ConnectFailed,
+        Self::Enter,
+        Self::RoomFrame,
+        Self::Leave,
+        Self::Tick,
+        Self::RoomJob,
         Self::Drain,
         Self::Disconnected,
     ];
@@ -79,6 +96,11 @@ impl Callback {
             Self::Timer => "on_timer",
             Self::GroupTimer => "on_group_timer",
             Self::ConnectFailed => "on_connect_failed",
+            Self::Enter => "on_enter",
+            Self::RoomFrame => "on_frame",
+            Self::Leave => "on_leave",
+            Self::Tick => "on_tick",
+            Self::RoomJob => "a job",
             Self::Drain => "on_drain",
             Self::Disconnected => "on_disconnected",
         }
@@ -93,13 +115,13 @@ impl fmt::Display for Callback {
 
 impl fmt::Display for Blocked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { session, callback, duration, is_over } = self;
+        let Self { worker, session, callback, duration, is_over } = self;
+        write!(f, "{callback} of ")?;
+        match session {
+            Some(session) => write!(f, "session {session}")?,
+            None => f.write_str("a room")?,
+        }
         let verb = if *is_over { "held up" } else { "holds up" };
-        let millis = duration.as_millis();
-        write!(
-            f,
-            "{callback} of session {session} {verb} worker {} for {millis} ms",
-            session.worker()
-        )
+        write!(f, " {verb} worker {worker} for {} ms", duration.as_millis())
     }
 }

@@ -18,11 +18,13 @@ pub(crate) struct Watched {
 /// Bits that say which callback it is.
 const KIND_BITS: u32 = 8;
 const KIND: u64 = (1 << KIND_BITS) - 1;
+/// No session has this number: generations begin with 1.
+const NOBODY: u64 = 0;
 
 /// A callback at a look.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Seen {
-    pub(super) session: SessionId,
+    pub(super) session: Option<SessionId>,
     pub(super) callback: Callback,
     /// Tells it from every other callback of its worker.
     number: u64,
@@ -31,10 +33,10 @@ pub(super) struct Seen {
 impl Watched {
     /// A callback begins.
     #[inline]
-    pub(crate) fn begin(&self, session: SessionId, callback: Callback) {
+    pub(crate) fn begin(&self, session: Option<SessionId>, callback: Callback) {
         let number = (self.callback.load(Ordering::Relaxed) >> KIND_BITS) + 1;
         // Behind the end of the callback before, so that nobody sees that one with this session.
-        self.session.store(session.as_u64(), Ordering::Release);
+        self.session.store(session.map_or(NOBODY, SessionId::as_u64), Ordering::Release);
         self.callback.store(number << KIND_BITS | (callback as u64 + 1), Ordering::Release);
     }
 
@@ -48,7 +50,8 @@ impl Watched {
     /// The callback that the worker is in.
     pub(super) fn look(&self) -> Option<Seen> {
         let mark = self.callback.load(Ordering::Acquire);
-        let session = SessionId::from_u64(self.session.load(Ordering::Acquire));
+        let session = self.session.load(Ordering::Acquire);
+        let session = (session != NOBODY).then(|| SessionId::from_u64(session));
         let kind = usize::try_from(mark & KIND).ok()?.checked_sub(1)?;
         // Another one has begun meanwhile: then none blocks.
         let same = self.callback.load(Ordering::Acquire) == mark;
@@ -75,7 +78,7 @@ mod tests {
         let watched = Watched::default();
         assert_eq!(watched.look(), None);
         for (index, callback) in Callback::ALL.into_iter().enumerate() {
-            let session = SessionId::from_u64(index as u64);
+            let session = (index > 0).then(|| SessionId::from_u64(index as u64));
             watched.begin(session, callback);
             let first = watched.look().unwrap();
             assert_eq!((first.session, first.callback), (session, callback));

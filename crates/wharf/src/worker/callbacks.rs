@@ -26,7 +26,7 @@ impl<H: Session, F> Worker<H, F> {
         if handler.socket != socket {
             return;
         }
-        core.watched.begin(id, which);
+        core.watched.begin(Some(id), which);
         let mut context = Context::new(core, id, handler.peer);
         // Nothing of the worker's is left half done by a panic: callbacks run between its steps, and
         // each method of the context is a whole one. The handler itself is not used again.

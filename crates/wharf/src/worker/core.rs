@@ -16,6 +16,7 @@ use super::dialing::Dialing;
 use super::local::LocalMessages;
 use super::overload::OwnPart;
 use super::rates::Allowance;
+use super::rooms::RoomWork;
 use super::timers::UserTimers;
 use crate::framing::{Framing, ReceiveBuffer};
 use crate::gate::Gate;
@@ -90,6 +91,8 @@ pub(crate) struct Core {
     pub(super) buffers: Vec<Box<ReceiveBuffer>>,
     /// Timers that users have started.
     pub(super) user_timers: UserTimers,
+    /// What its sessions have for rooms, and when the rooms tick that live here.
+    pub(super) rooms: RoomWork,
     /// The timer for tidying up runs.
     pub(super) tidies: bool,
     pub(super) reading: Option<Reading>,
@@ -142,6 +145,7 @@ impl Core {
             chunks: Chunks::default(),
             buffers: Vec::new(),
             user_timers: UserTimers::default(),
+            rooms: RoomWork::default(),
             tidies: false,
             reading: None,
             stats: Stats::default(),

@@ -44,6 +44,9 @@ impl Core {
         }
         let position = group.add(index, socket, name);
         connection.groups.add(group, position);
+        if let Some(room) = group.room() {
+            self.tell_room(&room, socket, true);
+        }
         Ok(())
     }
 
@@ -59,6 +62,9 @@ impl Core {
             && let Some(moved) = self.connection(moved)
         {
             moved.groups.moved(group, position);
+        }
+        if let Some(room) = group.room() {
+            self.tell_room(&room, socket, false);
         }
         true
     }

@@ -64,6 +64,10 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Message::Resolved(target, found) => self.resolved(target, found),
             Message::Post(id, delivery) => self.deliver_message(id.socket(), delivery),
             Message::Deferred(id, finished) => self.deliver_result(id.socket(), finished),
+            Message::OpenRoom(room) => self.place(&room),
+            Message::RoomMail(mail) => self.deliver_mail(&mail),
+            Message::RoomJob(room, job) => self.call_room(&room, Callback::RoomJob, job.0),
+            Message::CloseRoom(room) => self.close_room(&room),
             Message::Close(id) => self.core.begin_close(id.socket(), CloseReason::Closed),
             // A look at what waits on all workers is what each turn ends with.
             Message::Look => self.core.look_whether_paused(),
@@ -126,6 +130,7 @@ impl Core {
 
     pub(super) fn stop_listeners(&mut self) {
         self.cancel_group_timers();
+        self.stop_tickers();
         for listener in std::mem::take(&mut self.listeners) {
             self.port.stop_listening(listener);
         }

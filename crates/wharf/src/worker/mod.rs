@@ -25,6 +25,7 @@ mod overload;
 mod owned;
 mod rates;
 mod reading;
+mod rooms;
 mod sending;
 mod tidying;
 mod timer_table;
@@ -44,6 +45,7 @@ pub(crate) use self::timer_table::{Owner, TimerList, TimerTable};
 pub(crate) use self::{connection::Connection, connections::Connections};
 
 use self::deadlines::Fired;
+use self::rooms::Rooms;
 use self::tidying::TIDY;
 use crate::arrival::Arrival;
 use crate::inbox::Message;
@@ -69,6 +71,8 @@ pub struct Worker<H, F> {
     due: Vec<Fired>,
     /// Timers of users that have fired in this turn.
     fired: Vec<TimerName>,
+    /// The rooms that live here.
+    rooms: Rooms,
 }
 
 /// The user's side of one session, and what a callback asks for most.
@@ -98,6 +102,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             has_mail: false,
             due: Vec::new(),
             fired: Vec::new(),
+            rooms: Rooms::default(),
         }
     }
 
@@ -109,7 +114,8 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
 
     /// Closes what is left and says what became of this worker's sessions; and how many operations
     /// did not come back.
-    pub(crate) fn finish(self) -> (DrainReport, usize) {
+    pub(crate) fn finish(mut self) -> (DrainReport, usize) {
+        self.close_rooms();
         self.core.finish()
     }
 
@@ -133,11 +139,14 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         while let Some(completion) = self.core.port.take() {
             self.complete(completion);
         }
+        self.tick_rooms();
         self.work_on_messages();
         self.work_on_backlog();
         self.tell_fired();
         self.fire_timers(self.core.stats.bytes_in == bytes_before);
         self.tell_writable();
+        self.deliver_own_mail();
+        self.core.send_mail();
         self.core.deliver_broadcasts();
         self.core.flush();
         Ok(self.core.end_turn(self.messages.is_empty() && self.core.local.is_empty()))
@@ -146,7 +155,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// Whether nothing is left over from the last turn.
     fn may_sleep(&self) -> bool {
         let nothing_waits = self.messages.is_empty() && self.core.local.is_empty();
-        self.due.is_empty() && nothing_waits && !self.has_mail
+        self.due.is_empty() && nothing_waits && !self.has_mail && !self.core.has_own_mail()
     }
 
     fn complete(&mut self, completion: Completion) {
@@ -169,6 +178,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Completion::ListenerClosed { .. } => self.core.shared().listener_closed(),
             Completion::Closed { socket } => self.closed(socket),
             Completion::Timer { token: TIDY, .. } => self.tidy_up(),
+            Completion::Timer { token, .. } if rooms::is_tick(token) => self.tick_is_due(token),
             Completion::Timer { timer, token } if dialing::is_timer(token) => {
                 self.dial_timer_fired(timer, token);
             }

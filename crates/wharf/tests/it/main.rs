@@ -60,6 +60,7 @@ mod proxies;
 mod racing;
 mod rates;
 mod reconnecting;
+mod rooms;
 mod send_limits;
 #[cfg(target_os = "linux")]
 mod shortage;

@@ -45,14 +45,15 @@ fn a_callback_that_blocks_is_named_while_it_does_and_when_it_is_over(backend: Ba
         client.send(b"wait");
         gate.wait_for_arrival();
         let blocked = hears.recv_timeout(PATIENCE).unwrap();
-        assert_eq!((blocked.session, blocked.callback), (id, Callback::Frame));
+        assert_eq!((blocked.session, blocked.callback), (Some(id), Callback::Frame));
+        assert_eq!(blocked.worker, id.worker());
         assert!(!blocked.is_over && blocked.duration >= THRESHOLD, "{blocked:?}");
         let said = format!("on_frame of session {id} holds up worker {} for ", id.worker());
         assert!(blocked.to_string().starts_with(&said), "{blocked}");
         gate.open();
         let over = hears.recv_timeout(PATIENCE).unwrap();
         assert!(over.is_over && over.duration >= blocked.duration, "{over:?}");
-        assert_eq!((over.session, over.callback), (id, Callback::Frame));
+        assert_eq!((over.session, over.callback), (Some(id), Callback::Frame));
         client.expect(b"wait");
     }
     wait_until("they are counted", || server.handle.stats().callbacks_blocked == 3);
