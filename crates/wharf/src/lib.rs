@@ -127,6 +127,8 @@ mod pages {
     struct Readme;
     #[doc = include_str!("../../../docs/blocking.md")]
     struct Blocking;
+    #[doc = include_str!("../../../docs/clients.md")]
+    struct Clients;
     #[doc = include_str!("../../../docs/drain.md")]
     struct Drain;
     #[doc = include_str!("../../../docs/framing.md")]

@@ -5,7 +5,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -20,9 +20,12 @@ struct Example {
 
 impl Example {
     fn start(name: &str) -> Self {
-        let program = build(name);
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let child = Command::new(&program).arg(address.to_string()).stdout(Stdio::null()).spawn();
+        Self::start_at(&build(name), address)
+    }
+
+    fn start_at(program: &Path, address: SocketAddr) -> Self {
+        let child = Command::new(program).arg(address.to_string()).stdout(Stdio::null()).spawn();
         Self { child: child.unwrap_or_else(|error| panic!("{program:?}: {error}")), address }
     }
 
@@ -169,4 +172,33 @@ fn who_does_not_read_leaves_the_lobby_and_delays_nobody() {
     }
     let reason = reason.expect("one who does not read has left");
     assert!(reason.ends_with("has left: the peer reads too slowly"), "{reason}");
+}
+
+#[test]
+fn reconnect_tells_each_time_once_that_its_server_was_killed_and_is_back() {
+    let (echo, reconnect) = (build("echo"), build("reconnect"));
+    let mut server = Example::start("echo");
+    let address = server.address;
+    let mut command = Command::new(&reconnect);
+    command.arg(address.to_string()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut client = Example { child: command.spawn().unwrap(), address };
+    let said = BufReader::new(client.child.stdout.take().unwrap());
+    let (sender, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        said.lines().map_while(Result::ok).try_for_each(|it| sender.send(it))
+    });
+    let next = || lines.recv_timeout(PATIENCE).expect("the client says something");
+    for time in 0..=100 {
+        assert_eq!(next(), format!("connected to {address}, reconnect {time}"));
+        assert_eq!(next(), format!("heard hello {time}"));
+        if time < 100 {
+            drop(server);
+            let lost = next();
+            assert!(lost.starts_with("lost: the peer "), "{lost}");
+            server = Example::start_at(&echo, address);
+        }
+    }
+    let ended = client.child.try_wait().unwrap();
+    assert!(ended.is_none(), "the client has ended: {ended:?}");
+    assert_eq!(lines.try_iter().next(), None, "nothing is said twice");
 }
