@@ -62,3 +62,25 @@ fn a_seat_may_outlive_what_gave_it() {
         other.join().unwrap();
     });
 }
+
+#[test]
+fn an_address_that_is_known_late_counts_no_less() {
+    loom::model(|| {
+        let admission = Arc::new(Admission::new(1, 2, Some(1)));
+        let other = {
+            let admission = Arc::clone(&admission);
+            thread::spawn(move || {
+                // From a proxy, which says whose it is once the session has its seat.
+                let mut seat = admission.admit(None, 0).unwrap();
+                let counted = seat.count_address(PEER);
+                (seat, counted)
+            })
+        };
+        let own = admission.admit(PEER, 0);
+        let (seat, counted) = other.join().unwrap();
+        assert!(own.is_ok() != counted.is_ok(), "{own:?} and {counted:?}");
+        assert_eq!(admission.counted().2, 1, "one of them has the address");
+        drop((own, seat));
+        assert_eq!(admission.counted(), (0, vec![0], 0));
+    });
+}
