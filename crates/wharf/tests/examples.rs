@@ -82,6 +82,18 @@ impl Guest {
         line.trim_end().to_owned()
     }
 
+    /// The lines up to one that has this in it.
+    #[track_caller]
+    fn hear_with(&mut self, what: &str) {
+        loop {
+            let line = self.hear();
+            assert!(!line.is_empty(), "the example closed the connection before '{what}'");
+            if line.contains(what) {
+                return;
+            }
+        }
+    }
+
     /// The lines up to one that ends like this.
     #[track_caller]
     fn hear_until(&mut self, end: &str) -> String {
@@ -201,4 +213,29 @@ fn reconnect_tells_each_time_once_that_its_server_was_killed_and_is_back() {
     let ended = client.child.try_wait().unwrap();
     assert!(ended.is_none(), "the client has ended: {ended:?}");
     assert_eq!(lines.try_iter().next(), None, "nothing is said twice");
+}
+
+#[test]
+fn the_arena_ticks_for_dummies_and_guests_alike() {
+    let mut example = Example::start("arena");
+    let mut guest = Guest(BufReader::new(example.connect()));
+    // "tick 7: 201 players, 1200 steps"
+    guest.hear_with(": 201 players,");
+    let numbers = |line: String| -> [u64; 3] {
+        let words = line.split(|c: char| !c.is_ascii_digit()).filter(|word| !word.is_empty());
+        let numbers: Vec<u64> = words.map(|word| word.parse().unwrap()).collect();
+        numbers.try_into().unwrap()
+    };
+    let first = numbers(guest.hear());
+    let mut before = first;
+    for _ in 0..20 {
+        let now = numbers(guest.hear());
+        assert!(now[0] > before[0] && now[2] >= before[2], "{before:?}, then {now:?}");
+        before = now;
+    }
+    assert!(before[2] > first[2] + 200, "the dummies take steps: {first:?}, then {before:?}");
+    guest.0.get_ref().shutdown(std::net::Shutdown::Both).unwrap();
+    let mut other = Guest(BufReader::new(example.connect()));
+    // One has left, and one has come, in either order.
+    other.hear_with(": 201 players,");
 }
