@@ -82,6 +82,27 @@ fn a_mistake_is_one_line_with_file_line_key_and_what_would_be_right() {
 }
 
 #[test]
+fn a_mistake_of_any_length_is_a_short_line() {
+    let long = "é".repeat(100_000);
+    for (text, says) in [
+        (format!("{long}x = 1"), "not TOML"),
+        (format!("\"{long}\" = 1"), "no key éé"),
+        (format!("[\"{long}\"]\nworkers = 1"), "no section [éé"),
+        (format!("backend = \"{long}\""), "backend cannot be 'éé"),
+        (format!("listen = {}", "[".repeat(300_000)), "not TOML"),
+        (format!("workers = {}", "9".repeat(300_000)), "workers cannot be '99"),
+        ("a.".repeat(200_000) + "b = 1", "line 1"),
+    ] {
+        let config = Config::new("length", &text);
+        let ended = run(config.serve());
+        let said = ended.failure_alone(2);
+        let start: String = text.chars().take(20).collect();
+        assert!(said.contains(says), "{says} is not said of {start}: {said}");
+        assert!(said.len() < 1_000, "{} bytes of {start}", said.len());
+    }
+}
+
+#[test]
 fn a_file_that_cannot_be_read_is_told_with_the_reason() {
     let target = env!("CARGO_TARGET_TMPDIR");
     let missing = format!("{target}/there-is-none.toml");

@@ -103,7 +103,9 @@ impl Reader<'_> {
             let piece = self.text.get(at.clone()).unwrap_or_default();
             match piece.trim().is_empty() || piece.contains('\n') {
                 true => self.failure(&at, format_args!("not TOML: {problem}")),
-                false => self.failure(&at, format_args!("not TOML: {problem}, at '{piece}'")),
+                false => {
+                    self.failure(&at, format_args!("not TOML: {problem}, at '{}'", short(piece)))
+                }
             }
         })?;
         let mut settings = Vec::new();
@@ -192,12 +194,15 @@ impl Reader<'_> {
             ));
         };
         key.check(&text).map_err(|range| {
+            // Some say again what they refuse.
+            let (text, range) = (short(&text), range.replace(&text, short(&text)));
             self.failure(at, format_args!("{} cannot be '{text}': {range}", key.name))
         })?;
         Ok(text)
     }
 
     fn unknown_key(&self, name: &str, at: &Range<usize>) -> Failure {
+        let name = short(name);
         if NOT_IN_FILES.contains(&name) {
             return self.failure(
                 at,
@@ -220,6 +225,7 @@ impl Reader<'_> {
     }
 
     fn unknown_section(&self, name: &str, at: &Range<usize>) -> Failure {
+        let name = short(name);
         let sections = self.schema.sections();
         let all = sections.iter().map(|section| format!("[{section}]")).collect::<Vec<_>>();
         match nearest(name, sections.into_iter()) {
@@ -239,6 +245,12 @@ impl Reader<'_> {
     fn failure(&self, at: &Range<usize>, problem: impl fmt::Display) -> Failure {
         Failure::arguments(format_args!("{} line {}: {problem}", self.name, self.line(at)))
     }
+}
+
+/// As much of a text as a line has room for.
+fn short(text: &str) -> &str {
+    const CHARS_MAX: usize = 60;
+    text.char_indices().nth(CHARS_MAX).map_or(text, |(end, _)| &text[..end])
 }
 
 /// The name that a wrong one was most likely meant to be, if any is near.
