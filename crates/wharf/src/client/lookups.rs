@@ -1,9 +1,9 @@
 //! Looking names up, off the workers: the system's resolver blocks.
 //!
-//! A few threads that live as long as there are names to look up. What waits is bounded by the targets,
-//! each of which has one lookup at a time.
+//! A few threads that live as long as there are names to look up. All targets that wait for the same name
+//! share one lookup: when a server comes back, its thousand clients ask for the same one.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -17,6 +17,9 @@ use crate::unwinding::caught;
 
 /// Threads at a time: a name that nobody answers for delays few others.
 const THREADS_MAX: usize = 4;
+/// Targets that may wait for a name. Those that have been stopped meanwhile count until it is looked up, so
+/// the number of targets is no bound.
+const ASKERS_MAX: usize = 1 << 16;
 /// How long the end of a server waits for lookups that are under way.
 const END_MAX: Duration = Duration::from_secs(1);
 
@@ -70,20 +73,18 @@ pub(crate) struct Lookups {
     thread_ended: Condvar,
 }
 
+/// A name, and the port that goes with it.
+type Name = (Arc<str>, u16);
+
 #[derive(Debug, Default)]
 struct State {
-    waiting: VecDeque<Lookup>,
+    waiting: VecDeque<Name>,
+    /// Who wants to know, by name, also of those that are being looked up.
+    askers: HashMap<Name, Vec<TargetId>>,
+    /// All of them.
+    askers_count: usize,
     threads: usize,
     ended: bool,
-}
-
-#[derive(Debug)]
-struct Lookup {
-    target: TargetId,
-    host: Box<str>,
-    port: u16,
-    /// Whoever asks; gone if its server is.
-    shared: Weak<Shared>,
 }
 
 impl Lookups {
@@ -92,7 +93,8 @@ impl Lookups {
         Arc::new(Self { resolver, inline, state, thread_ended })
     }
 
-    /// Looks a name up, here and now or on a thread, which then sends [`Message::Resolved`].
+    /// Looks a name up, here and now or on a thread, which then sends [`Message::Resolved`] to the
+    /// target's worker.
     pub(crate) fn ask(
         self: &Arc<Self>,
         shared: &Arc<Shared>,
@@ -103,37 +105,48 @@ impl Lookups {
         if self.inline {
             return Some(self.resolver.look_up(host, port));
         }
-        let lookup = Lookup { target, host: host.into(), port, shared: Arc::downgrade(shared) };
+        let name = (Arc::from(host), port);
         let mut state = self.state();
-        state.waiting.push_back(lookup);
+        if state.askers_count >= ASKERS_MAX {
+            return Some(Err(io::Error::other("too many names wait to be looked up")));
+        }
+        if state.askers.contains_key(&name) {
+            state.add_asker(name, target);
+            return None;
+        }
         if state.threads < THREADS_MAX {
-            let lookups = Arc::clone(self);
-            let thread = std::thread::Builder::new().name("wharf-resolve".to_owned());
-            match thread.spawn(move || lookups.work()) {
-                Ok(_) => state.threads += 1,
+            match self.spawn(shared) {
+                Ok(()) => state.threads += 1,
                 // Those that there are come to it.
                 Err(_) if state.threads > 0 => {}
-                Err(error) => {
-                    state.waiting.pop_back();
-                    return Some(Err(error));
-                }
+                Err(error) => return Some(Err(error)),
             }
         }
+        state.waiting.push_back(name.clone());
+        state.add_asker(name, target);
         None
     }
 
-    fn work(&self) {
-        while let Some(lookup) = self.next() {
-            let found = self.resolver.look_up(&lookup.host, lookup.port);
-            if let Some(shared) = lookup.shared.upgrade() {
+    fn spawn(self: &Arc<Self>, shared: &Arc<Shared>) -> io::Result<()> {
+        let (lookups, shared) = (Arc::clone(self), Arc::downgrade(shared));
+        let thread = std::thread::Builder::new().name("wharf-resolve".to_owned());
+        thread.spawn(move || lookups.work(&shared)).map(drop)
+    }
+
+    fn work(&self, shared: &Weak<Shared>) {
+        while let Some(name) = self.next() {
+            let found = self.resolver.look_up(&name.0, name.1);
+            let askers = self.state().take_askers(&name);
+            let Some(shared) = shared.upgrade() else { continue };
+            for target in askers {
                 // A worker that has ended needs it no more.
-                let _ = shared.put(lookup.target.worker(), Message::Resolved(lookup.target, found));
+                let _ = shared.put(target.worker(), Message::Resolved(target, again(&found)));
             }
         }
     }
 
     /// The next name; `None` ends the thread.
-    fn next(&self) -> Option<Lookup> {
+    fn next(&self) -> Option<Name> {
         let mut state = self.state();
         let next = state.waiting.pop_front();
         if next.is_none() {
@@ -162,5 +175,26 @@ impl Lookups {
     /// No panic happens under this lock.
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn add_asker(&mut self, name: Name, target: TargetId) {
+        self.askers.entry(name).or_default().push(target);
+        self.askers_count += 1;
+    }
+
+    fn take_askers(&mut self, name: &Name) -> Vec<TargetId> {
+        let askers = self.askers.remove(name).unwrap_or_default();
+        self.askers_count -= askers.len();
+        askers
+    }
+}
+
+/// The same answer for one more target.
+fn again(found: &Found) -> Found {
+    match found {
+        Ok(addresses) => Ok(addresses.clone()),
+        Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
     }
 }

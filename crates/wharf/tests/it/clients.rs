@@ -396,11 +396,11 @@ fn nothing_is_left_of_a_client_that_is_stopped(backend: Backend) {
             counted.fetch_sub(1, Ordering::SeqCst);
             Ok(vec![free_address()])
         });
-        for _ in 0..20 {
+        for number in 0..20 {
             all = all
                 .connect(server.address())
                 .connect(Target::from(free_address()).reconnect(soon()))
-                .connect(Target::new("slowly:1").reconnect(soon()));
+                .connect(Target::new(format!("slowly{number}:1")).reconnect(soon()));
         }
         let client = TestClient::start(all);
         while !matches!(client.hears.next(), Told::Connected { .. }) {}

@@ -2,14 +2,18 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use wharf::{Backend, Client, Target};
+use wharf::{Backend, Client, Target, TargetError};
 
 use crate::clients::free_address;
 use crate::support::caller::{TestClient, Told, client};
+use crate::support::gate::Gate;
 use crate::support::record::Echo;
 use crate::support::server::{Setup, TestServer};
+use crate::support::time::let_pass;
 
 each_backend! {
     a_name_of_both_families_is_reached_on_the_one_that_listens,
@@ -17,6 +21,8 @@ each_backend! {
     a_name_that_does_not_resolve_is_told,
     a_name_without_addresses_is_told,
     a_lookup_that_takes_too_long_is_told,
+    targets_that_wait_for_the_same_name_share_its_lookup,
+    names_that_nobody_answers_for_do_not_pile_up_without_end,
     a_local_address_leaves_the_other_family_out,
 }
 
@@ -98,6 +104,62 @@ fn a_lookup_that_takes_too_long_is_told(backend: Backend) {
     let (_, told) = client.hears.next_but_failures();
     assert!(matches!(told, Told::Connected { reconnects: 0, .. }), "{told:?}");
     drop(answer);
+}
+
+fn targets_that_wait_for_the_same_name_share_its_lookup(backend: Backend) {
+    const TARGETS: usize = 60;
+    let server = Setup::new(backend).start(|_| Echo);
+    let to = server.address();
+    let lookups = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&lookups);
+    let all = client(backend).workers(2).resolver(move |host, _| {
+        counted.fetch_add(1, Ordering::SeqCst);
+        let_pass(Duration::from_millis(300));
+        if host == "there" { Ok(vec![to]) } else { Err(io::Error::other(host.to_owned())) }
+    });
+    let names = ["there:1", "nowhere:1"].into_iter().cycle().take(TARGETS);
+    let all = TestClient::start(names.fold(all, Client::connect));
+    let (mut connected, mut failed) = (0, 0);
+    while connected + failed < TARGETS {
+        match all.hears.next() {
+            Told::Connected { .. } => connected += 1,
+            Told::Failed { problem, .. } => {
+                assert_eq!(problem, "the name does not resolve: nowhere");
+                failed += 1;
+            }
+            other => assert!(matches!(other, Told::Frame(..)), "{other:?}"),
+        }
+    }
+    assert_eq!((connected, failed), (TARGETS / 2, TARGETS / 2));
+    // Two names, and whoever came when the first answers were there.
+    let lookups = lookups.load(Ordering::SeqCst);
+    assert!((2..10).contains(&lookups), "{lookups} lookups");
+}
+
+fn names_that_nobody_answers_for_do_not_pile_up_without_end(backend: Backend) {
+    let (gate, post) = Gate::new();
+    let client = client(backend).keep_running().resolver(move |_, _| {
+        post.wait();
+        Ok(Vec::new())
+    });
+    let client = TestClient::start(client);
+    let connect = |number: u32| {
+        let name = format!("name{}:1", number % 1000);
+        let mut target = client.handle.connect(name.as_str());
+        while matches!(target, Err(TargetError::TooMany | TargetError::Overloaded)) {
+            let_pass(Duration::from_millis(1));
+            target = client.handle.connect(name.as_str());
+        }
+        // Nobody waits for it any more, but the resolver does not know.
+        target.unwrap().stop();
+    };
+    let told = (0..80_000).find_map(|number| {
+        connect(number);
+        client.hears.so_far().pop()
+    });
+    let Some(Told::Failed { problem, .. }) = told else { panic!("{told:?} instead of a failure") };
+    assert_eq!(problem, "the name does not resolve: too many names wait to be looked up");
+    (0..4).for_each(|_| gate.open());
 }
 
 fn a_local_address_leaves_the_other_family_out(backend: Backend) {
