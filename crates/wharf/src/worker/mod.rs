@@ -143,6 +143,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         self.work_on_messages();
         self.work_on_backlog();
         self.tell_fired();
+        self.fire_target_timers();
         self.fire_timers(self.core.stats.bytes_in == bytes_before);
         self.tell_writable();
         self.deliver_own_mail();
@@ -180,7 +181,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Completion::Timer { token: TIDY, .. } => self.tidy_up(),
             Completion::Timer { token, .. } if rooms::is_tick(token) => self.tick_is_due(token),
             Completion::Timer { timer, token } if dialing::is_timer(token) => {
-                self.dial_timer_fired(timer, token);
+                self.target_timer_has_fired(timer, token);
             }
             Completion::Timer { timer, token } if Self::is_users_timer(token) => {
                 self.users_timer_has_fired(timer, token);

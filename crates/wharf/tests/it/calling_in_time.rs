@@ -254,6 +254,21 @@ fn delays(seed: u64, reconnect: Reconnect, count: usize) -> Vec<Duration> {
 }
 
 #[test]
+fn an_answer_that_came_in_time_counts_for_a_client_that_was_held_up() {
+    let listens = address("10.0.0.1:7");
+    let target = Target::from(listens).timeout(Duration::from_secs(1));
+    let mut play = play(network(10, Faults::none()), Client::new().connect(target));
+    play.server = Some(server(&play.network, listens));
+    // The connect is started by one turn, and the next one comes three seconds later.
+    play.client.turn(0, Some(play.network.now())).unwrap();
+    play.client.turn(0, Some(play.network.now())).unwrap();
+    play.network.advance_by(Duration::from_secs(3));
+    let (_, told) = play.next();
+    assert!(matches!(told, Told::Connected { attempts: 1, .. }), "{told:?}");
+    play.end();
+}
+
+#[test]
 fn an_attempt_comes_when_it_was_told_that_it_would() {
     let terms = Reconnect {
         delay_min: Duration::from_millis(100),

@@ -114,9 +114,24 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         self.begin(socket, &arrival.made_by(outgoing));
     }
 
-    pub(in crate::worker) fn dial_timer_fired(&mut self, timer: TimerId, token: u64) {
+    pub(in crate::worker) fn target_timer_has_fired(&mut self, timer: TimerId, token: u64) {
+        let id = TargetId::new(usize::from(self.core.index), token & !TARGETS);
+        self.core.dialing.fired.push((timer, id));
+    }
+
+    /// Looks at the timers that have fired, behind what has come meanwhile: an answer that was there in time
+    /// counts, though this thread was held up.
+    #[inline]
+    pub(in crate::worker) fn fire_target_timers(&mut self) {
+        if !self.core.dialing.fired.is_empty() {
+            for (timer, id) in std::mem::take(&mut self.core.dialing.fired) {
+                self.target_timer_fired(timer, id);
+            }
+        }
+    }
+
+    fn target_timer_fired(&mut self, timer: TimerId, id: TargetId) {
         let core = &mut self.core;
-        let id = TargetId::new(usize::from(core.index), token & !TARGETS);
         let Some(dial) = core.dialing.get(id) else { return };
         if dial.timer.take_if(|armed| *armed == timer).is_none() {
             return;

@@ -37,6 +37,8 @@ pub(super) struct Dialing {
     racers: BTreeMap<SocketId, Racer>,
     /// Whose session a socket has.
     sessions: BTreeMap<SocketId, TargetId>,
+    /// Timers that have fired and were not looked at.
+    fired: Vec<(TimerId, TargetId)>,
     socket: SocketOptions,
 }
 
@@ -105,7 +107,13 @@ impl Dial {
 
 impl Dialing {
     pub(super) const fn new(socket: SocketOptions) -> Self {
-        Self { dials: BTreeMap::new(), racers: BTreeMap::new(), sessions: BTreeMap::new(), socket }
+        Self {
+            dials: BTreeMap::new(),
+            racers: BTreeMap::new(),
+            sessions: BTreeMap::new(),
+            fired: Vec::new(),
+            socket,
+        }
     }
 
     /// A socket that is no session's has closed.
