@@ -160,7 +160,8 @@ impl<'worker> Context<'worker> {
     /// Says something to a room, whose [`Room::on_frame`] is called: within this turn if it lives on this
     /// worker, and soon if it does not. What one session says comes in order, behind its entering.
     ///
-    /// [`SendStatus::Closed`]: the room is closed. [`SendStatus::Overloaded`]: 4 MiB of this worker's
+    /// [`SendStatus::Closed`]: the room is closed, or this session is not in it.
+    /// [`SendStatus::Overloaded`]: 4 MiB of this worker's
     /// sessions wait for the worker of that room, and this frame is not among them.
     pub fn send_to_room<R: Room>(&mut self, room: &RoomRef<R>, frame: &[u8]) -> SendStatus {
         if !room.is_of(self.core.shared()) {

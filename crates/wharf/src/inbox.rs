@@ -173,10 +173,11 @@ impl Inbox {
     }
 
     /// Makes room for a message of so many bytes that is put in next; false if there is none. A worker
-    /// that has ended has room for everything.
+    /// that has ended has room for everything, and one that has nothing to do for a message of any size.
     pub(crate) fn reserve(&self, bytes: usize) -> bool {
         let mut queue = self.queue();
-        let fits = queue.ended || queue.has_room(bytes);
+        let idle = queue.messages.is_empty() && queue.reserved == 0;
+        let fits = queue.ended || idle || queue.has_room(bytes);
         if fits {
             queue.reserved += bytes;
         }

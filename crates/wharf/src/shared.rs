@@ -50,6 +50,8 @@ pub(crate) struct Shared {
     listeners_open: AtomicUsize,
     /// Its listeners are to accept nobody for now.
     paused: AtomicBool,
+    /// A worker has failed.
+    failed: AtomicBool,
     pub(crate) addresses: OnceLock<Vec<SocketAddr>>,
     causes: Mutex<Vec<&'static str>>,
 }
@@ -94,6 +96,7 @@ impl Shared {
             farewell: setup.farewell,
             listeners_open: AtomicUsize::new(listeners),
             paused: AtomicBool::new(false),
+            failed: AtomicBool::new(false),
             addresses: OnceLock::new(),
             causes: Mutex::default(),
         }
@@ -183,9 +186,15 @@ impl Shared {
 
     /// A worker has failed, and its listeners with it: the others stop.
     pub(crate) fn worker_failed(&self) {
+        self.failed.store(true, Ordering::Release);
         self.listeners_open.store(0, Ordering::Release);
         self.put_all(|| Message::NothingComes);
         self.put_all(|| Message::Stop);
+    }
+
+    /// Whether a worker has failed: nobody hears of its sessions any more.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire)
     }
 
     pub(crate) fn stats(&self) -> Stats {

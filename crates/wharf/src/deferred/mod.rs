@@ -14,7 +14,7 @@ use crate::session::{Outcome, Session};
 use crate::session_id::SessionId;
 use crate::shared::Shared;
 use crate::typed::{Delivery, WrongSession};
-use crate::unwinding::caught;
+use crate::unwinding::{caught, drop_quietly};
 
 /// Why a job was not taken. It has not run, and never will.
 #[derive(Debug, Error)]
@@ -46,7 +46,7 @@ pub(crate) struct Finished {
     /// The result, and what is to be done with it; `None` if the job panicked.
     pub(crate) delivery: Option<Delivery>,
     /// Held until the worker has taken the result, so that results are bounded as jobs are.
-    _place: Place,
+    pub(crate) place: Place,
 }
 
 /// Has a thread of the pool run `job`, and the session do `then` with its result.
@@ -64,10 +64,16 @@ where
     shared.deferred.put(|place| {
         let shared = Arc::clone(shared);
         Box::new(move || {
-            let delivery = caught(job).map(|result| Delivery::result(result, then));
-            let finished = Finished { delivery, _place: place };
-            // A worker that has ended has no session any more.
-            let _ = shared.put(session.worker(), Message::Deferred(session, finished));
+            let delivery = match caught(job) {
+                Some(result) => Some(Delivery::result(result, then)),
+                None => {
+                    drop_quietly(then);
+                    None
+                }
+            };
+            let finished = Message::Deferred(session, Finished { delivery, place });
+            // A worker that has ended has no session any more, and the result may panic as it goes.
+            let _ = caught(|| shared.put(session.worker(), finished));
         })
     })
 }

@@ -79,6 +79,9 @@ pub enum JoinError {
     /// It is in as many groups as [`Limits::groups_per_session_max`](crate::Limits) allows.
     #[error("the session is in {0} groups, and more are not allowed: see groups_per_session_max")]
     TooMany(usize),
+    /// The group is that of a room, for whose worker too much waits already.
+    #[error("too much waits for the room's worker: enter later")]
+    Overloaded,
     /// The group is another server's.
     #[error("the group belongs to another server")]
     OtherServer,

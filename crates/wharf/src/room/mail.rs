@@ -21,6 +21,9 @@ struct Entry {
     what: What<Range<usize>>,
 }
 
+/// Rooms that are looked at whether it is one of them that is spoken to.
+const LOOKED_AT: usize = 16;
+
 /// What a member does.
 #[derive(Clone, Debug)]
 pub(crate) enum What<F> {
@@ -48,14 +51,13 @@ impl RoomMail {
     }
 
     pub(crate) fn push(&mut self, room: &Arc<RoomState>, member: SessionId, what: What<&[u8]>) {
-        // Most of what is said in one turn is said to one room.
-        let room = match self.rooms.iter().rposition(|known| Arc::ptr_eq(known, room)) {
-            Some(index) => index,
-            None => {
-                self.rooms.push(Arc::clone(room));
-                self.rooms.len() - 1
-            }
-        };
+        // Most of what is said in one turn is said to few rooms; one that is not found stands there twice.
+        let mut known = self.rooms.iter().rev().take(LOOKED_AT);
+        let known = known.position(|known| Arc::ptr_eq(known, room));
+        if known.is_none() {
+            self.rooms.push(Arc::clone(room));
+        }
+        let room = self.rooms.len() - 1 - known.unwrap_or(0);
         let what = match what {
             What::Enters => What::Enters,
             What::Leaves => What::Leaves,
@@ -82,7 +84,8 @@ impl RoomMail {
 
     /// Empties it and keeps its memory, unless that is much.
     pub(crate) fn clear(&mut self) {
-        if self.bytes.capacity() > Self::BYTES_MAX / 16 {
+        let capacity = self.bytes.capacity() + self.entries.capacity() * size_of::<Entry>();
+        if capacity > Self::BYTES_MAX / 16 {
             *self = Self::default();
         } else {
             self.rooms.clear();

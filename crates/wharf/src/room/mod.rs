@@ -127,7 +127,7 @@ pub enum RoomError {
     /// There are as many rooms as [`Limits::rooms_max`](crate::Limits::rooms_max) allows.
     #[error("{0} rooms are open, and more are not allowed: see rooms_max")]
     TooMany(usize),
-    /// The server has ended, or drains.
+    /// The worker that it was to live on has ended.
     #[error("the server has ended")]
     Ended,
 }

@@ -51,6 +51,12 @@ impl Watchdog {
                 let one_blocks = workers.iter().any(|worker| matches!(worker, Worker::Blocked(..)));
                 period = if one_blocks { threshold / FINER } else { threshold };
             }
+            // The workers have ended, and so has what blocked them.
+            for (index, worker) in workers.iter().enumerate() {
+                if let Worker::Blocked(seen, duration) = *worker {
+                    tell(index, seen, duration, true, hook.as_ref());
+                }
+            }
         };
         let thread = Builder::new().name("wharf-watchdog".to_owned()).spawn(body)?;
         // It has its name by then, and looks at what follows.

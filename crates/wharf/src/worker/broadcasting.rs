@@ -70,7 +70,8 @@ impl Core {
             return group.broadcast(payload);
         }
         let workers = group.state().workers();
-        if payload.len() > GATHERED_PAYLOAD_MAX || !workers.without(self.index).is_empty() {
+        let here_and_now = self.local.is_empty() && workers.without(self.index).is_empty();
+        if payload.len() > GATHERED_PAYLOAD_MAX || !here_and_now {
             return match self.shared().frame(payload) {
                 Ok(frame) => self.broadcast_own(group, &frame, except),
                 Err(error) => error.into(),
@@ -113,11 +114,20 @@ impl Core {
     ) -> SendStatus {
         let others = group.state().workers().without(self.index);
         let message = || Message::Broadcast(Arc::clone(group.state()), frame.clone(), except);
-        let status = self.shared().broadcast(&others, message);
-        if status == SendStatus::Queued {
-            self.broadcast_here(group.state(), frame, except);
+        let waits = !self.local.is_empty();
+        if waits && !self.local.has_room(message().counted_bytes()) {
+            return SendStatus::Overloaded;
         }
-        status
+        let status = self.shared().broadcast(&others, &message);
+        if status != SendStatus::Queued {
+            return status;
+        }
+        if waits {
+            // Behind what sessions of this worker were sent before.
+            return self.local.push(message());
+        }
+        self.broadcast_here(group.state(), frame, except);
+        SendStatus::Queued
     }
 
     /// Sends a frame of this server to the members of a group that live here.

@@ -42,9 +42,14 @@ impl Core {
         if connection.groups.len() >= max {
             return Err(JoinError::TooMany(max));
         }
+        let room = group.room();
+        if room.as_ref().is_some_and(|room| !self.may_enter(room)) {
+            return Err(JoinError::Overloaded);
+        }
+        let Some(connection) = self.connection(socket) else { return Err(JoinError::Closing) };
         let position = group.add(index, socket, name);
         connection.groups.add(group, position);
-        if let Some(room) = group.room() {
+        if let Some(room) = room {
             self.tell_room(&room, socket, true);
         }
         Ok(())

@@ -23,9 +23,13 @@ impl LocalMessages {
         self.messages.len()
     }
 
-    fn push(&mut self, message: Message) -> SendStatus {
+    pub(super) const fn has_room(&self, bytes: usize) -> bool {
+        self.bytes + bytes <= BYTES_MAX
+    }
+
+    pub(super) fn push(&mut self, message: Message) -> SendStatus {
         let bytes = message.counted_bytes();
-        if self.bytes + bytes > BYTES_MAX {
+        if !self.has_room(bytes) {
             return SendStatus::Overloaded;
         }
         self.bytes += bytes;

@@ -80,7 +80,10 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// What a job has come to, for the session that deferred it. One whose job panicked ends as if it had
     /// panicked itself.
     fn deliver_result(&mut self, socket: SocketId, finished: Finished) {
-        match finished.delivery {
+        let Finished { delivery, place } = finished;
+        // What follows may defer again.
+        drop(place);
+        match delivery {
             Some(delivery) => self.deliver_message(socket, delivery),
             None if self.core.is_open(socket) => self.panicked(socket),
             None => self.core.stats.panics += 1,

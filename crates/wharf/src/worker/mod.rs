@@ -147,16 +147,21 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         self.fire_timers(self.core.stats.bytes_in == bytes_before);
         self.tell_writable();
         self.deliver_own_mail();
-        self.core.send_mail();
         self.core.deliver_broadcasts();
         self.core.flush();
-        Ok(self.core.end_turn(self.messages.is_empty() && self.core.local.is_empty()))
+        self.core.send_mail();
+        let nothing_waits = self.messages.is_empty() && self.core.local.is_empty();
+        Ok(self.core.end_turn(nothing_waits && !self.rooms_wait()))
     }
 
     /// Whether nothing is left over from the last turn.
     fn may_sleep(&self) -> bool {
         let nothing_waits = self.messages.is_empty() && self.core.local.is_empty();
-        self.due.is_empty() && nothing_waits && !self.has_mail && !self.core.has_own_mail()
+        self.due.is_empty()
+            && nothing_waits
+            && !self.has_mail
+            && !self.core.has_own_mail()
+            && self.core.has_sent_mail()
     }
 
     fn complete(&mut self, completion: Completion) {

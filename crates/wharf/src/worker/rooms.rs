@@ -32,11 +32,15 @@ pub(super) struct Rooms {
     free: Vec<u32>,
     /// Whose tick is due.
     due: Vec<u32>,
+    /// Members that the rooms here have heard of and that have not left.
+    members: usize,
 }
 
 struct Placed {
     room: Box<dyn Room>,
     state: Arc<RoomState>,
+    /// Members that it has heard of and that have not left.
+    members: usize,
 }
 
 /// What a worker without its handlers knows of rooms.
@@ -94,7 +98,10 @@ impl Core {
         session: SessionId,
         frame: &[u8],
     ) -> SendStatus {
-        if !room.is_open() {
+        let member = self.connection(session.socket());
+        let is_in = member.is_some_and(|member| member.groups.position(room.group()).is_some());
+        // Who has left, or closes and therefore has, is not heard behind that.
+        if !is_in || !room.is_open() {
             return SendStatus::Closed;
         }
         let mail = self.mail_for(room.worker);
@@ -105,8 +112,13 @@ impl Core {
         SendStatus::Queued
     }
 
-    /// A session of this worker has entered or left a room. There is no more of this than there are sessions
-    /// that do so in one turn.
+    /// Whether a session of this worker may enter a room: not if too much waits for the room's worker. So
+    /// nobody who enters and leaves without end makes what waits grow without end.
+    pub(super) fn may_enter(&mut self, room: &Arc<RoomState>) -> bool {
+        self.mail_for(room.worker).has_room(0)
+    }
+
+    /// A session of this worker has entered or left a room.
     pub(super) fn tell_room(&mut self, room: &Arc<RoomState>, socket: SocketId, enters: bool) {
         let member = self.session_id(socket);
         let what = if enters { What::Enters } else { What::Leaves };
@@ -119,6 +131,17 @@ impl Core {
             mail.resize_with(worker + 1, RoomMail::default);
         }
         &mut mail[worker]
+    }
+
+    /// Whether something waits for rooms of other workers.
+    pub(super) fn has_mail_for_others(&self) -> bool {
+        let own = usize::from(self.index);
+        self.rooms.mail.iter().enumerate().any(|(worker, mail)| worker != own && !mail.is_empty())
+    }
+
+    /// Whether all that could be sent to other workers has been.
+    pub(super) fn has_sent_mail(&self) -> bool {
+        self.rooms.retries || !self.has_mail_for_others()
     }
 
     /// Whether a room has something to do on this worker.
@@ -187,7 +210,7 @@ impl<H, F> Worker<H, F> {
             rooms.placed.push(None);
             u32::try_from(rooms.placed.len() - 1).unwrap_or(u32::MAX)
         });
-        rooms.placed[slot as usize] = Some(Placed { room, state: Arc::clone(state) });
+        rooms.placed[slot as usize] = Some(Placed { room, state: Arc::clone(state), members: 0 });
         state.set_slot(slot);
         let core = &mut self.core;
         let tickers = &mut core.rooms.tickers;
@@ -208,9 +231,22 @@ impl<H, F> Worker<H, F> {
     ) {
         self.place(state);
         let Self { core, rooms, .. } = self;
-        let Some(Some(placed)) = rooms.placed.get_mut(state.slot() as usize) else { return };
-        if !Arc::ptr_eq(&placed.state, state) {
+        let placed = rooms.placed.get_mut(state.slot() as usize).and_then(Option::as_mut);
+        let Some(placed) = placed.filter(|placed| Arc::ptr_eq(&placed.state, state)) else {
+            // What a thread wanted to have done may own things whose end panics.
+            if !drop_quietly(callback) {
+                core.stats.panics += 1;
+            }
             return;
+        };
+        match which {
+            Callback::Enter => {
+                (placed.members, rooms.members) = (placed.members + 1, rooms.members + 1)
+            }
+            Callback::Leave => {
+                (placed.members, rooms.members) = (placed.members - 1, rooms.members - 1)
+            }
+            _ => {}
         }
         core.watched.begin(None, which);
         let mut context = RoomContext::new(core, state);
@@ -238,12 +274,20 @@ impl<H, F> Worker<H, F> {
             return;
         }
         let placed = place.take();
+        self.rooms.members -= placed.as_ref().map_or(0, |placed| placed.members);
         self.rooms.free.push(slot);
         self.core.stop_ticker(slot);
         state.close(&self.core.shared().rooms);
         if !drop_quietly(placed) {
             self.core.stats.panics += 1;
         }
+    }
+
+    /// Whether somebody is in a room here who has to leave before the worker may end. A worker that has failed
+    /// tells nobody of its sessions.
+    pub(super) fn rooms_wait(&self) -> bool {
+        let waits = self.rooms.members > 0 || self.core.has_mail_for_others();
+        waits && !self.core.shared().has_failed()
     }
 
     /// Closes all rooms: the worker ends.

@@ -61,6 +61,7 @@ mod racing;
 mod rates;
 mod reconnecting;
 mod rooms;
+mod rooms_in_turns;
 mod send_limits;
 #[cfg(target_os = "linux")]
 mod shortage;

@@ -1,0 +1,249 @@
+//! Rooms on a simulated network, where the test decides which worker turns: what happens if one is late.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, OnceLock};
+
+use wharf::sim::{Network, NetworkOptions, Peer};
+use wharf::{
+    Arrival, CloseReason, Context, Framing, Limits, OnMessage, Outcome, PortOptions, Room,
+    RoomContext, RoomOptions, RoomRef, SendStatus, Server, Session, SessionId, SteppedServer,
+};
+
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Event {
+    Entered,
+    Said(Vec<u8>),
+    Left,
+}
+
+struct Hall(Sender<Event>);
+
+impl Room for Hall {
+    fn on_enter(&mut self, _: &mut RoomContext<'_>, _: SessionId) {
+        let _ = self.0.send(Event::Entered);
+    }
+
+    fn on_frame(&mut self, _: &mut RoomContext<'_>, _: SessionId, frame: &[u8]) {
+        let _ = self.0.send(Event::Said(frame.to_vec()));
+    }
+
+    fn on_leave(&mut self, _: &mut RoomContext<'_>, _: SessionId) {
+        let _ = self.0.send(Event::Left);
+    }
+}
+
+/// Panics when it is dropped.
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            panic!("as the test wants it")
+        }
+    }
+}
+
+#[derive(Clone)]
+struct Guest {
+    hall: Arc<OnceLock<RoomRef<Hall>>>,
+    first: Arc<OnceLock<SessionId>>,
+}
+
+/// How often a guest goes out and in at once.
+const FLOOD: usize = 900_000;
+
+impl Session for Guest {
+    fn on_connected(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        self.first.get_or_init(|| ctx.id());
+        Ok(ctx.enter(self.hall.wait())?)
+    }
+
+    fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
+        let hall = self.hall.wait();
+        match frame {
+            b"flood" => {
+                for _ in 0..FLOOD {
+                    ctx.leave(&hall.group());
+                    if ctx.enter(hall).is_err() {
+                        break;
+                    }
+                }
+            }
+            b"defer" => {
+                let bomb = Bomb;
+                let then = move |_: &mut Self, _: &mut Context<'_>, (): ()| {
+                    let _owns = &bomb;
+                    Ok(())
+                };
+                ctx.defer(|| panic!("as the test wants it"), then)?;
+            }
+            b"order" | b"order behind a post" => {
+                if frame != b"order" {
+                    let own = ctx.session_ref(ctx.id()).typed::<Self>()?;
+                    ctx.post(&own, ());
+                }
+                ctx.send_to(*self.first.wait(), b"first");
+                ctx.broadcast(&hall.group(), b"second");
+            }
+            _ => {
+                ctx.send_to_room(hall, frame);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_disconnected(&mut self, ctx: &mut Context<'_>, _: &CloseReason) {
+        assert_eq!(ctx.send_to_room(self.hall.wait(), b"bye"), SendStatus::Closed);
+    }
+}
+
+impl OnMessage<()> for Guest {
+    fn on_message(&mut self, _: &mut Context<'_>, (): ()) -> Outcome {
+        Ok(())
+    }
+}
+
+struct Stage<F> {
+    network: Network,
+    guest: Guest,
+    server: SteppedServer<Guest, F>,
+    events: Receiver<Event>,
+}
+
+/// A server with so many workers, and a hall on one of them.
+fn stage(workers: usize, hall_on: usize) -> Stage<impl Fn(&Arrival) -> Guest> {
+    let network = Network::new(NetworkOptions::default());
+    let guest = Guest { hall: Arc::default(), first: Arc::default() };
+    let theirs = guest.clone();
+    let simulated = Some(network.clone());
+    let server = Server::bind("10.0.0.1:7777")
+        .workers(workers)
+        .framing(Framing::LINES)
+        .limits(Limits { first_frame: None, idle: None, ..Limits::default() })
+        .port_options(PortOptions { simulated, ..PortOptions::default() })
+        .start_stepped(move |_: &Arrival| theirs.clone())
+        .unwrap();
+    let (told, events) = channel();
+    let options = RoomOptions { worker: Some(hall_on), ..RoomOptions::default() };
+    guest.hall.set(server.handle().open_room(options, Hall(told)).unwrap()).unwrap();
+    Stage { network, guest, server, events }
+}
+
+impl<F: Fn(&Arrival) -> Guest> Stage<F> {
+    /// Has these workers turn, several times.
+    fn turns(&mut self, workers: &[usize], times: usize) {
+        for _ in 0..times {
+            for &worker in workers {
+                self.server.turn(worker, Some(self.network.now())).unwrap();
+            }
+            self.network.advance();
+        }
+    }
+
+    fn enter(&mut self) -> Peer {
+        let peer = self.network.connect(self.server.handle().addresses()[0]);
+        let workers: Vec<usize> = (0..self.server.workers()).collect();
+        self.turns(&workers, 20);
+        peer
+    }
+
+    fn heard(&self) -> Vec<Event> {
+        self.events.try_iter().collect()
+    }
+}
+
+fn say(peer: &mut Peer, line: &str) {
+    let line = format!("{line}\n");
+    assert_eq!(peer.try_write(line.as_bytes()).unwrap(), line.len());
+}
+
+#[test]
+fn who_is_in_a_room_at_the_end_has_left_it_whichever_worker_is_late() {
+    for stops in [false, true] {
+        let mut stage = stage(3, 2);
+        let _peers = [stage.enter(), stage.enter()];
+        let sessions = |worker| stage.server.worker(worker).unwrap().sessions;
+        assert_eq!([0, 1, 2].map(sessions), [1, 1, 0]);
+        let handle = stage.server.handle();
+        if stops {
+            handle.stop()
+        } else {
+            handle.drain()
+        }
+        // The room's own worker has nothing else to do.
+        stage.turns(&[0, 2], 50);
+        assert!(stage.server.worker(2).is_some(), "a member has not left");
+        stage.turns(&[0, 1, 2], 2_000);
+        assert!(stage.server.is_done(), "stops {stops}");
+        let left = stage.heard().into_iter().filter(|event| *event == Event::Left).count();
+        assert_eq!(left, 2, "stops {stops}");
+    }
+}
+
+#[test]
+fn nothing_is_said_behind_leaving() {
+    let mut stage = stage(1, 0);
+    let mut peer = stage.enter();
+    say(&mut peer, "hello");
+    stage.turns(&[0], 20);
+    drop(peer);
+    stage.turns(&[0], 200);
+    assert_eq!(stage.server.handle().sessions(), 0);
+    assert_eq!(stage.heard(), [Event::Entered, Event::Said(b"hello".to_vec()), Event::Left]);
+}
+
+#[test]
+fn who_goes_out_and_in_without_end_is_stopped_and_the_room_goes_on() {
+    let mut stage = stage(2, 1);
+    let mut peer = stage.enter();
+    stage.heard();
+    say(&mut peer, "flood");
+    stage.turns(&[0, 1], 200);
+    let heard = stage.heard();
+    assert!(heard.len() > 1_000 && heard.len() < FLOOD, "{} events", heard.len());
+    assert_eq!(heard.last(), Some(&Event::Left), "who is refused is out");
+    let mut other = stage.enter();
+    say(&mut other, "hello");
+    stage.turns(&[0, 1], 20);
+    assert_eq!(stage.heard(), [Event::Entered, Event::Said(b"hello".to_vec())]);
+}
+
+#[test]
+fn a_job_for_a_room_that_is_closed_may_panic_as_it_is_dropped() {
+    let mut stage = stage(1, 0);
+    stage.turns(&[0], 5);
+    let bomb = Bomb;
+    let hall = stage.guest.hall.wait().clone();
+    hall.close();
+    let job = move |_: &mut Hall, _: &mut RoomContext<'_>| {
+        let _owns = &bomb;
+    };
+    assert_eq!(hall.post(job), SendStatus::Queued);
+    stage.turns(&[0], 5);
+    assert_eq!(stage.server.handle().stats().panics, 1);
+}
+
+#[test]
+fn a_deferred_job_may_panic_and_what_was_to_follow_too() {
+    let mut stage = stage(1, 0);
+    let mut peer = stage.enter();
+    say(&mut peer, "defer");
+    stage.turns(&[0], 20);
+    assert!(stage.server.run_deferred(0));
+    stage.turns(&[0], 200);
+    let handle = stage.server.handle();
+    assert_eq!((handle.sessions(), handle.deferred()), (0, 0), "its session has ended");
+}
+
+#[test]
+fn a_send_and_a_broadcast_keep_their_order_behind_a_post() {
+    for line in ["order", "order behind a post"] {
+        let mut stage = stage(1, 0);
+        let (mut first, mut second) = (stage.enter(), stage.enter());
+        say(&mut second, line);
+        stage.turns(&[0], 40);
+        let mut heard = vec![0; first.readable_bytes()];
+        first.try_read(&mut heard).unwrap();
+        assert_eq!(String::from_utf8_lossy(&heard), "first\nsecond\n", "{line}");
+    }
+}
