@@ -118,7 +118,7 @@ impl Core {
         if waits && !self.local.has_room(message().counted_bytes()) {
             return SendStatus::Overloaded;
         }
-        let status = self.shared().broadcast(&others, &message);
+        let status = self.shared().broadcast(&others, message);
         if status != SendStatus::Queued {
             return status;
         }
