@@ -157,7 +157,9 @@ fn names_that_nobody_answers_for_do_not_pile_up_without_end(backend: Backend) {
         connect(number);
         client.hears.so_far().pop()
     });
-    let Some(Told::Failed { problem, .. }) = told else { panic!("{told:?} instead of a failure") };
+    // The worker may be behind.
+    let told = told.unwrap_or_else(|| client.hears.next());
+    let Told::Failed { problem, .. } = told else { panic!("{told:?} instead of a failure") };
     assert_eq!(problem, "the name does not resolve: too many names wait to be looked up");
     (0..4).for_each(|_| gate.open());
 }
