@@ -125,12 +125,7 @@ impl Core {
     /// The listener that a connection came to, by the address that it has at this end.
     fn listener_of(&self, socket: SocketId) -> Option<SocketAddr> {
         let local = self.port.local_address(socket)?;
-        let listeners = self.shared().addresses.get()?.iter();
-        let fits = |listener: &&SocketAddr| {
-            let any = listener.ip().is_unspecified();
-            listener.port() == local.port() && (any || listener.ip() == local.ip())
-        };
-        listeners.copied().find(|listener| fits(&listener))
+        came_to(self.shared().addresses.get()?, local)
     }
 
     /// The stream has ended before the header did.
@@ -139,5 +134,40 @@ impl Core {
         let reason =
             if connection.holds() { CloseReason::Truncated } else { CloseReason::PeerClosed };
         self.terminate(socket, reason, false);
+    }
+}
+
+/// Which of the listeners a connection with this local address came to. One on the very address is nearer
+/// than one on all of its family; and one on all of the other comes last: it is nearest only to IPv4 on a
+/// dual-stack listener.
+fn came_to(listeners: &[SocketAddr], local: SocketAddr) -> Option<SocketAddr> {
+    let fits = |listener: &&SocketAddr| {
+        let any = listener.ip().is_unspecified();
+        listener.port() == local.port() && (any || listener.ip() == local.ip())
+    };
+    let distance = |listener: &&SocketAddr| {
+        (listener.is_ipv4() != local.is_ipv4(), listener.ip() != local.ip())
+    };
+    listeners.iter().filter(fits).min_by_key(distance).copied()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_came_to_the_nearest_listener() {
+        let [v4, v6, one, other] = ["0.0.0.0:7777", "[::]:7777", "127.0.0.1:7777", "[::]:8888"]
+            .map(|it| it.parse().unwrap());
+        let came_to =
+            |listeners: &[SocketAddr], local: &str| came_to(listeners, local.parse().unwrap());
+        for both in [[v4, v6], [v6, v4]] {
+            assert_eq!(came_to(&both, "[::1]:7777"), Some(v6));
+            assert_eq!(came_to(&both, "127.0.0.1:7777"), Some(v4));
+        }
+        assert_eq!(came_to(&[other, v6], "127.0.0.1:7777"), Some(v6), "dual stack");
+        assert_eq!(came_to(&[v4, one], "127.0.0.1:7777"), Some(one));
+        assert_eq!(came_to(&[v4, one], "127.0.0.2:7777"), Some(v4));
+        assert_eq!(came_to(&[one, v6], "127.0.0.2:9999"), None);
     }
 }
