@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::outgoing::TargetId;
 use crate::inbox::Message;
 use crate::shared::Shared;
-use crate::unwinding::caught;
+use crate::unwinding::{caught, drop_quietly};
 
 /// Threads at a time: a name that nobody answers for delays few others.
 const THREADS_MAX: usize = 4;
@@ -65,7 +65,6 @@ impl fmt::Debug for Resolver {
 /// The names that wait, and the threads that look them up.
 #[derive(Debug)]
 pub(crate) struct Lookups {
-    resolver: Resolver,
     /// They are done where they are asked for, so that a simulation repeats.
     inline: bool,
     state: Mutex<State>,
@@ -78,6 +77,8 @@ type Name = (Arc<str>, u16);
 
 #[derive(Debug, Default)]
 struct State {
+    /// None at the end: it may have a handle to the server, which would then keep itself alive.
+    resolver: Option<Resolver>,
     waiting: VecDeque<Name>,
     /// Who wants to know, by name, also of those that are being looked up.
     askers: HashMap<Name, Vec<TargetId>>,
@@ -89,8 +90,17 @@ struct State {
 
 impl Lookups {
     pub(crate) fn new(resolver: Resolver, inline: bool) -> Arc<Self> {
-        let (state, thread_ended) = (Mutex::default(), Condvar::new());
-        Arc::new(Self { resolver, inline, state, thread_ended })
+        let state = Mutex::new(State { resolver: Some(resolver), ..State::default() });
+        Arc::new(Self { inline, state, thread_ended: Condvar::new() })
+    }
+
+    fn look_up(&self, host: &str, port: u16) -> Found {
+        // Not under the lock: it takes its time.
+        let resolver = self.state().resolver.clone();
+        let Some(resolver) = resolver else { return Err(io::Error::other("the server has ended")) };
+        let found = resolver.look_up(host, port);
+        drop_quietly(resolver);
+        found
     }
 
     /// Looks a name up, here and now or on a thread, which then sends [`Message::Resolved`] to the
@@ -103,7 +113,7 @@ impl Lookups {
         port: u16,
     ) -> Option<Found> {
         if self.inline {
-            return Some(self.resolver.look_up(host, port));
+            return Some(self.look_up(host, port));
         }
         let name = (Arc::from(host), port);
         let mut state = self.state();
@@ -135,7 +145,7 @@ impl Lookups {
 
     fn work(&self, shared: &Weak<Shared>) {
         while let Some(name) = self.next() {
-            let found = self.resolver.look_up(&name.0, name.1);
+            let found = self.look_up(&name.0, name.1);
             let askers = self.state().take_askers(&name);
             let Some(shared) = shared.upgrade() else { continue };
             for target in askers {
@@ -161,6 +171,7 @@ impl Lookups {
     pub(crate) fn end(&self) {
         let mut state = self.state();
         state.waiting.clear();
+        let resolver = state.resolver.take();
         if std::mem::replace(&mut state.ended, true) {
             return;
         }
@@ -170,6 +181,8 @@ impl Lookups {
         if state.threads > 0 {
             tracing::warn!(threads = state.threads, "names are still being looked up at the end");
         }
+        drop(state);
+        drop_quietly(resolver);
     }
 
     /// No panic happens under this lock.

@@ -1,7 +1,7 @@
 //! What the workers of a server share about targets.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use super::failure::{ConnectFailure, TargetError};
 use super::lookups::Lookups;
@@ -10,8 +10,8 @@ use super::target::Destination;
 use crate::inbox::{Message, Refused};
 use crate::session_id::SessionId;
 use crate::shared::Shared;
-use crate::sync::{AtomicU64, AtomicUsize, Ordering};
-use crate::unwinding::caught;
+use crate::sync::{AtomicU64, AtomicUsize, Mutex, Ordering};
+use crate::unwinding::{caught, drop_quietly};
 
 /// What users do with a failure.
 #[derive(Clone)]
@@ -42,7 +42,12 @@ pub(crate) struct TargetSetup {
 /// Targets of all workers.
 #[derive(Debug)]
 pub(crate) struct Targets {
-    setup: TargetSetup,
+    lookups: Arc<Lookups>,
+    /// What the users have given may have a handle to the server, which would then keep itself alive: it
+    /// goes with the server's end.
+    hook: Mutex<Option<FailureHook>>,
+    ends_with_last: bool,
+    targets_max: usize,
     next_number: AtomicU64,
     /// Targets that are not over, shared with their places.
     open: Arc<AtomicUsize>,
@@ -76,11 +81,19 @@ impl NewTarget {
 
 impl Targets {
     pub(crate) fn new(setup: TargetSetup) -> Self {
-        Self { setup, next_number: AtomicU64::new(0), open: Arc::new(AtomicUsize::new(0)) }
+        let TargetSetup { lookups, hook, ends_with_last, targets_max } = setup;
+        Self {
+            lookups,
+            hook: Mutex::new(hook),
+            ends_with_last,
+            targets_max,
+            next_number: AtomicU64::new(0),
+            open: Arc::new(AtomicUsize::new(0)),
+        }
     }
 
     pub(crate) const fn lookups(&self) -> &Arc<Lookups> {
-        &self.setup.lookups
+        &self.lookups
     }
 
     /// Targets that are not over.
@@ -89,17 +102,26 @@ impl Targets {
     }
 
     /// Whether the last target is over, and the server with it.
-    pub(crate) fn is_over(&self) -> bool {
-        self.setup.ends_with_last && self.open() == 0
+    fn is_over(&self) -> bool {
+        self.ends_with_last && self.open() == 0
     }
 
     /// Tells the users' hook of a failure; false if it panicked.
     pub(crate) fn tell(&self, failure: &ConnectFailure) -> bool {
-        self.setup.hook.as_ref().is_none_or(|hook| caught(|| (hook.0)(failure)).is_some())
+        // Not under the lock: a hook may do what it likes.
+        let hook = self.hook.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        hook.is_none_or(|hook| caught(|| (hook.0)(failure)).is_some() & drop_quietly(hook))
+    }
+
+    /// The workers have ended: nobody asks or tells any more, and what the users have given is dropped.
+    pub(crate) fn end(&self) {
+        self.lookups.end();
+        let hook = self.hook.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop_quietly(hook);
     }
 
     fn place(&self) -> Option<Place> {
-        let one_more = |open| (open < self.setup.targets_max).then_some(open + 1);
+        let one_more = |open| (open < self.targets_max).then_some(open + 1);
         let (set, get) = (Ordering::AcqRel, Ordering::Acquire);
         self.open.fetch_update(set, get, one_more).ok()?;
         Some(Place(Arc::clone(&self.open)))
@@ -124,16 +146,35 @@ impl Shared {
         Ok((target, Box::new(NewTarget { id, destination, opener, _place: place })))
     }
 
-    /// Has a worker connect a target.
+    /// Has this worker connect a target, or the next one in turn.
     pub(crate) fn connect(
         self: &Arc<Self>,
         destination: Destination,
+        worker: Option<usize>,
+        opener: Option<SessionId>,
     ) -> Result<TargetRef, TargetError> {
-        let (target, new) = self.new_target(destination, None, None)?;
-        match self.put(target.id().worker(), Message::Connect(new)) {
-            Ok(()) => Ok(target),
-            Err(Refused::Full) => Err(TargetError::Overloaded),
-            Err(Refused::Ended) => Err(TargetError::Ended),
+        let (target, new) = self.new_target(destination, worker, opener)?;
+        self.put_target(new)?;
+        Ok(target)
+    }
+
+    /// Sends a target to its worker.
+    pub(crate) fn put_target(&self, new: Box<NewTarget>) -> Result<(), TargetError> {
+        // One that is refused gives its place up.
+        self.put(new.id.worker(), Message::Connect(new)).map_err(|refused| {
+            self.place_given_up();
+            match refused {
+                Refused::Full => TargetError::Overloaded,
+                Refused::Ended => TargetError::Ended,
+            }
+        })
+    }
+
+    /// Has the server drain if that was the last target. To be called whenever a [`Place`] has been given
+    /// up, or a server that ends with its last target would wait for ever.
+    pub(crate) fn place_given_up(&self) {
+        if self.targets.is_over() {
+            self.put_all(|| Message::Drain(self.farewell.clone()));
         }
     }
 }

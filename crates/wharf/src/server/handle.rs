@@ -59,7 +59,7 @@ impl ServerHandle {
     /// [`TargetError`] if an option is out of range, if there are too many targets, or the server has
     /// ended.
     pub fn connect(&self, target: impl Into<Target>) -> Result<TargetRef, TargetError> {
-        self.shared.connect(target.into().check(|payload| self.frame(payload))?)
+        self.shared.connect(target.into().check(|payload| self.frame(payload))?, None, None)
     }
 
     /// Targets that are not over: they are connected, or will be tried again.

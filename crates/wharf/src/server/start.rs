@@ -128,13 +128,17 @@ pub(super) fn publish(handle: &ServerHandle, listening: Vec<Vec<(usize, SocketAd
     let _ = handle.shared.addresses.set(addresses);
 }
 
-/// Has the workers connect what was to be connected from the start.
+/// Has the workers connect what was to be connected from the start. All have their places before the first
+/// is tried: it may be over at once, and must not be taken for the last.
 pub(super) fn connect_targets(
     handle: &ServerHandle,
     targets: Vec<Destination>,
 ) -> Result<(), ServerError> {
-    for target in targets {
-        handle.shared.connect(target)?;
+    let shared = &handle.shared;
+    let targets = targets.into_iter().map(|target| shared.new_target(target, None, None));
+    let targets: Result<Vec<_>, _> = targets.collect();
+    for (_, target) in targets? {
+        shared.put_target(target)?;
     }
     Ok(())
 }
@@ -362,7 +366,7 @@ impl RunningServer {
         self.watchdog = None;
         // Its jobs have nobody left to tell.
         self.handle.shared.deferred.end();
-        self.handle.shared.targets.lookups().end();
+        self.handle.shared.targets.end();
         failure.map_or(Ok(sum), Err)
     }
 }
@@ -371,5 +375,52 @@ impl Drop for RunningServer {
     fn drop(&mut self) {
         self.handle.stop();
         let _ = self.join_threads();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::client::{Client, Destination, Target, TargetError};
+    use crate::inbox::BYTES_MAX;
+    use crate::sim::{Network, NetworkOptions};
+    use crate::worker::Turn;
+    use crate::{Context, Outcome, PortOptions, Session};
+
+    struct Nobody;
+
+    impl Session for Nobody {
+        fn on_frame(&mut self, _: &mut Context<'_>, _: &[u8]) -> Outcome {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn a_client_ends_though_its_last_target_was_refused() {
+        let network = Network::new(NetworkOptions::default());
+        let simulated = Some(network.clone());
+        let mut client = Client::new()
+            .connect("10.0.0.1:9")
+            .workers(1)
+            .port_options(PortOptions { simulated, ..PortOptions::default() })
+            .start_stepped(|_| Nobody)
+            .unwrap();
+        let shared = client.handle().shared;
+        let target = Target::new("10.0.0.1:9").check(|payload| shared.frame(payload));
+        let target: Destination = target.unwrap();
+        // It has its place when the first one is over, and its worker has no room for it.
+        let (_, target) = shared.new_target(target, None, None).unwrap();
+        while client.handle().targets() > 1 {
+            assert_eq!(client.turn(0, Some(network.now())).unwrap(), Turn::GoOn);
+            network.advance();
+        }
+        assert!(shared.inboxes[0].reserve(BYTES_MAX));
+        let refused = shared.put_target(target);
+        assert!(matches!(refused, Err(TargetError::Overloaded)), "{refused:?}");
+        shared.inboxes[0].release(BYTES_MAX);
+        for _ in 0..100 {
+            client.turn(0, Some(network.now())).unwrap();
+            network.advance();
+        }
+        assert!(client.is_done(), "it waits for ever");
     }
 }

@@ -143,7 +143,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> SteppedServer<H, F> {
             self.leaked += leaked;
         }
         if self.is_done() {
-            self.handle.shared.targets.lookups().end();
+            self.handle.shared.targets.end();
         }
         turn
     }
@@ -198,6 +198,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> SteppedServer<H, F> {
 impl<H, F> Drop for SteppedServer<H, F> {
     fn drop(&mut self) {
         self.handle.shared.deferred.end();
+        self.handle.shared.targets.end();
     }
 }
 

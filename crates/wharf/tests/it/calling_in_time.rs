@@ -3,6 +3,7 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use wharf::sim::{Faults, Network, NetworkOptions};
@@ -410,4 +411,37 @@ fn whatever_goes_wrong_each_connection_is_told_once_and_ends_once() {
         }
     }
     assert_eq!(a_bad_minute(3), a_bad_minute(3), "a run repeats");
+}
+
+#[test]
+fn a_hook_and_a_resolver_go_with_a_server_that_is_done_or_dropped() {
+    for is_dropped in [false, true] {
+        let known = Arc::new(());
+        let (hooks, resolvers) = (Arc::clone(&known), Arc::clone(&known));
+        let network = network(1, Faults::default());
+        let client = Client::new()
+            .keep_running()
+            .workers(1)
+            .port_options(port_options(&network))
+            .on_connect_failed(move |_| assert!(Arc::strong_count(&hooks) > 0))
+            .resolver(move |_, _| {
+                assert!(Arc::strong_count(&resolvers) > 0);
+                Ok(Vec::new())
+            });
+        let mut client = client.start_stepped(echo).expect("a client");
+        // As those do that have a handle.
+        let handle = client.handle();
+        assert_eq!(Arc::strong_count(&known), 3);
+        if is_dropped {
+            drop(client);
+            assert_eq!(Arc::strong_count(&known), 1, "dropped");
+        } else {
+            handle.stop();
+            while !client.is_done() {
+                client.turn(0, Some(network.now())).expect("a port that works");
+                network.advance();
+            }
+            assert_eq!(Arc::strong_count(&known), 1, "done");
+        }
+    }
 }

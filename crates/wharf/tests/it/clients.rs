@@ -1,14 +1,15 @@
 //! Clients: connections that this side makes, and their sessions.
 
 use std::net::{SocketAddr, TcpListener};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use wharf::{
-    Arrival, Backend, Client, CloseReason, ConnectFailure, Context, Limits, Outcome, Outgoing,
-    Reconnect, ServerError, Session, SessionId, Target, TargetError, TargetRef,
+    Arrival, Backend, Client, CloseReason, ConnectFailure, Context, Limits, OnMessage, Outcome,
+    Outgoing, Reconnect, ServerError, ServerHandle, Session, SessionId, Target, TargetError,
+    TargetRef,
 };
 
 use crate::support::backend::panic_on_purpose;
@@ -23,11 +24,13 @@ use crate::support::wire::Wire;
 each_backend! {
     a_client_connects_talks_and_ends_with_its_last_target,
     many_targets_share_few_workers,
+    each_target_is_tried_though_the_first_is_over_at_once,
     a_target_that_is_stopped_is_not_connected_again,
     a_target_that_is_stopped_in_its_wait_is_over,
     a_drain_ends_reconnecting,
     a_server_has_targets_of_its_own,
     a_session_connects_a_target_on_its_own_worker,
+    a_stop_does_not_overtake_what_it_stops,
     a_failure_is_told_to_the_session_that_asked,
     a_called_peer_may_be_silent,
     targets_beyond_what_is_allowed_are_refused,
@@ -35,6 +38,7 @@ each_backend! {
     a_panic_in_the_hook_or_the_resolver_harms_nobody,
     a_client_that_cannot_be_is_refused,
     nothing_is_left_of_a_client_that_is_stopped,
+    a_hook_and_a_resolver_that_know_their_server_go_with_it,
 }
 
 /// Tries again soon, and at the same times in every run.
@@ -102,6 +106,22 @@ fn many_targets_share_few_workers(backend: Backend) {
     let (report, rest) = client.drain();
     assert_eq!((report.drained, report.forced), (200, 0));
     assert!(rest.iter().all(|told| matches!(told, Told::Ended { reason: "drain", .. })));
+}
+
+fn each_target_is_tried_though_the_first_is_over_at_once(backend: Backend) {
+    // The families differ: that fails before anything is sent.
+    let hopeless = || Target::new("[::1]:9").bind("127.0.0.1:0".parse().unwrap());
+    // Which of two threads comes first is left to chance.
+    for _ in 0..500 {
+        let told = Arc::new(AtomicUsize::new(0));
+        let counted = Arc::clone(&told);
+        let all = (0..8).fold(client(backend), |client, _| client.connect(hopeless()));
+        let all = all.on_connect_failed(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+        });
+        all.run(|_| Echo).unwrap();
+        assert_eq!(told.load(Ordering::SeqCst), 8);
+    }
 }
 
 fn a_target_that_is_stopped_is_not_connected_again(backend: Backend) {
@@ -277,6 +297,44 @@ fn a_session_connects_a_target_on_its_own_worker(backend: Backend) {
     wait_until("no target is left", || gateway.handle.targets() == 0);
 }
 
+/// Has more to do than fits into a turn when it connects a target, which it then does not want.
+struct Fickle {
+    to: SocketAddr,
+    is_called: bool,
+}
+
+struct Nothing;
+
+impl Session for Fickle {
+    fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
+        if !self.is_called {
+            let own = ctx.session_ref(ctx.id()).typed::<Self>()?;
+            for _ in 0..5000 {
+                ctx.post(&own, Nothing);
+            }
+            ctx.connect(self.to)?.stop();
+            ctx.send(frame);
+        }
+        Ok(())
+    }
+}
+
+impl OnMessage<Nothing> for Fickle {
+    fn on_message(&mut self, _: &mut Context<'_>, Nothing: Nothing) -> Outcome {
+        Ok(())
+    }
+}
+
+fn a_stop_does_not_overtake_what_it_stops(backend: Backend) {
+    let behind = Setup::new(backend).start(|_| Echo);
+    let to = behind.address();
+    let server = Setup::new(backend)
+        .start(move |arrival| Fickle { to, is_called: arrival.outgoing().is_some() });
+    let mut client = server.connect();
+    client.ping(b"go");
+    wait_until("no target is left", || server.handle.targets() == 0);
+}
+
 fn a_failure_is_told_to_the_session_that_asked(backend: Backend) {
     let nobody = free_address();
     let gateway = Setup::new(backend).start(move |it| Gateway::new(it, nobody));
@@ -414,4 +472,20 @@ fn nothing_is_left_of_a_client_that_is_stopped(backend: Backend) {
         server.wait_for_sessions(0);
         before.assert_now("stopped");
     });
+}
+
+fn a_hook_and_a_resolver_that_know_their_server_go_with_it(backend: Backend) {
+    let known = Arc::new(OnceLock::<ServerHandle>::new());
+    let (hooks, resolvers) = (Arc::clone(&known), Arc::clone(&known));
+    let client = client(backend)
+        .connect("somewhere:1")
+        .resolver(move |_, _| {
+            resolvers.wait();
+            Ok(vec![free_address()])
+        })
+        .on_connect_failed(move |_| hooks.wait().drain());
+    let running = client.start(|_| Echo).unwrap();
+    known.set(running.handle()).unwrap();
+    running.join().unwrap();
+    assert_eq!(Arc::strong_count(&known), 1, "the server keeps itself alive");
 }

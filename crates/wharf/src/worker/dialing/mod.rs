@@ -15,8 +15,6 @@ use wharf_port::{SocketId, SocketOptions, Time, TimerId};
 use self::racing::{Race, Racer};
 use super::Core;
 use crate::client::{Backoff, Destination, NewTarget, TargetError, TargetId, TargetRef};
-use crate::inbox::Message;
-use crate::send_queue::SendStatus;
 use crate::session_id::SessionId;
 
 /// Marks the port's token of a target's timer; its number is below. Those of users' timers have a higher
@@ -133,18 +131,15 @@ impl Dialing {
 }
 
 impl Core {
-    /// Takes a target in, for a session of this worker. What comes of it is told behind the callback.
+    /// Takes a target in, for a session of this worker. What comes of it is told behind the callback. It
+    /// comes through the inbox and not with the local messages, or [`TargetRef::stop`], which can only come
+    /// through the inbox, might overtake it.
     pub(crate) fn connect(
         &mut self,
         destination: Destination,
         opener: SessionId,
     ) -> Result<TargetRef, TargetError> {
-        let worker = Some(usize::from(self.index));
-        let (target, new) = self.shared().new_target(destination, worker, Some(opener))?;
-        match self.post_here(Message::Connect(new)) {
-            SendStatus::Queued => Ok(target),
-            _ => Err(TargetError::Overloaded),
-        }
+        self.shared().connect(destination, Some(usize::from(self.index)), Some(opener))
     }
 
     /// The server ends: nothing is connected any more. Targets with a session are over when it is.
@@ -167,10 +162,7 @@ impl Core {
         }
         // Its place goes with it.
         drop(dial);
-        let shared = self.shared();
-        if shared.targets.is_over() {
-            shared.put_all(|| Message::Drain(shared.farewell.clone()));
-        }
+        self.shared().place_given_up();
     }
 
     /// Has a target's timer fire when it is to be looked at next. False if there are too many timers.
