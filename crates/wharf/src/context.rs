@@ -11,6 +11,7 @@ use crate::close_reason::CloseReason;
 use crate::deferred::{self, DeferError};
 use crate::framing::FrameError;
 use crate::group::{Group, JoinError};
+use crate::inbox::Message;
 use crate::owned_payload::OwnedPayload;
 use crate::room::{self, Room, RoomError, RoomOptions, RoomRef};
 use crate::send_queue::{SendLimits, SendLimitsError, SendStatus};
@@ -54,6 +55,9 @@ impl<'worker> Context<'worker> {
     /// with one system call at its end. A frame that was just received is sent without a copy.
     #[inline]
     pub fn send(&mut self, payload: &[u8]) -> SendStatus {
+        if self.core.must_wait(self.id.socket()) {
+            return self.send_behind(payload.to_vec().into());
+        }
         self.core.send(self.id.socket(), payload)
     }
 
@@ -67,6 +71,9 @@ impl<'worker> Context<'worker> {
     /// takes it from where it lies, if it lies in one buffer. What goes to many as the same frame is best
     /// a [`SharedFrame`], which has its header with it.
     pub fn send_owned(&mut self, payload: impl Into<OwnedPayload>) -> SendStatus {
+        if self.core.must_wait(self.id.socket()) {
+            return self.send_behind(payload.into());
+        }
         self.core.send_owned(self.id.socket(), payload.into())
     }
 
@@ -88,13 +95,16 @@ impl<'worker> Context<'worker> {
     /// Sends one frame that is given in parts, one behind the other, without putting them together first.
     #[inline]
     pub fn send_parts(&mut self, parts: &[&[u8]]) -> SendStatus {
+        if self.core.must_wait(self.id.socket()) {
+            return self.send_behind(parts.concat().into());
+        }
         self.core.send_parts(self.id.socket(), parts)
     }
 
     /// Sends a frame to any session of the server.
     pub fn send_to(&mut self, session: SessionId, payload: &[u8]) -> SendStatus {
         if session.worker() == self.id.worker() {
-            return self.core.send_behind(session, payload);
+            return self.core.send_behind(self.id.socket(), session, payload);
         }
         self.session_ref(session).send(payload)
     }
@@ -110,7 +120,11 @@ impl<'worker> Context<'worker> {
 
     /// Sends a frame that is encoded already to this session, without a copy.
     pub fn send_frame(&mut self, frame: &SharedFrame) -> SendStatus {
-        self.core.send_frame(self.id.socket(), frame)
+        let socket = self.id.socket();
+        if self.core.must_wait(socket) {
+            return self.core.post_here(socket, Message::SendFrame(self.id, frame.clone()));
+        }
+        self.core.send_frame(socket, frame)
     }
 
     /// The group of this name, which is made if there is none. Names that peers choose may be many: a
@@ -183,17 +197,17 @@ impl<'worker> Context<'worker> {
     /// [`SendStatus::Overloaded`]: nobody was sent anything, since the inbox of a worker that has
     /// members is full.
     pub fn broadcast(&mut self, group: &Group, payload: &[u8]) -> SendStatus {
-        self.core.broadcast(group, payload, None)
+        self.core.broadcast(Some(self.id.socket()), group, payload, None)
     }
 
     /// Sends a frame to all members of a group but this session.
     pub fn broadcast_others(&mut self, group: &Group, payload: &[u8]) -> SendStatus {
-        self.core.broadcast(group, payload, Some(self.id))
+        self.core.broadcast(Some(self.id.socket()), group, payload, Some(self.id))
     }
 
     /// Sends a frame that is encoded already to all members of a group.
     pub fn broadcast_frame(&mut self, group: &Group, frame: &SharedFrame) -> SendStatus {
-        self.core.broadcast_frame(group, frame, None)
+        self.core.broadcast_frame(Some(self.id.socket()), group, frame, None)
     }
 
     /// Has [`on_timer`](crate::Session::on_timer) called with the token once this much time has passed
@@ -243,7 +257,7 @@ impl<'worker> Context<'worker> {
     /// Closes any session of the server, in the same way.
     pub fn close_session(&mut self, session: SessionId) {
         if session.worker() == self.id.worker() {
-            self.core.close_behind(session);
+            self.core.close_behind(self.id.socket(), session);
         } else {
             self.session_ref(session).close();
         }
@@ -276,7 +290,7 @@ impl<'worker> Context<'worker> {
     {
         let same_server = Arc::ptr_eq(session.session().shared(), self.core.shared());
         if same_server && session.id().worker() == self.id.worker() {
-            return self.core.post_here(session.message(message));
+            return self.core.post_here(self.id.socket(), session.message(message));
         }
         session.post(message)
     }
@@ -341,5 +355,10 @@ impl<'worker> Context<'worker> {
     /// A random number for jitter and hash seeds; not for secrets.
     pub fn random(&mut self) -> u64 {
         self.core.random()
+    }
+
+    #[cold]
+    fn send_behind(&mut self, payload: OwnedPayload) -> SendStatus {
+        self.core.post_here(self.id.socket(), Message::Send(self.id, payload))
     }
 }

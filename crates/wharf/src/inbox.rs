@@ -88,12 +88,12 @@ impl Message {
             | Self::Join(..)
             | Self::Leave(..)
             | Self::CloseGroup(_)
+            | Self::CloseRoom(_)
             | Self::GroupTimer(..)
             | Self::CancelGroupTimer(_)
             | Self::StopTarget(_) => size_of::<Self>(),
             Self::RoomMail(mail) => mail.counted_bytes(),
             Self::RoomJob(_, job) => size_of::<Self>() + size_of_val(&*job.0),
-            Self::CloseRoom(_) => size_of::<Self>(),
             Self::OpenRoom(_)
             | Self::Adopt(..)
             | Self::Deferred(..)
@@ -139,12 +139,13 @@ impl Queue {
         self.reserved + self.bytes + bytes <= BYTES_MAX
     }
 
-    fn push(&mut self, message: Message) {
+    /// Takes a message that counts so many bytes.
+    fn push(&mut self, message: Message, bytes: usize) {
         let looks = matches!(message, Message::Look);
         if looks && std::mem::replace(&mut self.look_waits, true) {
             return;
         }
-        self.bytes += message.counted_bytes();
+        self.bytes += bytes;
         self.messages.push(message);
     }
 }
@@ -166,7 +167,7 @@ impl Inbox {
             if bytes > 0 && !queue.has_room(bytes) {
                 return Err(Refused::Full);
             }
-            queue.push(message);
+            queue.push(message, bytes);
         }
         self.waker.wake();
         Ok(())
@@ -200,7 +201,7 @@ impl Inbox {
             if queue.ended {
                 return;
             }
-            queue.push(message);
+            queue.push(message, bytes);
         }
         self.waker.wake();
     }

@@ -25,7 +25,7 @@ fn reset_sessions(line: &str) -> u64 {
         let (count, what) = part.trim().split_once(' ')?;
         let reset = what.contains("reset by the server");
         let ended = cfg!(windows) && what.contains("ended by the server");
-        (reset || ended).then(|| count.parse::<u64>().expect("a count before what was lost"))
+        count.parse::<u64>().ok().filter(|_| reset || ended)
     };
     line.split([':', ';']).filter_map(told).sum()
 }

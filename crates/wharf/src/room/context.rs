@@ -5,6 +5,7 @@ use std::sync::Arc;
 use wharf_port::Time;
 
 use super::RoomState;
+use crate::close_reason::CloseReason;
 use crate::group::Group;
 use crate::send_queue::SendStatus;
 use crate::session_id::SessionId;
@@ -39,25 +40,25 @@ impl<'worker> RoomContext<'worker> {
     /// for each member.
     pub fn broadcast(&mut self, payload: &[u8]) -> SendStatus {
         let group = self.group();
-        self.core.broadcast(&group, payload, None)
+        self.core.broadcast(None, &group, payload, None)
     }
 
     /// Sends a frame to all members but this one.
     pub fn broadcast_except(&mut self, except: SessionId, payload: &[u8]) -> SendStatus {
         let group = self.group();
-        self.core.broadcast(&group, payload, Some(except))
+        self.core.broadcast(None, &group, payload, Some(except))
     }
 
     /// Sends a frame that is encoded already to all members.
     pub fn broadcast_frame(&mut self, frame: &SharedFrame) -> SendStatus {
         let group = self.group();
-        self.core.broadcast_frame(&group, frame, None)
+        self.core.broadcast_frame(None, &group, frame, None)
     }
 
     /// Sends a frame to any session of the server.
     pub fn send_to(&mut self, session: SessionId, payload: &[u8]) -> SendStatus {
         if session.worker() == self.state.worker {
-            return self.core.send_behind(session, payload);
+            return self.core.send(session.socket(), payload);
         }
         self.session_ref(session).send(payload)
     }
@@ -65,7 +66,7 @@ impl<'worker> RoomContext<'worker> {
     /// Closes a session when what is queued for it has been sent.
     pub fn close_session(&mut self, session: SessionId) -> SendStatus {
         if session.worker() == self.state.worker {
-            self.core.close_behind(session);
+            self.core.begin_close(session.socket(), CloseReason::Closed);
             return SendStatus::Queued;
         }
         self.session_ref(session).close()

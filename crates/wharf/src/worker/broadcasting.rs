@@ -58,9 +58,11 @@ impl Broadcasts {
 }
 
 impl Core {
-    /// Sends a frame to all members of a group but one, wherever they live.
+    /// Sends a frame to all members of a group but one, wherever they live; behind what its sender has
+    /// sent before, if that is a session.
     pub(crate) fn broadcast(
         &mut self,
+        sender: Option<SocketId>,
         group: &Group,
         payload: &[u8],
         except: Option<SessionId>,
@@ -69,11 +71,12 @@ impl Core {
             // A session of this server is in no group of another, where its id may be somebody else's.
             return group.broadcast(payload);
         }
+        let waits = sender.is_some_and(|sender| self.must_wait(sender));
         let workers = group.state().workers();
-        let here_and_now = self.local.is_empty() && workers.without(self.index).is_empty();
+        let here_and_now = !waits && workers.without(self.index).is_empty();
         if payload.len() > GATHERED_PAYLOAD_MAX || !here_and_now {
             return match self.shared().frame(payload) {
-                Ok(frame) => self.broadcast_own(group, &frame, except),
+                Ok(frame) => self.broadcast_own(sender.filter(|_| waits), group, &frame, except),
                 Err(error) => error.into(),
             };
         }
@@ -92,6 +95,7 @@ impl Core {
     /// Sends a frame that is encoded already to all members of a group but one.
     pub(crate) fn broadcast_frame(
         &mut self,
+        sender: Option<SocketId>,
         group: &Group,
         frame: &SharedFrame,
         except: Option<SessionId>,
@@ -100,31 +104,33 @@ impl Core {
             return group.broadcast_frame(frame);
         }
         match self.shared().own_frame(frame) {
-            Ok(frame) => self.broadcast_own(group, &frame, except),
+            Ok(frame) => {
+                let waits = sender.filter(|&sender| self.must_wait(sender));
+                self.broadcast_own(waits, group, &frame, except)
+            }
             Err(error) => error.into(),
         }
     }
 
-    /// The same with a frame, and to a group, of this server.
+    /// The same with a frame, and to a group, of this server. `waits` is the sender if it must wait.
     fn broadcast_own(
         &mut self,
+        waits: Option<SocketId>,
         group: &Group,
         frame: &SharedFrame,
         except: Option<SessionId>,
     ) -> SendStatus {
         let others = group.state().workers().without(self.index);
         let message = || Message::Broadcast(Arc::clone(group.state()), frame.clone(), except);
-        let waits = !self.local.is_empty();
-        if waits && !self.local.has_room(message().counted_bytes()) {
+        if waits.is_some() && !self.local.has_room(message().counted_bytes()) {
             return SendStatus::Overloaded;
         }
         let status = self.shared().broadcast(&others, message);
         if status != SendStatus::Queued {
             return status;
         }
-        if waits {
-            // Behind what sessions of this worker were sent before.
-            return self.local.push(message());
+        if let Some(sender) = waits {
+            return self.post_here(sender, message());
         }
         self.broadcast_here(group.state(), frame, except);
         SendStatus::Queued

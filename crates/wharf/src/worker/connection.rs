@@ -48,6 +48,10 @@ pub(crate) struct Connection {
     pub(crate) was_full: bool,
     /// A frame has been received.
     pub(crate) greeted: bool,
+    /// Not all that waits of it among the messages of its worker has been posted.
+    pub(super) sends_wait: bool,
+    /// How many of those there had been with its last one.
+    pub(super) messages_end: u32,
     /// What is left of its share of the turn below.
     pub(crate) frames_left: u8,
     pub(crate) bytes_left: u32,
@@ -93,6 +97,8 @@ impl Connection {
             glutted: false,
             was_full: false,
             greeted: false,
+            sends_wait: false,
+            messages_end: 0,
             turn: 0,
             frames_left: 0,
             bytes_left: 0,
@@ -130,6 +136,6 @@ mod tests {
 
     #[test]
     fn a_connection_is_small() {
-        assert!(size_of::<Connection>() <= 240, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 248, "{} bytes", size_of::<Connection>());
     }
 }

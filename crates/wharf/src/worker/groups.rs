@@ -31,6 +31,8 @@ impl Core {
         // Who joins sees nothing of what was broadcast before.
         self.deliver_broadcasts();
         let (index, max) = (self.index, self.limits.groups_per_session_max);
+        let room = group.room();
+        let full = room.as_ref().is_some_and(|room| !self.may_enter(room));
         let Some(connection) = self.connection(socket) else { return Err(JoinError::Closing) };
         if connection.state != State::Open {
             return Err(JoinError::Closing);
@@ -42,11 +44,9 @@ impl Core {
         if connection.groups.len() >= max {
             return Err(JoinError::TooMany(max));
         }
-        let room = group.room();
-        if room.as_ref().is_some_and(|room| !self.may_enter(room)) {
+        if full {
             return Err(JoinError::Overloaded);
         }
-        let Some(connection) = self.connection(socket) else { return Err(JoinError::Closing) };
         let position = group.add(index, socket, name);
         connection.groups.add(group, position);
         if let Some(room) = room {

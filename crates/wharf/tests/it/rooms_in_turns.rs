@@ -77,13 +77,23 @@ impl Session for Guest {
                 };
                 ctx.defer(|| panic!("as the test wants it"), then)?;
             }
-            b"order" | b"order behind a post" => {
-                if frame != b"order" {
-                    let own = ctx.session_ref(ctx.id()).typed::<Self>()?;
-                    ctx.post(&own, ());
-                }
+            b"order" => {
                 ctx.send_to(*self.first.wait(), b"first");
                 ctx.broadcast(&hall.group(), b"second");
+                ctx.send(b"third");
+                ctx.send_parts(&[b"fo", b"urth"]);
+                ctx.send_frame(&ctx.frame(b"fifth")?);
+                ctx.send_owned(b"sixth".to_vec());
+            }
+            b"post" => self.post(ctx, ctx.id(), b"nothing")?,
+            b"nothing" => {}
+            b"order behind own post" => {
+                self.post(ctx, ctx.id(), b"nothing")?;
+                return self.on_frame(ctx, b"order");
+            }
+            b"order behind another's post" => {
+                self.post(ctx, *self.first.wait(), b"post")?;
+                self.post(ctx, ctx.id(), b"order")?;
             }
             _ => {
                 ctx.send_to_room(hall, frame);
@@ -97,9 +107,18 @@ impl Session for Guest {
     }
 }
 
-impl OnMessage<()> for Guest {
-    fn on_message(&mut self, _: &mut Context<'_>, (): ()) -> Outcome {
+impl Guest {
+    /// Has a session do within this turn what it would with a frame.
+    fn post(&self, ctx: &mut Context<'_>, to: SessionId, frame: &'static [u8]) -> Outcome {
+        let to = ctx.session_ref(to).typed::<Self>()?;
+        assert_eq!(ctx.post(&to, frame), SendStatus::Queued);
         Ok(())
+    }
+}
+
+impl OnMessage<&'static [u8]> for Guest {
+    fn on_message(&mut self, ctx: &mut Context<'_>, frame: &'static [u8]) -> Outcome {
+        self.on_frame(ctx, frame)
     }
 }
 
@@ -235,15 +254,21 @@ fn a_deferred_job_may_panic_and_what_was_to_follow_too() {
     assert_eq!((handle.sessions(), handle.deferred()), (0, 0), "its session has ended");
 }
 
+/// What a peer has been sent and has not read.
+fn heard(peer: &mut Peer) -> String {
+    let mut heard = vec![0; peer.readable_bytes()];
+    peer.try_read(&mut heard).unwrap();
+    String::from_utf8(heard).unwrap()
+}
+
 #[test]
-fn a_send_and_a_broadcast_keep_their_order_behind_a_post() {
-    for line in ["order", "order behind a post"] {
+fn what_one_session_sends_keeps_its_order() {
+    for line in ["order", "order behind own post", "order behind another's post"] {
         let mut stage = stage(1, 0);
         let (mut first, mut second) = (stage.enter(), stage.enter());
         say(&mut second, line);
         stage.turns(&[0], 40);
-        let mut heard = vec![0; first.readable_bytes()];
-        first.try_read(&mut heard).unwrap();
-        assert_eq!(String::from_utf8_lossy(&heard), "first\nsecond\n", "{line}");
+        assert_eq!(heard(&mut first), "first\nsecond\n", "{line}");
+        assert_eq!(heard(&mut second), "second\nthird\nfourth\nfifth\nsixth\n", "{line}");
     }
 }
