@@ -135,6 +135,8 @@ mod pages {
     struct Framing;
     #[doc = include_str!("../../../docs/groups.md")]
     struct Groups;
+    #[doc = include_str!("../../../docs/guide.md")]
+    struct Guide;
     #[doc = include_str!("../../../docs/limits.md")]
     struct Limits;
     #[doc = include_str!("../../../docs/messages.md")]
