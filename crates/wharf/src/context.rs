@@ -263,6 +263,68 @@ impl<'worker> Context<'worker> {
         }
     }
 
+    /// Resets any session of the server at once: its peer sees a connection that has failed and no end of a
+    /// stream, and what is queued for it is lost. Right where what it was sent is not whole.
+    pub fn reset_session(&mut self, session: SessionId) {
+        if session.worker() == self.id.worker() {
+            self.core.terminate(session.socket(), CloseReason::Closed, true);
+        } else {
+            self.session_ref(session).reset();
+        }
+    }
+
+    /// Receives nothing from this session until it is [resumed](Self::resume_receiving): no frame is
+    /// delivered behind this call, not even of those that are here. Its peer can send no more once the
+    /// buffers of both systems are full, so a pause is how one tells it to be slower. Pausing twice is
+    /// pausing once.
+    ///
+    /// Nothing is lost, and frames keep their order. What is here already is held: half a frame and at most
+    /// what had been received when the pause began. Neither [`Limits::idle`](crate::Limits::idle) nor a
+    /// deadline of a frame runs meanwhile, and the end or reset of the peer is heard of when the session is
+    /// resumed, or when a send fails: so whoever pauses has to resume or close, at the latest by a
+    /// [timer](Self::start_timer). Sending, timers, messages and heartbeats go on, and so do the send limits;
+    /// a session that closes or drains needs no resume.
+    pub fn pause_receiving(&mut self) {
+        self.core.pause_receiving(self.id.socket());
+    }
+
+    /// Ends a pause: what was held is delivered first, from the end of this callback on.
+    pub fn resume_receiving(&mut self) {
+        self.core.resume_receiving(self.id.socket());
+    }
+
+    /// [Pauses](Self::pause_receiving) any session of the server. One of this worker gets no frame behind
+    /// this call, whatever was posted to it; another one when its worker gets to it.
+    pub fn pause_receiving_of(&mut self, session: SessionId) -> SendStatus {
+        if session.worker() != self.id.worker() {
+            return self.session_ref(session).pause_receiving();
+        }
+        self.core.pause_receiving(session.socket());
+        SendStatus::Queued
+    }
+
+    /// Ends the pause of any session of the server. It is never refused for one of this worker; for others
+    /// see [`SessionRef::resume_receiving`].
+    pub fn resume_receiving_of(&mut self, session: SessionId) -> SendStatus {
+        if session.worker() != self.id.worker() {
+            return self.session_ref(session).resume_receiving();
+        }
+        self.core.resume_receiving(session.socket());
+        SendStatus::Queued
+    }
+
+    /// Whether the send queue of a session of this worker is open for more: its limit has not been reached
+    /// since [`on_writable`](crate::Session::on_writable) was called, so what is sent to it next is taken
+    /// whatever its policy is. If it is false, `on_writable` will be called on that session.
+    ///
+    /// With this, who forwards from one session to another loses nothing and holds nothing itself: it
+    /// [pauses](Self::pause_receiving) the one when the other is not writable, and resumes it in the other's
+    /// `on_writable`. False, too, for a session that is closing, gone, or on another worker, whose queue
+    /// cannot be seen from here.
+    pub fn is_writable(&self, session: SessionId) -> bool {
+        session.worker() == self.id.worker() && self.core.is_writable(session.socket())
+    }
+
     /// Connects a target on this session's worker, so that what both sessions send each other crosses no
     /// thread. Its session is made by the same factory, which sees this one as its
     /// [opener](crate::Outgoing::opener); if it cannot be connected,

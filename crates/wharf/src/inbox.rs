@@ -44,6 +44,12 @@ pub(crate) enum Message {
     CloseRoom(Arc<RoomState>),
     /// A session is to be closed.
     Close(SessionId),
+    /// A session is to be reset.
+    Reset(SessionId),
+    /// Nothing more is to be received from a session for now.
+    PauseReceiving(SessionId),
+    /// A session is to be received from again.
+    ResumeReceiving(SessionId),
     /// A frame for all members of a group, except one.
     Broadcast(Arc<GroupState>, SharedFrame, Option<SessionId>),
     /// A session is to join a group, under a name.
@@ -85,6 +91,9 @@ impl Message {
             Self::Connect(target) => size_of::<Self>() + target.bytes(),
             Self::Post(_, delivery) => size_of::<Self>() + delivery.bytes(),
             Self::Close(_)
+            | Self::Reset(_)
+            | Self::PauseReceiving(_)
+            | Self::ResumeReceiving(_)
             | Self::Join(..)
             | Self::Leave(..)
             | Self::CloseGroup(_)

@@ -43,8 +43,9 @@ pub struct Limits {
     /// How long a frame may take from its first byte to its last; default 10 s. It is not extended by
     /// further bytes, so a peer that drips is cut off.
     pub frame_deadline: Option<Duration>,
-    /// How long nothing may be received; default 60 s. It does not run while a session is throttled, which
-    /// this side wants; it does while a slow reader is paused, which the peer could end.
+    /// How long nothing may be received; default 60 s. It does not run while a session is throttled or its
+    /// [user has paused it](crate::Context::pause_receiving), which this side wants; it does while a slow
+    /// reader is paused, which the peer could end.
     pub idle: Option<Duration>,
     /// Bytes that may wait to be sent to one session; 4 KiB and up, default 256 KiB. One frame more is
     /// taken, so that a frame longer than this can be sent at all.

@@ -69,6 +69,25 @@ impl SessionRef {
         self.put(Message::Close(self.id))
     }
 
+    /// Resets the session at once: what is queued for it is lost. For the answer see [`close`](Self::close).
+    pub fn reset(&self) -> SendStatus {
+        self.put(Message::Reset(self.id))
+    }
+
+    /// Has the session receive nothing, from when its worker gets to it until it is
+    /// [resumed](Self::resume_receiving): see
+    /// [`Context::pause_receiving`](crate::Context::pause_receiving). The answer may be ignored, unless it is
+    /// [`SendStatus::Overloaded`]: then nothing has changed.
+    pub fn pause_receiving(&self) -> SendStatus {
+        self.put(Message::PauseReceiving(self.id))
+    }
+
+    /// Ends the pause of a session. Whoever gets [`SendStatus::Overloaded`] has to try again: nothing else
+    /// resumes it.
+    pub fn resume_receiving(&self) -> SendStatus {
+        self.put(Message::ResumeReceiving(self.id))
+    }
+
     pub(crate) const fn shared(&self) -> &Arc<Shared> {
         &self.shared
     }

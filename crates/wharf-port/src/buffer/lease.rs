@@ -33,10 +33,15 @@ impl Lease {
         Self { home: Home::Pool { pool, buffer }, start: 0, len: length(len) }
     }
 
-    /// The same bytes outside of the pool: for those that have to wait.
+    /// The same bytes outside of the pool: for those that have to wait. What lies there already is not
+    /// copied again, unless it is less than half of what is kept for it: so bytes that are taken out and
+    /// left to wait little by little are copied once or twice, and not each time.
     #[must_use]
     pub fn copied_out(&self) -> Self {
-        Self::from(&**self)
+        match &self.home {
+            Home::Heap(bytes) if self.len() >= bytes.len() / 2 => self.slice(0..self.len()),
+            _ => Self::from(&**self),
+        }
     }
 
     /// Whether it keeps a buffer of the pool.

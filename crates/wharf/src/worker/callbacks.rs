@@ -63,8 +63,8 @@ impl<H: Session, F> Worker<H, F> {
     /// Tells sessions whose queue was full that they can send again.
     pub(super) fn tell_writable(&mut self) {
         for socket in std::mem::take(&mut self.core.writable) {
-            // Something else of the same turn may have closed it.
-            if self.core.is_open(socket) {
+            // Something else of the same turn may have closed it, or filled its queue again.
+            if self.core.is_writable(socket) {
                 self.call(socket, Callback::Writable, H::on_writable);
             }
         }

@@ -44,6 +44,8 @@ pub(crate) struct Connection {
     pub(crate) throttled: bool,
     /// Nothing is received, since more lies here than one turn allows.
     pub(crate) glutted: bool,
+    /// Nothing is received, since its user wants nothing for now.
+    pub(crate) paused: bool,
     /// The queue was full, and `on_writable` is due when it no longer is.
     pub(crate) was_full: bool,
     /// A frame has been received.
@@ -95,6 +97,7 @@ impl Connection {
             slow: false,
             throttled: false,
             glutted: false,
+            paused: false,
             was_full: false,
             greeted: false,
             sends_wait: false,

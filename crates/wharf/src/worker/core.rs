@@ -179,6 +179,12 @@ impl Core {
         self.connections.get(socket).is_some_and(|connection| connection.state == State::Open)
     }
 
+    /// Whether there is a session of this name whose queue takes frames, and will not be told that it does.
+    pub(crate) fn is_writable(&self, socket: SocketId) -> bool {
+        let connection = self.connections.get(socket);
+        connection.is_some_and(|it| it.state == State::Open && !it.was_full)
+    }
+
     pub(crate) fn queued_bytes(&self, socket: SocketId) -> usize {
         self.connections.get(socket).map_or(0, |connection| connection.queue.bytes())
     }

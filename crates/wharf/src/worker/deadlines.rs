@@ -48,7 +48,7 @@ impl Connection {
     ) -> Option<(Time, Due)> {
         // What is not received because this side does not want it is not the peer's delay.
         let reads = !self.is_held_back();
-        let idle = silence.idle.filter(|_| !self.throttled);
+        let idle = silence.idle.filter(|_| !self.throttled && !self.paused);
         let first = limits.first_frame.filter(|_| reads && !self.greeted);
         let frame = limits.frame_deadline.filter(|_| reads && self.half.is_some());
         [

@@ -1,7 +1,7 @@
 //! Received bytes that may not be worked on yet, and whether more are received.
 //!
 //! A session holds bytes for one turn if it has had its share of this one, and for longer if it is held
-//! back: its reader is slow, or it has sent more than it may.
+//! back: its reader is slow, it has sent more than it may, or its user has paused it.
 
 use wharf_port::{Lease, SocketId};
 
@@ -14,7 +14,7 @@ const HELD_BYTES_MAX: usize = 64 << 10;
 impl Connection {
     /// Whether its frames are not delivered until something else has happened.
     pub(super) const fn is_held_back(&self) -> bool {
-        self.slow || self.throttled
+        self.slow || self.throttled || self.paused
     }
 }
 
@@ -60,6 +60,29 @@ impl Core {
         }
         self.queue_for_reading(socket);
         self.arm_next_timer(socket);
+    }
+
+    /// Holds a session back until its user resumes it.
+    pub(crate) fn pause_receiving(&mut self, socket: SocketId) {
+        let Some(connection) = self.connection(socket) else { return };
+        if connection.state == State::Open && !std::mem::replace(&mut connection.paused, true) {
+            self.hold_back(socket);
+        }
+    }
+
+    /// Goes on with a session that its user had paused, unless something else holds it back.
+    pub(crate) fn resume_receiving(&mut self, socket: SocketId) {
+        let now = self.now;
+        let Some(connection) = self.connection(socket) else { return };
+        if connection.state != State::Open || !std::mem::take(&mut connection.paused) {
+            return;
+        }
+        // It was this side that did not receive: the times that its peer has begin again.
+        connection.last_receive = now;
+        if !connection.greeted {
+            connection.opened = now;
+        }
+        self.go_on(socket);
     }
 
     pub(super) fn queue_for_reading(&mut self, socket: SocketId) {

@@ -69,6 +69,9 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Message::RoomJob(room, job) => self.call_room(&room, Callback::RoomJob, job.0),
             Message::CloseRoom(room) => self.close_room(&room),
             Message::Close(id) => self.core.begin_close(id.socket(), CloseReason::Closed),
+            Message::Reset(id) => self.core.terminate(id.socket(), CloseReason::Closed, true),
+            Message::PauseReceiving(id) => self.core.pause_receiving(id.socket()),
+            Message::ResumeReceiving(id) => self.core.resume_receiving(id.socket()),
             // A look at what waits on all workers is what each turn ends with.
             Message::Look => self.core.look_whether_paused(),
             Message::Drain(farewell) => self.drain(farewell),

@@ -154,10 +154,12 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     pub(super) fn work_on_backlog(&mut self) {
         for _ in 0..self.core.backlog.len() {
             let Some(socket) = self.core.backlog.pop_front() else { return };
-            let used_up = self.core.share(socket).is_used_up();
-            let over_rate = used_up && self.core.is_over_rate(socket);
             let Some(connection) = self.core.connection(socket) else { continue };
             let open = connection.state == State::Open;
+            // Who holds nothing asks for nothing: it was held back, and goes on.
+            let used_up = connection.holds() && self.core.share(socket).is_used_up();
+            let over_rate = used_up && self.core.is_over_rate(socket);
+            let Some(connection) = self.core.connection(socket) else { continue };
             if open && used_up && !over_rate {
                 self.core.backlog.push_back(socket);
                 continue;
