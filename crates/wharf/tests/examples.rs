@@ -248,3 +248,90 @@ fn the_arena_ticks_for_dummies_and_guests_alike() {
     // One has left, and one has come, in either order.
     other.hear_with(": 201 players,");
 }
+
+/// The bytes of a stream, each of which says where it belongs.
+fn stream(from: usize, len: usize) -> Vec<u8> {
+    (from..from + len).map(|at| (at % 65_521).wrapping_mul(0x9E37_79B9).to_le_bytes()[2]).collect()
+}
+
+/// A gateway, and the upstream server of the test behind it.
+fn gateway() -> (Example, TcpListener) {
+    let upstream = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut command = Command::new(build("gateway"));
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    command.args([address.to_string(), upstream.local_addr().unwrap().to_string()]);
+    let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    (Example { child, address }, upstream)
+}
+
+/// A client of the gateway, and its other half at the upstream server.
+fn pair(gateway: &mut Example, upstream: &TcpListener) -> [TcpStream; 2] {
+    let client = gateway.connect();
+    let half = upstream.accept().unwrap().0;
+    half.set_read_timeout(Some(PATIENCE)).unwrap();
+    [client, half]
+}
+
+/// Writes a stream of so many bytes while another thread reads it, slowly for a while, and compares it.
+fn flows(mut from: &TcpStream, mut to: &TcpStream, len: usize) {
+    const STEP: usize = 64 << 10;
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let (_never, pause) = std::sync::mpsc::channel::<()>();
+            let mut bytes = vec![0; STEP];
+            for at in (0..len).step_by(STEP) {
+                if at < len / 8 {
+                    let _ = pause.recv_timeout(Duration::from_millis(5));
+                }
+                to.read_exact(&mut bytes).unwrap();
+                assert!(bytes == stream(at, STEP), "wrong bytes behind {at}");
+            }
+        });
+        for at in (0..len).step_by(STEP) {
+            from.write_all(&stream(at, STEP)).unwrap();
+        }
+    });
+}
+
+#[test]
+fn the_gateway_forwards_both_ways_at_once_and_loses_nothing_to_slow_readers() {
+    const LEN: usize = 16 << 20;
+    let (mut gateway, upstream) = gateway();
+    let pairs: [_; 3] = std::array::from_fn(|_| pair(&mut gateway, &upstream));
+    std::thread::scope(|scope| {
+        for [client, half] in &pairs {
+            scope.spawn(|| flows(client, half, LEN));
+            scope.spawn(|| flows(half, client, LEN));
+        }
+    });
+}
+
+#[test]
+fn the_gateway_forwards_ends_and_resets() {
+    let (mut gateway, upstream) = gateway();
+    for order in [[0, 1], [1, 0]] {
+        let both = pair(&mut gateway, &upstream);
+        let [mut first, mut second] = order.map(|side: usize| &both[side]);
+        first.write_all(b"the last words").unwrap();
+        first.shutdown(std::net::Shutdown::Write).unwrap();
+        let mut heard = String::new();
+        second.read_to_string(&mut heard).unwrap();
+        assert_eq!(heard, "the last words", "and then an end");
+        drop(both);
+
+        let [client, half] = pair(&mut gateway, &upstream);
+        let mut both = [Some(client), Some(half)];
+        let [first, mut second] = order.map(|side: usize| both[side].take().unwrap());
+        second.write_all(b"not read").unwrap();
+        let _ = first.peek(&mut [0]).unwrap();
+        // Closing with something unread is a reset.
+        drop(first);
+        let error = second.read(&mut [0]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+    }
+    drop(upstream);
+    // There is nobody to forward to. The client may be so late that it never is connected.
+    let mut client = gateway.connect();
+    let answer = client.read(&mut [0]);
+    assert_eq!(answer.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
+}
