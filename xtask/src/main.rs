@@ -18,6 +18,7 @@
 //! | [`proof`] | the large runs: traffic, memory, bad use, cost |
 //! | [`windows`] | the backend and the program for Windows, under Wine; and what compiles for other systems |
 //! | [`tidy`] | what no compiler checks: names in the documents, sizes of files |
+//! | [`documents`], [`translations`] | links between documents, and whether the Korean ones keep up |
 //! | [`server`], [`load`], [`client`], [`procfs`] | the program under test, and what is seen of it |
 //! | [`workspace`], [`process`], [`wait`], [`chance`], [`totals`], [`checks`] | what the others stand on |
 
@@ -31,6 +32,7 @@ mod ci;
 mod client;
 mod conformance;
 mod deny_uring;
+mod documents;
 mod fallback;
 #[cfg(target_os = "linux")]
 mod faults;
@@ -51,6 +53,7 @@ mod soak;
 mod steps;
 mod tidy;
 mod totals;
+mod translations;
 mod wait;
 mod windows;
 mod workspace;
@@ -92,8 +95,15 @@ enum Command {
     Lint,
     /// Builds the documentation, private items included, warnings denied.
     Docs,
-    /// Checks what no compiler does: names in the documents, sizes of files, leftovers.
+    /// Checks what no compiler does: names and links in the documents, their translations, sizes of files,
+    /// leftovers.
     Tidy,
+    /// Writes down that the Korean translations of these pages are up to date; `tidy` asks for it.
+    Translated {
+        /// Pages such as docs/guide.md.
+        #[arg(required = true)]
+        pages: Vec<PathBuf>,
+    },
     /// Checks licences, advisories and sources of the dependencies, if cargo-deny is installed.
     Deny,
     /// Runs the tests as the README says, and counts them.
@@ -254,6 +264,10 @@ fn run(command: Command) -> Result<Totals> {
         Command::Lint => steps::lint()?,
         Command::Docs => steps::docs()?,
         Command::Tidy => tidy::run()?,
+        Command::Translated { pages } => {
+            pages.iter().try_for_each(|page| translations::renew(page))?;
+            return Ok(Totals::default());
+        }
         Command::Deny => steps::deny()?,
         Command::Test => steps::test()?,
         Command::Conformance { backends } => conformance::run(&backends)?,

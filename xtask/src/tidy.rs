@@ -1,5 +1,5 @@
-//! What no compiler checks: that the documents name what is there, and that no file grows out of
-//! hand.
+//! What no compiler checks: that the documents name what is there, that their translations keep up with them,
+//! and that no file grows out of hand.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::checks::{Checks, ensure};
 use crate::totals::{self, Totals};
-use crate::{Result, workspace};
+use crate::{Result, documents, translations, workspace};
 
 /// Lines that a source file may have.
 const FILE_LINES_MAX: usize = 1_000;
@@ -32,6 +32,8 @@ pub(crate) fn run() -> Result<Totals> {
     checks.check("source files", || sources_are_tidy(&sources));
     checks.check("rules and their tests", rules_have_tests);
     checks.check(ARCHITECTURE, architecture_is_true);
+    checks.check("links of documents", || documents::links_lead_somewhere(&pages()?));
+    checks.check("translations", translations::are_up_to_date);
     Ok(checks.totals())
 }
 
@@ -153,6 +155,13 @@ fn entries(folder: &Path) -> Result<BTreeSet<String>> {
     }
     names.retain(|name| !["lib.rs", "main.rs"].contains(&name.as_str()));
     Ok(names)
+}
+
+/// All documents, by their paths from the root.
+fn pages() -> Result<Vec<PathBuf>> {
+    let root = workspace::root();
+    let pages = files_below(root, "md")?;
+    pages.into_iter().map(|page| Ok(page.strip_prefix(root)?.to_path_buf())).collect()
 }
 
 /// The words of a text that could be names.
