@@ -137,7 +137,7 @@ impl Cage {
     /// Applies a bug, lets the simulation find it, and takes it out again.
     fn try_canary(&self, canary: &Canary, bless: bool) -> Result<String> {
         self.git_apply(&canary.patch, &[])?;
-        let found = self.build().and_then(|wharf| self.find(&wharf, canary, bless));
+        let found = self.build(bless).and_then(|wharf| self.find(&wharf, canary, bless));
         self.git_apply(&canary.patch, &["--reverse"])?;
         found
     }
@@ -150,8 +150,8 @@ impl Cage {
         process::succeed(&mut apply)
     }
 
-    /// Builds for speed of building: the bug is found in the first seconds.
-    fn build(&self) -> Result<PathBuf> {
+    /// Builds for speed of building, if one seed is all that is run.
+    fn build(&self, bless: bool) -> Result<PathBuf> {
         let mut build = workspace::cargo();
         build.args(["build", "--quiet", "--package", "wharf-cli", "--profile", "sim"]);
         // What a bug leaves unused is no matter here.
@@ -161,7 +161,8 @@ impl Cage {
             .env("RUSTFLAGS", "-Awarnings")
             // Each differs from the one before in a few lines.
             .env("CARGO_INCREMENTAL", "1")
-            .env("CARGO_PROFILE_SIM_OPT_LEVEL", "1");
+            .env("CARGO_PROFILE_SIM_DEBUG", "false")
+            .env("CARGO_PROFILE_SIM_OPT_LEVEL", if bless { "1" } else { "0" });
         process::succeed(&mut build)?;
         Ok(self.build.join("sim").join(format!("wharf{}", std::env::consts::EXE_SUFFIX)))
     }

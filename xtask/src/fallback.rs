@@ -16,8 +16,8 @@ use crate::{process, smoke, steps};
 /// What the tests expect the backend `auto` to choose.
 const EXPECT_BACKEND: (&str, &str) = ("WHARF_EXPECT_BACKEND", "readiness");
 
-/// Runs all tests but those that ask for a backend by name, where all of its calls are denied; and
-/// what `auto` chooses, and what the program says, under every other denial.
+/// Runs all tests but those that ask for a backend by name and those of the documents, where all of its
+/// calls are denied; and what `auto` chooses, and what the program says, under every other denial.
 pub(crate) fn run() -> Result<Totals> {
     let mut totals = Totals::default();
     for how in How::ALL {
@@ -36,6 +36,9 @@ pub(crate) fn run() -> Result<Totals> {
 fn tests(how: How) -> &'static [&'static str] {
     match how {
         How::SetupEperm => &[
+            "--lib",
+            "--bins",
+            "--tests",
             "--",
             "--skip=uring::",
             "--skip=uring_stepdown::",

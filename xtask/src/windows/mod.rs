@@ -26,12 +26,8 @@ use wine::Wine;
 /// What is built, and what the tests run on.
 const WINDOWS: &str = "x86_64-pc-windows-gnu";
 /// Systems that the sources are checked for and nothing is run on.
-const OTHERS: [&str; 4] = [
-    "x86_64-pc-windows-msvc",
-    "x86_64-apple-darwin",
-    "aarch64-apple-darwin",
-    "x86_64-unknown-freebsd",
-];
+const OTHERS: [&str; 3] =
+    ["x86_64-pc-windows-msvc", "aarch64-apple-darwin", "x86_64-unknown-freebsd"];
 /// What takes minutes under Wine, and is left out unless asked for.
 const SLOW: [&str; 2] = ["--skip", "ten_thousand_connections"];
 /// Descriptors that 5,000 connections take in one process, and Wine's server with them.
