@@ -1,14 +1,15 @@
 //! Why a server did not start, or ended badly.
 
-use std::io;
+use std::{fmt, io};
 
 use thiserror::Error;
 use wharf_port::{ListenError, OpenError, WaitError};
 
 use crate::client::TargetError;
 
-/// Why a server did not start, or did not go on.
-#[derive(Debug, Error)]
+/// Why a server did not start, or did not go on. [`Debug`](fmt::Debug) is the same sentence as
+/// [`Display`](fmt::Display), since it is what a `main` prints that returns this error.
+#[derive(Error)]
 #[non_exhaustive]
 pub enum ServerError {
     /// An option is out of its range, or two do not go together.
@@ -61,4 +62,10 @@ pub enum ServerError {
     /// A worker thread panicked, which only a bug of this library makes it do.
     #[error("a worker thread panicked: this is a bug, please report it")]
     WorkerPanicked,
+}
+
+impl fmt::Debug for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
 }

@@ -118,6 +118,17 @@ fn echo_sends_everything_back() {
 }
 
 #[test]
+fn an_example_that_cannot_start_says_why_in_a_sentence() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = Command::new(build("echo")).arg(&address).output().unwrap();
+    assert!(!output.status.success());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.starts_with("Error: ") && said.contains("in use"), "{said}");
+    assert!(said.contains(&address) && !said.contains("AddressInUse"), "{said}");
+}
+
+#[test]
 fn chat_has_names_rooms_and_a_list_of_who_is_there() {
     let mut example = Example::start("chat");
     let mut guests: [Guest; 3] = std::array::from_fn(|_| Guest(BufReader::new(example.connect())));
