@@ -13,7 +13,7 @@ use crate::failure::Exit;
 use crate::serve::ServeOptions;
 
 /// Values that mean something to one flag or another.
-const VALUES: [&str; 23] = [
+const VALUES: [&str; 28] = [
     "0",
     "1",
     "65535",
@@ -38,6 +38,11 @@ const VALUES: [&str; 23] = [
     "localhost",
     "localhost:7777",
     "a:b:1",
+    "unix",
+    "unix:",
+    "unix:/a b",
+    "unix:@a",
+    r"unix:\xff",
 ];
 
 /// Reads command lines: each gives a plan that holds together, a text to print, or one line and exit
@@ -200,12 +205,15 @@ fn check_value(word: &str) {
     check_size(value);
 }
 
-/// What is printed of a value that was read is read as the same value. Both end in a port, the same.
+/// What is printed of a value that was read is read as the same value. Both are of Unix sockets, or end in
+/// a port, the same.
 fn comes_back<T: FromStr + Display + PartialEq + Debug>(text: &str) {
     let port = |text: &str| text.trim().rsplit_once(':')?.1.parse::<u16>().ok();
     if let Ok(value) = text.parse::<T>() {
         let printed = value.to_string();
-        assert!(port(text).is_some() && port(text) == port(&printed), "{text:?} is {printed:?}");
+        let are_unix = [text.trim(), &printed].map(|text| text.starts_with("unix:"));
+        let same_port = port(text).is_some() && port(text) == port(&printed);
+        assert!(are_unix == [true; 2] || same_port, "{text:?} is {printed:?}");
         assert_eq!(printed.parse().ok(), Some(value), "{text:?}");
     }
 }

@@ -115,7 +115,7 @@ mod measuring {
         let mut port = CompletionPort::open(&PortOptions { backend, ..PortOptions::default() })?;
         let accepted = SocketOptions { unsent_bytes_max: bound, ..SocketOptions::default() };
         let options = ListenOptions { accepted, ..ListenOptions::default() };
-        let listener = port.listen("127.0.0.1:0".parse()?, &options)?;
+        let listener = port.listen("127.0.0.1:0".parse::<wharf_port::Address>()?, &options)?;
         let stream = TcpStream::connect(port.listener_address(listener).ok_or("closed")?)?;
         loop {
             port.wait(None)?;

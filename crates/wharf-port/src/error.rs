@@ -1,10 +1,10 @@
 //! What can go wrong, one type per operation.
 
 use std::io;
-use std::net::SocketAddr;
 
 use thiserror::Error;
 
+use crate::address::Address;
 use crate::select::Backend;
 
 /// Why a completion port did not open.
@@ -47,18 +47,13 @@ pub enum OpenError {
 #[non_exhaustive]
 pub enum ListenError {
     /// Another socket listens there.
-    #[error("{0} is in use by another server: choose another port or stop that server")]
-    AddressInUse(SocketAddr),
+    #[error("{0} is in use by another server: choose another {another} or stop that server", another = place(.0))]
+    AddressInUse(Address),
     /// No interface of this machine has the address.
     #[error("{0} is not an address of this machine: use one that it has, or 0.0.0.0 for all")]
-    AddressNotLocal(SocketAddr),
+    AddressNotLocal(Address),
     /// The process may not listen there.
-    #[cfg_attr(
-        not(windows),
-        error(
-            "not allowed to listen on {0}: ports below 1024 need a privilege, choose a higher one"
-        )
-    )]
+    #[cfg_attr(not(windows), error("not allowed to listen on {0}: {needs}", needs = right(.0)))]
     #[cfg_attr(
         windows,
         error(
@@ -66,7 +61,16 @@ pub enum ListenError {
              ipv4 show excludedportrange tcp); choose another port"
         )
     )]
-    Forbidden(SocketAddr),
+    Forbidden(Address),
+    /// There is a file at the path of a Unix socket that is none, and is left alone.
+    #[error("{0} is a file, and no socket: choose another path, or remove it")]
+    NotASocket(Address),
+    /// The directory of a Unix socket does not exist.
+    #[error("cannot listen on {0}: its directory does not exist")]
+    NoDirectory(Address),
+    /// This system, or its backend, has no such sockets.
+    #[error("cannot listen on {0}: {what}", what = lacking(.0))]
+    Unsupported(Address),
     /// An option is out of its range, or this system does not have it.
     #[error("cannot listen: {0}")]
     Options(&'static str),
@@ -74,7 +78,7 @@ pub enum ListenError {
     #[error("cannot listen on {address}: {source}")]
     Shortage {
         /// Where.
-        address: SocketAddr,
+        address: Address,
         /// What this system said.
         source: io::Error,
     },
@@ -82,10 +86,41 @@ pub enum ListenError {
     #[error("cannot listen on {address}: {source}")]
     Os {
         /// Where.
-        address: SocketAddr,
+        address: Address,
         /// What this system said.
         source: io::Error,
     },
+}
+
+/// What another listener would need another one of.
+fn place(address: &Address) -> &'static str {
+    match address {
+        Address::Tcp(_) => "port",
+        Address::Unix(at) if at.name().is_some() => "name",
+        Address::Unix(_) => "path",
+    }
+}
+
+/// What it takes to be allowed to listen.
+#[cfg(not(windows))]
+const fn right(address: &Address) -> &'static str {
+    match address {
+        Address::Tcp(_) => "ports below 1024 need a privilege, choose a higher one",
+        Address::Unix(_) => {
+            "its directory, and a socket that is there already, must be yours to write"
+        }
+    }
+}
+
+/// What there is not.
+pub(crate) fn lacking(address: &Address) -> &'static str {
+    match address {
+        Address::Unix(at) if at.is_unnamed() => "it is the address of no socket: use unix:/path",
+        Address::Unix(at) if at.name().is_some() && cfg!(unix) => {
+            "Linux alone has Unix sockets with abstract names: use unix:/path"
+        }
+        _ => "there are no Unix sockets here: use IP:PORT",
+    }
 }
 
 /// Why no connection was accepted; the listener goes on.
@@ -116,6 +151,16 @@ pub enum ConnectError {
     /// Nobody listens there.
     #[error("connection refused: nobody listens there")]
     Refused,
+    /// There is no such Unix socket.
+    #[error("nobody listens there: there is no such socket")]
+    NoSocket,
+    /// The process may not connect there: it takes the right to write to a Unix socket, and to pass through
+    /// the directories above it.
+    #[error("not allowed to connect there")]
+    Forbidden,
+    /// This system, or its backend, cannot connect to such an address.
+    #[error("cannot connect: {0}")]
+    Unsupported(&'static str),
     /// No answer in time.
     #[error("no answer in time")]
     TimedOut,
@@ -201,15 +246,18 @@ pub struct CloseError {
 #[cfg(unix)]
 mod unix {
     use std::io;
-    use std::net::SocketAddr;
 
     use rustix::io::Errno;
 
     use super::{AcceptError, ConnectError, ListenError, ReceiveError, SendError};
+    use crate::address::Address;
 
     impl ListenError {
-        pub(crate) fn new(address: SocketAddr, errno: Errno) -> Self {
+        pub(crate) fn new(address: &Address, errno: Errno) -> Self {
+            let address = address.clone();
             match errno {
+                Errno::NOENT | Errno::NOTDIR if address.is_unix() => Self::NoDirectory(address),
+                Errno::ROFS => Self::Forbidden(address),
                 Errno::ADDRINUSE => Self::AddressInUse(address),
                 Errno::ADDRNOTAVAIL => Self::AddressNotLocal(address),
                 Errno::ACCESS | Errno::PERM => Self::Forbidden(address),
@@ -250,6 +298,8 @@ mod unix {
         fn from(errno: Errno) -> Self {
             match errno {
                 Errno::CONNREFUSED | Errno::CONNRESET => Self::Refused,
+                Errno::NOENT | Errno::NOTDIR => Self::NoSocket,
+                Errno::ACCESS | Errno::PERM => Self::Forbidden,
                 Errno::TIMEDOUT => Self::TimedOut,
                 Errno::NETUNREACH | Errno::HOSTUNREACH | Errno::NETDOWN => Self::Unreachable,
                 Errno::CANCELED => Self::Cancelled,

@@ -6,7 +6,7 @@
 //!
 //! // An echo server for one connection.
 //! let mut port = CompletionPort::open(&PortOptions::default())?;
-//! let listener = port.listen("127.0.0.1:0".parse()?, &ListenOptions::default())?;
+//! let listener = port.listen("127.0.0.1:0".parse::<wharf_port::Address>()?, &ListenOptions::default())?;
 //! # let address = port.listener_address(listener).unwrap();
 //! # let client = std::thread::spawn(move || {
 //! #     use std::io::{Read, Write};
@@ -96,6 +96,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod address;
 mod backoff;
 mod buffer;
 mod clock;
@@ -128,6 +129,7 @@ mod uring;
 mod wake_state;
 mod waker;
 
+pub use address::{Address, AddressError, Credentials, UnixAddress};
 pub use buffer::{Lease, Ledger, OwnedBytes, Segment, SharedBytes};
 pub use clock::{Clock, Time};
 pub use completion::{Completion, Direction, Received};

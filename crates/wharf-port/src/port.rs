@@ -1,9 +1,9 @@
 //! The completion port: one face for every backend.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::address::Address;
 use crate::buffer::{Ledger, Segment};
 use crate::clock::{Clock, Random, Time};
 use crate::completion::{Completion, Direction};
@@ -115,21 +115,25 @@ impl CompletionPort {
 
     /// Listens on an address and starts to accept.
     ///
+    /// At the path of a Unix socket a file is made, and removed when the listener closes, as is the lock
+    /// beside it (`PATH.lock`). One that a dead server has left is replaced; one that somebody listens on
+    /// is in use, and what is no socket is never touched.
+    ///
     /// # Errors
     /// [`ListenError`]: the address is in use, is not this machine's, is not allowed, something is
     /// short, or an [option](ListenOptions::problem) is not to be had.
     pub fn listen(
         &mut self,
-        address: SocketAddr,
+        address: impl Into<Address>,
         options: &ListenOptions,
     ) -> Result<ListenerId, ListenError> {
         options.problem().map_or(Ok(()), |problem| Err(ListenError::Options(problem)))?;
-        self.driver.listen(address, options)
+        self.driver.listen(&address.into(), options)
     }
 
     /// The address that a listener has got: with the real port where port 0 was asked for. `None` if
     /// it is closed.
-    pub fn listener_address(&self, listener: ListenerId) -> Option<SocketAddr> {
+    pub fn listener_address(&self, listener: ListenerId) -> Option<Address> {
         self.driver.listener_address(listener)
     }
 
@@ -169,11 +173,11 @@ impl CompletionPort {
     /// [`ConnectError::Options`], if an [option](SocketOptions::problem) is not to be had.
     pub fn connect(
         &mut self,
-        address: SocketAddr,
+        address: impl Into<Address>,
         options: &SocketOptions,
     ) -> Result<SocketId, ConnectError> {
         options.problem().map_or(Ok(()), |problem| Err(ConnectError::Options(problem)))?;
-        self.driver.connect(address, options)
+        self.driver.connect(address.into(), options)
     }
 
     /// Starts the receive of a socket: it stays started until its final completion.
@@ -247,7 +251,8 @@ impl CompletionPort {
     }
 
     /// Closes a socket like [`close`](Self::close), but the peer sees a reset and what has not been
-    /// sent is thrown away.
+    /// sent is thrown away. Unix sockets have no resets: the peer reads what has been sent and then the end,
+    /// or a reset after all if something of its own was not read.
     ///
     /// # Errors
     /// [`UnknownSocket`] if the name is void.
@@ -255,17 +260,18 @@ impl CompletionPort {
         self.driver.close(socket, true)
     }
 
-    /// The local address of a socket; `None` if it is closed.
-    pub fn local_address(&self, socket: SocketId) -> Option<SocketAddr> {
+    /// The local address of a socket; `None` if it is closed. Of a Unix socket that has been accepted it is
+    /// that of its listener.
+    pub fn local_address(&self, socket: SocketId) -> Option<Address> {
         self.driver.local_address(socket)
     }
 
     /// The address of a socket's peer; `None` if it is closed or not connected.
-    pub fn peer_address(&self, socket: SocketId) -> Option<SocketAddr> {
+    pub fn peer_address(&self, socket: SocketId) -> Option<Address> {
         self.driver.peer_address(socket)
     }
 
-    /// Whether `TCP_NODELAY` is set on a socket; `None` if it is closed.
+    /// Whether `TCP_NODELAY` is set on a socket; `None` if it is closed, or no TCP.
     pub fn no_delay(&self, socket: SocketId) -> Option<bool> {
         self.driver.no_delay(socket)
     }

@@ -2,10 +2,10 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::address::Address;
 use crate::buffer::{BufferPool, Ledger, Segment};
 use crate::clock::{Clock, Time, monotonic_now, system_seed};
 use crate::completion::{Completion, Direction};
@@ -292,22 +292,22 @@ impl Driver {
 
     pub(crate) fn listen(
         &mut self,
-        address: SocketAddr,
+        address: &Address,
         options: &ListenOptions,
     ) -> Result<ListenerId, ListenError> {
         each_on_unix!(
             self,
-            driver => sys::open_listener(address, options)
-                .and_then(|listener| driver.listen(listener))
+            driver => driver
+                .listen(sys::open_listener(address, options)?)
                 .map_err(|errno| ListenError::new(address, errno)),
             own => own.listen(address, options)
         )
     }
 
-    pub(crate) fn listener_address(&self, id: ListenerId) -> Option<SocketAddr> {
+    pub(crate) fn listener_address(&self, id: ListenerId) -> Option<Address> {
         each_on_unix!(
             self,
-            driver => driver.listener(id).and_then(sys::local_address),
+            driver => driver.listener(id).and_then(|it| sys::local_address(&it.socket)),
             own => own.listener_address(id)
         )
     }
@@ -330,17 +330,17 @@ impl Driver {
 
     pub(crate) fn connect(
         &mut self,
-        address: SocketAddr,
+        address: Address,
         options: &SocketOptions,
     ) -> Result<SocketId, ConnectError> {
         each_on_unix!(
             self,
-            driver => driver.connect(sys::open_stream(address, options)?, address),
+            driver => driver.connect(sys::open_stream(&address, options)?, address),
             own => own.connect(address, options)
         )
     }
 
-    pub(crate) fn local_address(&self, id: SocketId) -> Option<SocketAddr> {
+    pub(crate) fn local_address(&self, id: SocketId) -> Option<Address> {
         each_on_unix!(
             self,
             driver => driver.socket(id).and_then(sys::local_address),
@@ -348,7 +348,7 @@ impl Driver {
         )
     }
 
-    pub(crate) fn peer_address(&self, id: SocketId) -> Option<SocketAddr> {
+    pub(crate) fn peer_address(&self, id: SocketId) -> Option<Address> {
         each_on_unix!(
             self,
             driver => driver.socket(id).and_then(sys::peer_address),

@@ -1,7 +1,8 @@
 //! A socket that has had no operation yet.
 
-use std::net::{SocketAddr, TcpStream};
+use std::net::TcpStream;
 
+use crate::address::{Address, Credentials};
 #[cfg(test)]
 use crate::iocp::MockedSocket;
 use crate::sim::{FreshEnd, Network};
@@ -14,7 +15,8 @@ use crate::sys;
 #[derive(Debug)]
 pub struct FreshSocket {
     from: Origin,
-    peer: SocketAddr,
+    peer: Address,
+    credentials: Option<Credentials>,
     /// The port that it is with already, if it is a socket that was used before.
     stays_with: Option<usize>,
     /// A pooled accept has made it.
@@ -38,18 +40,19 @@ enum Origin {
 }
 
 impl FreshSocket {
-    pub(crate) const fn new(socket: sys::Socket, nonblocking: bool, peer: SocketAddr) -> Self {
+    pub(crate) const fn new(socket: sys::Socket, nonblocking: bool, peer: Address) -> Self {
         Self::of(Origin::System { socket, nonblocking }, peer)
     }
 
-    pub(crate) const fn simulated(end: FreshEnd, peer: SocketAddr) -> Self {
+    pub(crate) const fn simulated(end: FreshEnd, peer: Address) -> Self {
         Self::of(Origin::Simulated(end), peer)
     }
 
-    const fn of(from: Origin, peer: SocketAddr) -> Self {
+    const fn of(from: Origin, peer: Address) -> Self {
         Self {
             from,
             peer,
+            credentials: None,
             stays_with: None,
             #[cfg(any(windows, test))]
             was_accepted: false,
@@ -58,17 +61,30 @@ impl FreshSocket {
         }
     }
 
+    /// Notes who the peer is.
+    #[cfg(unix)]
+    pub(crate) const fn with_credentials(mut self, credentials: Option<Credentials>) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
     /// Whether only the port that has accepted it may adopt it: see [`Recycling`](crate::Recycling).
     pub const fn must_stay(&self) -> bool {
         self.stays_with.is_some()
     }
 
     /// The address of the other end.
-    pub const fn peer(&self) -> SocketAddr {
-        self.peer
+    pub const fn peer(&self) -> &Address {
+        &self.peer
     }
 
-    /// Closes the connection so that the peer sees a reset, and nothing of it stays in the kernel.
+    /// Who the peer is, if it has come over a Unix socket of the system's.
+    pub const fn credentials(&self) -> Option<Credentials> {
+        self.credentials
+    }
+
+    /// Closes the connection so that the peer sees a reset, and nothing of it stays in the kernel. Over a
+    /// Unix socket the peer sees its end.
     pub fn reset(self) {
         match self.from {
             Origin::System { socket, .. } => sys::reset(socket),
@@ -127,7 +143,7 @@ impl FreshSocket {
 
 #[cfg(test)]
 impl FreshSocket {
-    pub(crate) const fn mocked(socket: MockedSocket, peer: SocketAddr) -> Self {
+    pub(crate) const fn mocked(socket: MockedSocket, peer: Address) -> Self {
         Self::of(Origin::Mocked(socket), peer)
     }
 
@@ -154,6 +170,23 @@ impl TryFrom<TcpStream> for FreshSocket {
     fn try_from(stream: TcpStream) -> Result<Self, std::io::Error> {
         let peer = stream.peer_addr()?;
         stream.set_nonblocking(false)?;
-        Ok(Self::new(stream.into(), false, peer))
+        Ok(Self::new(stream.into(), false, peer.into()))
+    }
+}
+
+#[cfg(unix)]
+impl TryFrom<std::os::unix::net::UnixStream> for FreshSocket {
+    type Error = std::io::Error;
+
+    /// Takes over a stream that was made elsewhere.
+    ///
+    /// # Errors
+    /// What the system says, if the stream cannot be asked.
+    fn try_from(stream: std::os::unix::net::UnixStream) -> Result<Self, std::io::Error> {
+        stream.set_nonblocking(false)?;
+        let socket = sys::Socket::from(stream);
+        let peer = sys::peer_address(&socket).ok_or(std::io::ErrorKind::NotConnected)?;
+        let credentials = sys::credentials(&socket);
+        Ok(Self::new(socket, false, peer).with_credentials(credentials))
     }
 }

@@ -12,17 +12,25 @@ pub struct ListenOptions {
     /// Whether a listener on an IPv6 address takes IPv4 as well (`IPV6_V6ONLY` is off); default false. It
     /// changes nothing for an IPv4 address. Not on OpenBSD.
     pub dual_stack: bool,
+    /// The permission bits of the file of a Unix socket: 0 to 0o777; default those that the process's mask
+    /// leaves. Who is to connect needs the right to write. It changes nothing for other listeners.
+    pub unix_mode: Option<u32>,
     /// What accepted sockets are set to.
     pub accepted: SocketOptions,
 }
 
 impl Default for ListenOptions {
     fn default() -> Self {
-        Self { backlog: 4096, dual_stack: false, accepted: SocketOptions::default() }
+        Self {
+            backlog: 4096,
+            dual_stack: false,
+            unix_mode: None,
+            accepted: SocketOptions::default(),
+        }
     }
 }
 
-/// How a socket is set up.
+/// How a socket is set up. Unix sockets have only `send_buffer_bytes`; what is TCP's changes nothing for them.
 #[derive(Clone, Debug)]
 pub struct SocketOptions {
     /// `TCP_NODELAY`; default true: the session layer gathers what belongs together itself.
@@ -89,6 +97,9 @@ impl ListenOptions {
         }
         if self.dual_stack && cfg!(target_os = "openbsd") {
             return Some("this system has no dual_stack: listen on an IPv4 address as well");
+        }
+        if self.unix_mode.is_some_and(|mode| mode > 0o777) {
+            return Some("unix_mode is out of range: 0 to 0o777");
         }
         self.accepted.problem()
     }
@@ -162,6 +173,8 @@ mod tests {
         assert_eq!(ListenOptions::default().problem(), None);
         let long = ListenOptions { backlog: 65_536, ..ListenOptions::default() };
         assert!(long.problem().unwrap().contains("backlog"));
+        let mode = ListenOptions { unix_mode: Some(0o1000), ..ListenOptions::default() };
+        assert!(mode.problem().unwrap().contains("unix_mode"));
         for bytes in [0, (1 << 30) + 1] {
             assert!(problem(|o| o.send_buffer_bytes = Some(bytes)).contains("send_buffer"));
             assert!(problem(|o| o.receive_buffer_bytes = Some(bytes)).contains("receive_buffer"));

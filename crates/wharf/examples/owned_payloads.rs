@@ -136,7 +136,7 @@ mod measuring {
             .limits(limits)
             .port_options(PortOptions { backend, ..PortOptions::default() })
             .start_stepped(move |_: &Arrival| Answering { bytes: vec![7; size].into(), count })?;
-        let stream = TcpStream::connect(server.handle().addresses()[0])?;
+        let stream = TcpStream::connect(&server.handle().addresses()[0])?;
         let answer = count * (4 + size);
         // What is first is not measured.
         let warm = (requests / 8).max(1);

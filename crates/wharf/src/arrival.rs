@@ -1,7 +1,8 @@
 //! What the factory of sessions is told.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
+
+use wharf_port::{Address, Credentials};
 
 use crate::client::Outgoing;
 use crate::group::Group;
@@ -13,14 +14,15 @@ use crate::shared::Shared;
 #[derive(Debug)]
 pub struct Arrival {
     id: SessionId,
-    peer: SocketAddr,
+    peer: Address,
+    credentials: Option<Credentials>,
     outgoing: Option<Outgoing>,
     shared: Arc<Shared>,
 }
 
 impl Arrival {
-    pub(crate) const fn new(id: SessionId, peer: SocketAddr, shared: Arc<Shared>) -> Self {
-        Self { id, peer, outgoing: None, shared }
+    pub(crate) const fn new(id: SessionId, peer: Address, shared: Arc<Shared>) -> Self {
+        Self { id, peer, credentials: None, outgoing: None, shared }
     }
 
     /// This side has made it.
@@ -29,14 +31,27 @@ impl Arrival {
         self
     }
 
+    /// Its peer is this, as the kernel says.
+    pub(crate) const fn with_credentials(mut self, credentials: Option<Credentials>) -> Self {
+        self.credentials = credentials;
+        self
+    }
+
     /// The id that the session will have.
     pub const fn id(&self) -> SessionId {
         self.id
     }
 
-    /// The address of its peer.
-    pub const fn peer(&self) -> SocketAddr {
-        self.peer
+    /// The address of its peer. Who comes over a Unix socket mostly has none: `unix:(unnamed)`.
+    pub const fn peer(&self) -> &Address {
+        &self.peer
+    }
+
+    /// Who its peer is, if it has been accepted from a Unix socket: user, group and process, as the kernel
+    /// has them. `None` for TCP, on a simulated network, for what this side has connected, and for one that
+    /// a [proxy](crate::Server::unix_proxies) forwards: the kernel knows the proxy alone.
+    pub const fn credentials(&self) -> Option<Credentials> {
+        self.credentials
     }
 
     /// What this side has connected, if it has: which target, and for which time. `None` for a connection

@@ -1,10 +1,9 @@
 //! What a callback can do.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_port::Time;
+use wharf_port::{Address, Time};
 
 use crate::client::{Target, TargetError, TargetRef};
 use crate::close_reason::CloseReason;
@@ -28,11 +27,15 @@ use crate::worker::Core;
 pub struct Context<'worker> {
     core: &'worker mut Core,
     id: SessionId,
-    peer: SocketAddr,
+    peer: &'worker Address,
 }
 
 impl<'worker> Context<'worker> {
-    pub(crate) const fn new(core: &'worker mut Core, id: SessionId, peer: SocketAddr) -> Self {
+    pub(crate) const fn new(
+        core: &'worker mut Core,
+        id: SessionId,
+        peer: &'worker Address,
+    ) -> Self {
         Self { core, id, peer }
     }
 
@@ -42,7 +45,7 @@ impl<'worker> Context<'worker> {
     }
 
     /// The address of the session's peer.
-    pub const fn peer(&self) -> SocketAddr {
+    pub const fn peer(&self) -> &'worker Address {
         self.peer
     }
 

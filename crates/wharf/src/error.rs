@@ -3,7 +3,7 @@
 use std::{fmt, io};
 
 use thiserror::Error;
-use wharf_port::{ListenError, OpenError, WaitError};
+use wharf_port::{AddressError, ListenError, OpenError, WaitError};
 
 use crate::client::TargetError;
 
@@ -16,8 +16,11 @@ pub enum ServerError {
     #[error("{0}")]
     Options(String),
     /// An address cannot be parsed.
-    #[error("'{0}' is no address: use IP:PORT, [IPv6]:PORT or NAME:PORT")]
+    #[error("'{0}' is no address: use IP:PORT, [IPv6]:PORT, NAME:PORT or unix:/path")]
     Address(String),
+    /// The path or the name of a Unix socket cannot be one.
+    #[error(transparent)]
+    UnixAddress(#[from] AddressError),
     /// A name does not resolve.
     #[error("'{name}' does not resolve: {source}")]
     Resolve {

@@ -1,19 +1,21 @@
 //! Who may come in, before there is a session.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use ipnet::IpNet;
+use wharf_port::{Address, Credentials};
 
 /// A connection that has been accepted and is no session yet.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Incoming {
     /// The address of its peer; of one that comes from a [proxy](crate::Server::proxies), what that says.
-    pub peer: SocketAddr,
+    pub peer: Address,
     /// The address that it came to: one of [`ServerHandle::addresses`](crate::ServerHandle::addresses).
-    pub listener: SocketAddr,
+    pub listener: Address,
+    /// Who its peer is, if it comes over a Unix socket and from no proxy.
+    pub credentials: Option<Credentials>,
 }
 
 /// What becomes of a connection.
@@ -32,11 +34,14 @@ pub(crate) struct Gate {
     pub(crate) filter: Option<AcceptFilter>,
     /// Who announces the peers of the connections that it forwards.
     pub(crate) proxies: Arc<[IpNet]>,
+    /// All that comes over Unix sockets comes from such.
+    pub(crate) unix_proxies: bool,
 }
 
 impl Gate {
     /// Whether a connection comes from a proxy, and begins with whose it is.
-    pub(crate) fn is_proxy(&self, address: IpAddr) -> bool {
+    pub(crate) fn is_proxy(&self, peer: &Address) -> bool {
+        let Some(address) = peer.ip() else { return self.unix_proxies };
         !self.proxies.is_empty() && {
             let address = address.to_canonical();
             self.proxies.iter().any(|network| network.contains(&address))

@@ -115,8 +115,9 @@ pub use timer::{GroupTimer, SessionTimer};
 pub use typed::{OnMessage, TypedRef, WrongSession};
 pub use watchdog::{Blocked, Callback};
 pub use wharf_port::{
-    Backend, Clock, ConnectError, Keepalive, Ledger, ListenError, ListenOptions, OpenError,
-    PortOptions, SocketOptions, Time, UringFeatures, WaitError, sim,
+    Address, AddressError, Backend, Clock, ConnectError, Credentials, Keepalive, Ledger,
+    ListenError, ListenOptions, OpenError, PortOptions, SocketOptions, Time, UnixAddress,
+    UringFeatures, WaitError, sim,
 };
 pub use worker::{Turn, Worker};
 
@@ -149,4 +150,6 @@ mod pages {
     struct SlowReaders;
     #[doc = include_str!("../../../docs/timers.md")]
     struct Timers;
+    #[doc = include_str!("../../../docs/unix-sockets.md")]
+    struct UnixSockets;
 }

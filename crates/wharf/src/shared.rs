@@ -1,8 +1,9 @@
 //! What the threads of a server share.
 
 use std::any::TypeId;
-use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock, PoisonError};
+
+use wharf_port::Address;
 
 use crate::admission::Admission;
 use crate::bans::Bans;
@@ -52,7 +53,7 @@ pub(crate) struct Shared {
     paused: AtomicBool,
     /// A worker has failed.
     failed: AtomicBool,
-    pub(crate) addresses: OnceLock<Vec<SocketAddr>>,
+    pub(crate) addresses: OnceLock<Vec<Address>>,
     causes: Mutex<Vec<&'static str>>,
 }
 

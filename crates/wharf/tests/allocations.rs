@@ -89,7 +89,7 @@ impl<F: Fn(&Arrival) -> Member> Room<F> {
     }
 
     fn join(&mut self, members: usize) {
-        let address = self.server.handle().addresses()[0];
+        let address = self.server.handle().addresses()[0].tcp().unwrap();
         while self.clients.len() < members {
             // The listener's queue is shorter than the room.
             for _ in 0..(members - self.clients.len()).min(100) {

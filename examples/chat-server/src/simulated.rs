@@ -40,7 +40,7 @@ impl<F: Fn(&Arrival) -> Guest> Chat<F> {
 
     /// Somebody who has said a name, and is in the lobby.
     fn guest(&mut self, name: &str) -> Client {
-        let peer = self.network.connect(self.server.handle().addresses()[0]);
+        let peer = self.network.connect(&self.server.handle().addresses()[0]);
         let mut client = Client { peer, heard: String::new() };
         self.hear(&mut client, "* your name?\n");
         client.say(name);
@@ -93,7 +93,7 @@ fn guests_talk_in_rooms_and_whisper() {
 #[test]
 fn who_says_no_name_is_closed_after_a_minute() {
     let mut chat = chat(7);
-    let peer = chat.network.connect(chat.server.handle().addresses()[0]);
+    let peer = chat.network.connect(&chat.server.handle().addresses()[0]);
     let mut client = Client { peer, heard: String::new() };
     chat.hear(&mut client, "* your name?\n");
     let asked = chat.network.now();

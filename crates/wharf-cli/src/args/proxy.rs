@@ -46,7 +46,8 @@ pub(super) struct ProxyArgs {
     // rustdoc would look for a link in the brackets.
     #[arg(
         long,
-        help = "IP:PORT, [IPV6]:PORT or NAME:PORT; port 0 is any that is free",
+        help = "IP:PORT, [IPV6]:PORT or NAME:PORT, where port 0 is any that is free; or a Unix socket, \
+                unix:/path or unix:@name",
         env = "WHARF_LISTEN",
         hide_env = true,
         value_name = "ADDR",

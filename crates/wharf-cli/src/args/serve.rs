@@ -76,7 +76,8 @@ pub(super) struct ServeArgs {
     // rustdoc would look for a link in the brackets.
     #[arg(
         long,
-        help = "IP:PORT, [IPV6]:PORT or NAME:PORT; port 0 is any that is free; give it again for more",
+        help = "IP:PORT, [IPV6]:PORT or NAME:PORT, where port 0 is any that is free; or a Unix socket, \
+                unix:/path or unix:@name; give it again for more",
         env = "WHARF_LISTEN",
         hide_env = true,
         value_name = "ADDR",
@@ -402,7 +403,7 @@ impl ServeArgs {
                 ..Limits::default()
             },
             sockets: self.sockets.listen_options(&self.listen, self.unsent_max)?,
-            peers: self.peers.peers(),
+            peers: self.peers.peers(&self.listen)?,
             listen: self.listen,
             workers: self.workers.map(size),
             pin: self.pin,

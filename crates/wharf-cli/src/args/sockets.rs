@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args};
 use wharf::{Keepalive, ListenOptions, SocketOptions};
 
-use super::values::{KIB, Listen, OrOff, bytes, number, or_off, seconds, switch};
+use super::values::{KIB, Listen, OrOff, bytes, mode, number, or_off, seconds, switch};
 use crate::failure::Failure;
 
 /// The longest time that Linux takes for what was sent: 24 days.
@@ -25,6 +25,18 @@ pub(super) struct SocketArgs {
         value_parser = switch
     )]
     dual_stack: bool,
+
+    /// The permissions of the file of a Unix socket, in octal, or off, which is what the mask of the process
+    /// leaves; who is to connect needs the right to write.
+    #[arg(
+        long,
+        env = "WHARF_UNIX_MODE",
+        hide_env = true,
+        value_name = "MODE",
+        default_value = "off",
+        value_parser = or_off(mode)
+    )]
+    unix_mode: OrOff<u32>,
 
     /// Connections that may wait to be accepted; the system may allow fewer.
     #[arg(
@@ -113,10 +125,17 @@ impl SocketArgs {
         listen: &[Listen],
         unsent_max: OrOff<u64>,
     ) -> Result<ListenOptions, Failure> {
-        if self.dual_stack && listen.iter().all(Listen::is_ipv4) {
+        if self.dual_stack && !listen.iter().any(Listen::may_be_ipv6) {
             return Err(Failure::arguments(
                 "--dual-stack is for IPv6 addresses, and --listen has none: give one, such as \
                  [::]:7777, or leave --dual-stack out",
+            ));
+        }
+        let unix_mode = self.unix_mode.on();
+        if unix_mode.is_some() && !listen.iter().any(Listen::is_file) {
+            return Err(Failure::arguments(
+                "--unix-mode is for the files of Unix sockets, and --listen has none: give one, such as \
+                 unix:/run/wharf.sock, or leave --unix-mode out",
             ));
         }
         let keepalive = self.keepalive.on().map(|idle| Keepalive {
@@ -127,6 +146,7 @@ impl SocketArgs {
         Ok(ListenOptions {
             backlog: small(self.backlog),
             dual_stack: self.dual_stack,
+            unix_mode,
             accepted: SocketOptions {
                 keepalive,
                 user_timeout: self.user_timeout.on(),

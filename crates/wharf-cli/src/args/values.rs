@@ -7,7 +7,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
-use wharf::{IpNet, Rate, SlowReader};
+use wharf::{Address, AddressError, IpNet, Rate, SlowReader};
 
 /// One kibibyte.
 pub(crate) const KIB: u64 = 1 << 10;
@@ -104,13 +104,15 @@ pub(super) fn switch(text: &str) -> Result<bool, &'static str> {
     }
 }
 
+/// What a network looks like.
+pub(super) const NETWORK_FORMS: &str =
+    "give an address or a network, such as 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32";
+
 /// A network: an address, or an address and how many of its bits are the network's. What lies behind
 /// them is taken for a slip; IPv4 is written as such.
 pub(super) fn network(text: &str) -> Result<IpNet, String> {
-    const FORMS: &str =
-        "give an address or a network, such as 192.0.2.1, 10.0.0.0/8 or 2001:db8::/32";
     let address = text.parse::<IpAddr>().map(IpNet::from);
-    let network = address.or_else(|_| text.parse::<IpNet>()).map_err(|_| FORMS)?;
+    let network = address.or_else(|_| text.parse::<IpNet>()).map_err(|_| NETWORK_FORMS)?;
     let is_mapped = match network {
         IpNet::V4(_) => false,
         IpNet::V6(network) => network.addr().to_ipv4_mapped().is_some(),
@@ -122,6 +124,14 @@ pub(super) fn network(text: &str) -> Result<IpNet, String> {
         return Err(format!("it has bits behind its length: give {}", network.trunc()));
     }
     Ok(network)
+}
+
+/// The permission bits of a file, in octal as `chmod` takes them.
+pub(super) fn mode(text: &str) -> Result<u32, String> {
+    const RANGE: &str = "give permissions in octal from 000 to 777, such as 660";
+    let digits = text.len() <= 4 && text.bytes().all(|digit| digit.is_ascii_digit());
+    let mode = u32::from_str_radix(text, 8).ok().filter(|&mode| digits && mode <= 0o777);
+    mode.ok_or_else(|| RANGE.to_owned())
 }
 
 /// How often something may happen.
@@ -154,8 +164,8 @@ pub(crate) fn log_level(text: &str) -> Result<LevelFilter, &'static str> {
 /// Where to connect to: an address, or a name that is resolved when it is needed.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Target {
-    /// An IP address and a port.
-    Address(SocketAddr),
+    /// An IP address and a port, or a Unix socket.
+    Address(Address),
     /// A name and a port.
     Name(String, u16),
 }
@@ -163,14 +173,14 @@ pub(crate) enum Target {
 impl Target {
     /// Reads an address with a port of at least `port_min`.
     fn read(text: &str, port_min: u16) -> Result<Self, String> {
-        const FORMS: &str = "give IP:PORT, [IPV6]:PORT or NAME:PORT, such as 127.0.0.1:7777";
+        const FORMS: &str =
+            "give IP:PORT, [IPV6]:PORT, NAME:PORT or unix:/path, such as 127.0.0.1:7777";
         let wrong_port = || Err(format!("give a port from {port_min} to 65535"));
-        if let Ok(address) = text.parse::<SocketAddr>() {
-            return if address.port() < port_min {
-                wrong_port()
-            } else {
-                Ok(Self::Address(address))
-            };
+        match text.parse() {
+            Ok(Address::Tcp(address)) if address.port() < port_min => return wrong_port(),
+            Ok(address) => return Ok(Self::Address(address)),
+            Err(AddressError::Unknown(_)) => {}
+            Err(problem) => return Err(problem.to_string()),
         }
         let (name, port) = text.rsplit_once(':').ok_or(FORMS)?;
         let letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
@@ -216,17 +226,30 @@ impl FromStr for Listen {
 }
 
 impl Listen {
-    /// Whether it says which port.
+    /// Whether it says which port, if it has any.
     pub(super) const fn is_fixed(&self) -> bool {
-        !matches!(self.0, Target::Address(address) if address.port() == 0)
+        !matches!(self.0, Target::Address(Address::Tcp(address)) if address.port() == 0)
             && !matches!(self.0, Target::Name(_, 0))
     }
-}
 
-impl Listen {
-    /// Whether it can be nothing but an IPv4 address.
-    pub(super) const fn is_ipv4(&self) -> bool {
-        matches!(self.0, Target::Address(SocketAddr::V4(_)))
+    /// Whether it may be an IPv6 address.
+    pub(super) const fn may_be_ipv6(&self) -> bool {
+        matches!(self.0, Target::Name(..) | Target::Address(Address::Tcp(SocketAddr::V6(_))))
+    }
+
+    /// Whether it is a Unix socket.
+    pub(super) const fn is_unix(&self) -> bool {
+        matches!(self.0, Target::Address(Address::Unix(_)))
+    }
+
+    /// Whether it is a Unix socket at a path, which is to say a file.
+    pub(super) fn is_file(&self) -> bool {
+        matches!(&self.0, Target::Address(Address::Unix(at)) if at.path_bytes().is_some())
+    }
+
+    /// The address, or the name to be looked up.
+    pub(crate) const fn target(&self) -> &Target {
+        &self.0
     }
 }
 
@@ -298,9 +321,22 @@ mod tests {
         ] {
             assert!(wrong.parse::<Target>().is_err(), "{wrong}");
         }
+        assert_eq!("unix:/a:80".parse(), Ok(Target::Address("unix:/a:80".parse().unwrap())));
+        assert_eq!(
+            "unix:".parse::<Target>(),
+            Err("a Unix socket needs a path: unix:/path".to_owned())
+        );
         assert!("127.0.0.1:0".parse::<Listen>().is_ok());
         assert!("localhost:0".parse::<Listen>().is_ok());
         assert!("127.0.0.1:65536".parse::<Listen>().is_err());
+    }
+
+    #[test]
+    fn modes_are_octal_and_have_no_other_bits() {
+        assert_eq!(["0", "660", "0777"].map(mode), [Ok(0), Ok(0o660), Ok(0o777)]);
+        for wrong in ["", "8", "1000", "00660", "-1", "+66", "0x6", "rw"] {
+            assert!(mode(wrong).unwrap_err().contains("octal"), "{wrong}");
+        }
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! Connecting all sessions before the run starts.
 
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 use std::time::Duration;
 
-use wharf_port::{Completion, CompletionPort, ConnectError, SocketId, SocketOptions, Time};
+use wharf_port::{
+    Address, Completion, CompletionPort, ConnectError, SocketId, SocketOptions, Time,
+};
 
 use super::progress::Progress;
 use super::report::grouped;
@@ -19,9 +21,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const DESCRIPTORS_RESERVED: u64 = 32;
 
 /// The addresses of a target, in the order in which they are to be tried.
-pub(super) fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failure> {
+pub(super) fn resolve(target: &Target) -> Result<Vec<Address>, Failure> {
     let (name, port) = match target {
-        Target::Address(address) => return Ok(vec![*address]),
+        Target::Address(address) => return Ok(vec![address.clone()]),
         Target::Name(name, port) => (name.as_str(), *port),
     };
     let fail = |why: &str| {
@@ -30,8 +32,8 @@ pub(super) fn resolve(target: &Target) -> Result<Vec<SocketAddr>, Failure> {
             format_args!("cannot resolve '{name}': {why}; check the name or give an address"),
         )
     };
-    let addresses: Vec<SocketAddr> =
-        (name, port).to_socket_addrs().map_err(|error| fail(&error.to_string()))?.collect();
+    let found = (name, port).to_socket_addrs().map_err(|error| fail(&error.to_string()))?;
+    let addresses: Vec<Address> = found.map(Address::Tcp).collect();
     if addresses.is_empty() { Err(fail("it has no address")) } else { Ok(addresses) }
 }
 
@@ -59,24 +61,24 @@ pub(super) fn check_descriptors(sessions: u64) -> Result<(), Failure> {
 pub(super) fn connect_all(
     port: &mut CompletionPort,
     target: &Target,
-    addresses: &[SocketAddr],
+    addresses: &[Address],
     sessions: usize,
     progress: Option<&Progress>,
-) -> Result<(SocketAddr, Vec<SocketId>), Failure> {
+) -> Result<(Address, Vec<SocketId>), Failure> {
     // The first session finds the address that answers: `localhost` is often two, one of them idle.
     let mut refusal = ConnectError::Unreachable;
     let mut first = None;
-    for &address in addresses {
+    for address in addresses {
         let mut attempt = Connector::new(port, address, 1);
         match attempt.run(None)? {
             Ok(()) => {
-                first = Some((address, attempt.connected));
+                first = Some((address.clone(), attempt.connected));
                 break;
             }
             Err(error) => refusal = error,
         }
     }
-    let not_connected = |address: SocketAddr, count: usize, error: ConnectError| {
+    let not_connected = |address: &Address, count: usize, error: ConnectError| {
         let resolved = match target {
             Target::Address(_) => String::new(),
             Target::Name(..) => format!(" ({address})"),
@@ -92,21 +94,21 @@ pub(super) fn connect_all(
         )
     };
     let Some((address, mut connected)) = first else {
-        return Err(not_connected(addresses[addresses.len() - 1], 0, refusal));
+        return Err(not_connected(&addresses[addresses.len() - 1], 0, refusal));
     };
-    let mut rest = Connector::new(port, address, sessions - 1);
+    let mut rest = Connector::new(port, &address, sessions - 1);
     let outcome = rest.run(progress)?;
     connected.append(&mut rest.connected);
     match outcome {
         Ok(()) => Ok((address, connected)),
-        Err(error) => Err(not_connected(address, connected.len(), error)),
+        Err(error) => Err(not_connected(&address, connected.len(), error)),
     }
 }
 
 /// What to do about a connect that failed.
 const fn advice(error: ConnectError) -> &'static str {
     match error {
-        ConnectError::Refused => "start the server, or check --connect",
+        ConnectError::Refused | ConnectError::NoSocket => "start the server, or check --connect",
         ConnectError::Shortage(_) => "ask for fewer --sessions, or raise what is short",
         _ => "check --connect and the way there",
     }
@@ -115,7 +117,7 @@ const fn advice(error: ConnectError) -> &'static str {
 /// Connects a number of sockets to one address.
 struct Connector<'a> {
     port: &'a mut CompletionPort,
-    address: SocketAddr,
+    address: &'a Address,
     wanted: usize,
     started: usize,
     in_flight: Vec<SocketId>,
@@ -124,7 +126,7 @@ struct Connector<'a> {
 }
 
 impl<'a> Connector<'a> {
-    fn new(port: &'a mut CompletionPort, address: SocketAddr, wanted: usize) -> Self {
+    fn new(port: &'a mut CompletionPort, address: &'a Address, wanted: usize) -> Self {
         Self {
             port,
             address,
@@ -186,7 +188,8 @@ impl<'a> Connector<'a> {
         self.in_flight.swap_remove(at);
         // Where nobody listens, a port of the range for outgoing connections may connect to itself,
         // and would echo perfectly.
-        let to_itself = result.is_ok() && self.port.local_address(socket) == Some(self.address);
+        let met = |local: Address| local == *self.address;
+        let to_itself = result.is_ok() && self.port.local_address(socket).is_some_and(met);
         let result = if to_itself { Err(ConnectError::Refused) } else { result };
         match result {
             Ok(()) => self.connected.push(socket),

@@ -1,11 +1,10 @@
 //! The result: JSON for scripts, a few lines for people.
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Serialize;
-use wharf_port::Backend;
+use wharf_port::{Address, Backend};
 
 use super::latency::LatencyMicros;
 use super::options::{Length, LoadOptions, Pace};
@@ -64,7 +63,7 @@ fn ratio(of: u128, to: u128) -> Option<f64> {
 /// The result for people, in a few lines.
 pub(super) struct Summary<'a> {
     pub(super) options: &'a LoadOptions,
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     pub(super) backend: Backend,
     pub(super) report: &'a Report,
     pub(super) outcome: &'a Outcome,

@@ -56,13 +56,13 @@ pub(crate) fn proxy(options: &ProxyOptions) -> Result<(), Failure> {
 
 fn proxy_on(console: &Console, options: &ProxyOptions) -> Result<(), Failure> {
     let upstream = Upstream::resolve(options)?;
-    let own = start::resolve(&options.listen.to_string())?[0];
+    let own = start::resolve(options.listen.target())?.swap_remove(0);
     let sockets_max = start::sockets_max();
     let mut port = start::open_port(options.backend)?;
     let listener =
-        port.listen(own, &ListenOptions::default()).map_err(|error| start::no_listener(&error))?;
+        port.listen(&own, &ListenOptions::default()).map_err(|error| start::no_listener(&error))?;
     let own = port.listener_address(listener).unwrap_or(own);
-    if upstream.is_reached_at(own) {
+    if upstream.is_reached_at(&own) {
         return Err(Failure::arguments(format_args!(
             "--connect {upstream} is where the proxy itself listens: give the server's address, or \
              another one with --listen"

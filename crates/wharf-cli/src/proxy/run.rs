@@ -131,12 +131,13 @@ impl Proxy<'_> {
     fn on_connected(&mut self, socket: SocketId, result: Result<(), ConnectError>) {
         let Some((place, _)) = self.pairs.find(socket) else { return };
         let Some(pair) = self.pairs.get_mut(place) else { return };
-        let address = self.upstream.address(pair.attempts - 1);
+        let address = self.upstream.address(pair.attempts - 1).clone();
         // Where nobody listens, a port of the range for outgoing connections may connect to itself.
-        let to_itself = result.is_ok() && self.port.local_address(socket) == Some(address);
+        let to_itself =
+            result.is_ok() && self.port.local_address(socket).is_some_and(|local| local == address);
         match if to_itself { Err(ConnectError::Refused) } else { result } {
             Ok(()) => {
-                self.upstream.prefer(address);
+                self.upstream.prefer(&address);
                 let _ = self.port.receive(socket);
                 for direction in Direction::BOTH {
                     pair.flow(direction).open();
@@ -342,10 +343,14 @@ mod tests {
                 let mut port = CompletionPort::open(&PortOptions::default()).unwrap();
                 let any = SocketAddr::from(([127, 0, 0, 1], 0));
                 let listener = port.listen(any, &ListenOptions::default()).unwrap();
-                told.send((port.listener_address(listener).unwrap(), port.waker())).unwrap();
+                let own = port.listener_address(listener).unwrap().tcp().unwrap();
+                told.send((own, port.waker())).unwrap();
                 let proxy = Proxy {
                     port,
-                    upstream: Upstream::new(addresses, "the server".to_owned()),
+                    upstream: Upstream::new(
+                        addresses.into_iter().map(wharf_port::Address::Tcp).collect(),
+                        "the server".to_owned(),
+                    ),
                     faults: Rc::new(Faults::none()),
                     seed: 1,
                     held_max: 4096,

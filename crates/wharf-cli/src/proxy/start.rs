@@ -1,11 +1,12 @@
 //! From names and options to a listener and the addresses of a server.
 
 use std::fmt;
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::ToSocketAddrs;
 
-use wharf_port::{Backend, CompletionPort, ListenError, OpenError, PortOptions, SocketId};
+use wharf_port::{Address, Backend, CompletionPort, ListenError, OpenError, PortOptions, SocketId};
 
 use super::options::ProxyOptions;
+use crate::args::Target;
 use crate::failure::{Exit, Failure};
 
 /// Descriptors besides those of connections: the standard streams, the port's own, the listener, and
@@ -16,24 +17,23 @@ const DESCRIPTORS_RESERVED: u64 = 32;
 #[derive(Debug)]
 pub(super) struct Upstream {
     name: String,
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<Address>,
     preferred: usize,
 }
 
 impl Upstream {
     /// Resolves the target.
     pub(super) fn resolve(options: &ProxyOptions) -> Result<Self, Failure> {
-        let name = options.connect.to_string();
-        Ok(Self::new(resolve(&name)?, name))
+        Ok(Self::new(resolve(&options.connect)?, options.connect.to_string()))
     }
 
-    pub(super) const fn new(addresses: Vec<SocketAddr>, name: String) -> Self {
+    pub(super) const fn new(addresses: Vec<Address>, name: String) -> Self {
         Self { name, addresses, preferred: 0 }
     }
 
     /// The address to try after so many attempts.
-    pub(super) fn address(&self, attempts: usize) -> SocketAddr {
-        self.addresses[(self.preferred + attempts) % self.addresses.len()]
+    pub(super) fn address(&self, attempts: usize) -> &Address {
+        &self.addresses[(self.preferred + attempts) % self.addresses.len()]
     }
 
     pub(super) const fn addresses(&self) -> usize {
@@ -41,15 +41,16 @@ impl Upstream {
     }
 
     /// An address has answered.
-    pub(super) fn prefer(&mut self, address: SocketAddr) {
-        if let Some(at) = self.addresses.iter().position(|&known| known == address) {
+    pub(super) fn prefer(&mut self, address: &Address) {
+        if let Some(at) = self.addresses.iter().position(|known| known == address) {
             self.preferred = at;
         }
     }
 
     /// Whether a connection to the server would come back to a listener on `own`.
-    pub(super) fn is_reached_at(&self, own: SocketAddr) -> bool {
-        self.addresses.iter().any(|&server| {
+    pub(super) fn is_reached_at(&self, own: &Address) -> bool {
+        let Some(own) = own.tcp() else { return self.addresses.contains(own) };
+        self.addresses.iter().filter_map(Address::tcp).any(|server| {
             let same_family = own.is_ipv4() == server.is_ipv4();
             let anywhere = own.ip().is_unspecified() && server.ip().is_loopback() && same_family;
             server.port() == own.port() && (server.ip() == own.ip() || anywhere)
@@ -64,15 +65,19 @@ impl fmt::Display for Upstream {
 }
 
 /// The addresses of a target, at least one.
-pub(super) fn resolve(target: &str) -> Result<Vec<SocketAddr>, Failure> {
+pub(super) fn resolve(target: &Target) -> Result<Vec<Address>, Failure> {
+    let (name, port) = match target {
+        Target::Address(address) => return Ok(vec![address.clone()]),
+        Target::Name(name, port) => (name.as_str(), *port),
+    };
     let fail = |why: &str| {
         Failure::new(
             Exit::Failed,
             format_args!("cannot resolve '{target}': {why}; check the name, or give an IP address"),
         )
     };
-    let addresses: Vec<SocketAddr> =
-        target.to_socket_addrs().map_err(|error| fail(&error.to_string()))?.collect();
+    let found = (name, port).to_socket_addrs().map_err(|error| fail(&error.to_string()))?;
+    let addresses: Vec<Address> = found.map(Address::Tcp).collect();
     if addresses.is_empty() { Err(fail("it has no address")) } else { Ok(addresses) }
 }
 
@@ -91,7 +96,9 @@ pub(super) fn open_port(backend: Backend) -> Result<CompletionPort, Failure> {
 pub(super) fn no_listener(error: &ListenError) -> Failure {
     let advice = match error {
         ListenError::Shortage { .. } => "; raise the limit of descriptors (ulimit -n)",
-        ListenError::Os { .. } => "; give another address with --listen",
+        ListenError::Os { .. } | ListenError::Unsupported(_) => {
+            "; give another address with --listen"
+        }
         _ => "",
     };
     Failure::new(Exit::Failed, format_args!("{error}{advice}"))
@@ -116,11 +123,12 @@ mod tests {
     #[test]
     fn the_address_that_answered_last_is_tried_first_and_the_others_after_it() {
         let mut upstream = upstream(&["127.0.0.1:1", "127.0.0.2:2", "127.0.0.3:3"]);
-        let order = |upstream: &Upstream| [0, 1, 2].map(|at| upstream.address(at).port());
+        let order =
+            |upstream: &Upstream| [0, 1, 2].map(|at| upstream.address(at).tcp().unwrap().port());
         assert_eq!(order(&upstream), [1, 2, 3]);
-        upstream.prefer(upstream.address(1));
+        upstream.prefer(&upstream.address(1).clone());
         assert_eq!(order(&upstream), [2, 3, 1]);
-        upstream.prefer(upstream.address(2));
+        upstream.prefer(&upstream.address(2).clone());
         assert_eq!(order(&upstream), [1, 2, 3]);
     }
 
@@ -128,12 +136,15 @@ mod tests {
     fn a_server_is_reached_at_its_address_or_at_all_addresses_of_its_family() {
         let upstream = upstream(&["[::1]:7777", "127.0.0.1:7777"]);
         for own in ["127.0.0.1:7777", "[::1]:7777", "0.0.0.0:7777", "[::]:7777"] {
-            assert!(upstream.is_reached_at(own.parse().unwrap()), "{own}");
+            assert!(upstream.is_reached_at(&own.parse().unwrap()), "{own}");
         }
         for own in ["127.0.0.1:7778", "127.0.0.2:7777", "0.0.0.0:7778"] {
-            assert!(!upstream.is_reached_at(own.parse().unwrap()), "{own}");
+            assert!(!upstream.is_reached_at(&own.parse().unwrap()), "{own}");
         }
         let only_v4 = self::upstream(&["127.0.0.1:7777"]);
-        assert!(!only_v4.is_reached_at("[::]:7777".parse().unwrap()), "it takes IPv6 only");
+        assert!(!only_v4.is_reached_at(&"[::]:7777".parse().unwrap()), "it takes IPv6 only");
+        let unix = self::upstream(&["unix:/a"]);
+        let at = |own: &str| unix.is_reached_at(&own.parse().unwrap());
+        assert_eq!(["unix:/a", "unix:/b", "127.0.0.1:7777"].map(at), [true, false, false]);
     }
 }

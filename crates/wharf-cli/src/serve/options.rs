@@ -36,6 +36,7 @@ impl ServeOptions {
             .backlog(self.sockets.backlog)
             .pin_workers(self.pin)
             .proxies(self.peers.proxies.iter().copied())
+            .unix_proxies(self.peers.unix_proxies)
             .backend(self.backend);
         let server = match &self.farewell {
             Some(farewell) => server.farewell(farewell.as_bytes()),
@@ -43,9 +44,13 @@ impl ServeOptions {
         };
         let server = if self.peers.are_limited() {
             let peers = self.peers.clone();
-            server.accept_filter(move |incoming| peers.verdict(incoming.peer.ip()))
+            server.accept_filter(move |incoming| peers.verdict(&incoming.peer))
         } else {
             server
+        };
+        let server = match self.sockets.unix_mode {
+            Some(mode) => server.unix_mode(mode),
+            None => server,
         };
         match self.workers {
             Some(workers) => server.workers(workers),

@@ -1,8 +1,6 @@
 //! Who may connect.
 
-use std::net::IpAddr;
-
-use wharf::{IpNet, Verdict};
+use wharf::{Address, IpNet, Verdict};
 
 /// The networks of `--allow`, `--deny` and `--proxy-from`.
 #[derive(Clone, Debug, Default)]
@@ -13,6 +11,8 @@ pub(crate) struct Peers {
     pub(crate) deny: Vec<IpNet>,
     /// Those that say whose connections they forward.
     pub(crate) proxies: Vec<IpNet>,
+    /// All that comes over Unix sockets is such.
+    pub(crate) unix_proxies: bool,
 }
 
 impl Peers {
@@ -21,7 +21,9 @@ impl Peers {
         !(self.allow.is_empty() && self.deny.is_empty())
     }
 
-    pub(super) fn verdict(&self, peer: IpAddr) -> Verdict {
+    /// Unix sockets are in no network: who may connect to them is a matter of their files.
+    pub(super) fn verdict(&self, peer: &Address) -> Verdict {
+        let Some(peer) = peer.ip() else { return Verdict::Allow };
         let is_in = |networks: &[IpNet]| {
             let peer = peer.to_canonical();
             networks.iter().any(|network| network.contains(&peer))
@@ -40,9 +42,13 @@ mod tests {
 
     fn verdicts(allow: &[&str], deny: &[&str], peers: [&str; 4]) -> [bool; 4] {
         let networks = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
-        let limits = Peers { allow: networks(allow), deny: networks(deny), proxies: Vec::new() };
+        let limits = Peers { allow: networks(allow), deny: networks(deny), ..Peers::default() };
         assert_eq!(limits.are_limited(), !(allow.is_empty() && deny.is_empty()));
-        peers.map(|peer| limits.verdict(peer.parse().unwrap()) == Verdict::Allow)
+        let unix = limits.verdict(&"unix:/a".parse().unwrap());
+        assert_eq!(unix, Verdict::Allow, "it has no address that could be denied");
+        let address =
+            |peer: &str| Address::Tcp((peer.parse::<std::net::IpAddr>().unwrap(), 1).into());
+        peers.map(|peer| limits.verdict(&address(peer)) == Verdict::Allow)
     }
 
     #[test]

@@ -27,7 +27,9 @@ impl fmt::Display for Listening<'_> {
 /// which flag to turn.
 pub(super) fn failure(error: &ServerError) -> Failure {
     let exit = match error {
-        ServerError::Options(_) | ServerError::Address(_) => Exit::Arguments,
+        ServerError::Options(_) | ServerError::Address(_) | ServerError::UnixAddress(_) => {
+            Exit::Arguments
+        }
         _ => Exit::Failed,
     };
     let advice = match error {
@@ -44,7 +46,9 @@ pub(super) fn failure(error: &ServerError) -> Failure {
         ServerError::Listen(ListenError::Shortage { .. }) => {
             "; raise the limit of descriptors (ulimit -n)"
         }
-        ServerError::Listen(ListenError::Os { .. }) => "; give another address with --listen",
+        ServerError::Listen(ListenError::Os { .. } | ListenError::Unsupported(_)) => {
+            "; give another address with --listen"
+        }
         ServerError::Pin(_) => "; leave --pin out",
         ServerError::Thread(_) => {
             "; give fewer --workers, or raise the limit of threads (ulimit -u)"

@@ -2,12 +2,11 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Duration;
 
 use fastrand::Rng;
-use wharf::{CloseReason, Limits, SendStatus, SessionId, SlowReader, Time};
+use wharf::{Address, CloseReason, Limits, SendStatus, SessionId, SlowReader, Time};
 
 use super::ceiling::Overload;
 use super::deadlines::Heard;
@@ -34,7 +33,7 @@ pub(super) struct Violation {
 /// All of the record.
 pub(super) struct Book {
     clients: Vec<Entry>,
-    by_address: BTreeMap<SocketAddr, ClientNumber>,
+    by_address: BTreeMap<Address, ClientNumber>,
     /// Every session that there has been, and whose it was.
     sessions: Vec<(SessionId, ClientNumber)>,
     /// Counts the turns of all workers.
@@ -159,7 +158,7 @@ impl Book {
 
 /// What clients do.
 impl Book {
-    pub(super) fn client(&mut self, address: SocketAddr, is_garbage: bool) -> ClientNumber {
+    pub(super) fn client(&mut self, address: Address, is_garbage: bool) -> ClientNumber {
         self.clients.push(Entry { is_garbage, ..Entry::default() });
         let number = self.clients.len() - 1;
         self.by_address.insert(address, number);
@@ -286,8 +285,8 @@ impl Book {
 /// What sessions do.
 impl Book {
     /// Whose connection this is.
-    pub(super) fn client_at(&self, address: SocketAddr) -> Option<ClientNumber> {
-        self.by_address.get(&address).copied()
+    pub(super) fn client_at(&self, address: &Address) -> Option<ClientNumber> {
+        self.by_address.get(address).copied()
     }
 
     pub(super) fn connected(&mut self, client: ClientNumber, id: SessionId, now: Time) {

@@ -44,7 +44,7 @@ impl Service {
     pub(super) fn new(record: &Record, arrival: &Arrival, manners: Manners) -> Self {
         let found = record.with(|book| book.client_at(arrival.peer()));
         let client = found.unwrap_or_else(|| {
-            let peer = arrival.peer();
+            let peer = arrival.peer().clone();
             record.with(|book| {
                 book.violate("I5", || format!("a session with {peer}, whom nobody knows"));
                 book.client(peer, true)

@@ -182,6 +182,7 @@ impl From<Code> for SendError {
 
 impl ListenError {
     pub(crate) fn of_windows(address: SocketAddr, code: Code) -> Self {
+        let address = address.into();
         let source = io::Error::from(code);
         match code.cause() {
             // With SO_EXCLUSIVEADDRUSE, an address that another server has is "forbidden" as well.

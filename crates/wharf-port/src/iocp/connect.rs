@@ -6,17 +6,19 @@ use super::api::Started;
 use super::connection::{Armed, Outgoing};
 use super::operation::{Outcome, Purpose};
 use super::{Api, Code, Iocp, lookup};
+use crate::address::Address;
 use crate::completion::Completion;
-use crate::error::ConnectError;
+use crate::error::{ConnectError, lacking};
 use crate::ids::SocketId;
 use crate::socket_options::SocketOptions;
 
 impl<A: Api> Iocp<A> {
     pub(crate) fn connect(
         &mut self,
-        address: SocketAddr,
+        address: Address,
         options: &SocketOptions,
     ) -> Result<SocketId, ConnectError> {
+        let address = address.tcp().ok_or_else(|| ConnectError::Unsupported(lacking(&address)))?;
         let socket = self.api.open_socket(address)?;
         self.api.set_options(&socket, options)?;
         // ConnectEx takes no socket that is not bound.

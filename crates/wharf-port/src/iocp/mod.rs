@@ -35,7 +35,6 @@ mod waiting;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -52,6 +51,7 @@ use self::connection::{Connection, Late, Outgoing};
 use self::operation::{Operations, Outcome, Purpose};
 use self::receive::Held;
 use self::recycle::Recycled;
+use crate::address::Address;
 use crate::buffer::{BufferPool, Lease};
 use crate::clock::Time;
 use crate::completion::Completion;
@@ -195,12 +195,12 @@ impl<A: Api> Iocp<A> {
         self.connections.get(id.slot(), id.generation())?.socket.as_ref()
     }
 
-    pub(crate) fn local_address(&self, id: SocketId) -> Option<SocketAddr> {
-        self.api.local_address(self.socket(id)?)
+    pub(crate) fn local_address(&self, id: SocketId) -> Option<Address> {
+        self.api.local_address(self.socket(id)?).map(Address::Tcp)
     }
 
-    pub(crate) fn peer_address(&self, id: SocketId) -> Option<SocketAddr> {
-        self.api.peer_address(self.socket(id)?)
+    pub(crate) fn peer_address(&self, id: SocketId) -> Option<Address> {
+        self.api.peer_address(self.socket(id)?).map(Address::Tcp)
     }
 
     pub(crate) fn no_delay(&self, id: SocketId) -> Option<bool> {

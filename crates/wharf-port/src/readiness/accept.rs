@@ -13,8 +13,7 @@ use crate::completion::Completion;
 use crate::error::AcceptError;
 use crate::ids::ListenerId;
 use crate::port::Stats;
-use crate::socket::FreshSocket;
-use crate::sys::{self, Socket};
+use crate::sys::{self, ListeningSocket};
 
 /// Connections that one listener accepts in a pass, so that those that are there get their turn.
 const BATCH: u32 = 64;
@@ -26,7 +25,7 @@ const LAST_MAX: u32 = 1 << 16;
 #[derive(Debug)]
 pub(super) struct Listener {
     id: ListenerId,
-    socket: Socket,
+    socket: ListeningSocket,
     /// An edge has told of connections, and no accept has found the end of them.
     readable: bool,
     paused: bool,
@@ -52,15 +51,14 @@ impl Listener {
     /// Accepts a batch of those that wait.
     fn accept(&mut self, now: Time, done: &mut VecDeque<Completion>, stats: &mut Stats) {
         for _ in 0..BATCH.min(self.last.unwrap_or(BATCH)) {
-            match sys::accept_now(&self.socket, true) {
+            match self.socket.accept_now(true) {
                 Ok(socket) => {
                     self.backoff.success();
                     self.last = self.last.map(|last| last - 1);
-                    match sys::peer_address(&socket) {
-                        Some(peer) => done.push_back(Completion::Accepted {
-                            listener: self.id,
-                            socket: FreshSocket::new(socket, true, peer),
-                        }),
+                    match self.socket.fresh(socket, true) {
+                        Some(socket) => {
+                            done.push_back(Completion::Accepted { listener: self.id, socket });
+                        }
                         None => stats.accepts_gone += 1,
                     }
                 }
@@ -90,11 +88,11 @@ impl Listener {
 }
 
 impl Readiness {
-    pub(crate) fn listen(&mut self, socket: Socket) -> Result<ListenerId, Errno> {
-        sys::adapt(&socket, true)?;
+    pub(crate) fn listen(&mut self, socket: ListeningSocket) -> Result<ListenerId, Errno> {
+        sys::adapt(&socket.socket, true)?;
         let id = ListenerId(self.next_listener);
         self.next_listener = self.next_listener.checked_add(1).ok_or(Errno::NFILE)?;
-        self.poller.add(&socket, Name::Listener(id))?;
+        self.poller.add(&socket.socket, Name::Listener(id))?;
         let backoff = Backoff::default();
         let (readable, paused) = (false, false);
         self.listeners.push(Listener { id, socket, readable, paused, backoff, last: None });
@@ -102,7 +100,7 @@ impl Readiness {
         Ok(id)
     }
 
-    pub(crate) fn listener(&self, id: ListenerId) -> Option<&Socket> {
+    pub(crate) fn listener(&self, id: ListenerId) -> Option<&ListeningSocket> {
         self.listeners.iter().find(|listener| listener.id == id).map(|listener| &listener.socket)
     }
 
@@ -111,6 +109,7 @@ impl Readiness {
     pub(crate) fn stop_listening(&mut self, id: ListenerId) {
         let Some(listener) = self.listeners.iter_mut().find(|it| it.id == id) else { return };
         if listener.last.is_none() {
+            listener.socket.remove_file();
             listener.last = Some(LAST_MAX);
             listener.readable = true;
             listener.paused = false;

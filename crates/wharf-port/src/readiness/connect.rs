@@ -1,11 +1,13 @@
 //! Connecting: started by a wait, ended by the edge that says the socket is writable.
 
-use std::net::SocketAddr;
+use std::time::Duration;
 
 use rustix::io::Errno;
 
 use super::connection::{Connection, Outgoing};
 use super::{Readiness, lookup};
+use crate::address::Address;
+use crate::clock::Time;
 use crate::completion::Completion;
 use crate::error::ConnectError;
 use crate::ids::SocketId;
@@ -15,7 +17,7 @@ impl Readiness {
     pub(crate) fn connect(
         &mut self,
         socket: Socket,
-        address: SocketAddr,
+        address: Address,
     ) -> Result<SocketId, ConnectError> {
         sys::adapt(&socket, true)?;
         let id = self.register(socket, Outgoing::Connect(Box::new(address)))?;
@@ -27,15 +29,40 @@ impl Readiness {
     }
 }
 
+/// How soon a Unix socket whose queue was full is tried again: nothing tells when it has room.
+const FULL_RETRY: Duration = Duration::from_millis(10);
+
+impl Readiness {
+    /// How long a wait may take for those that are to be tried again.
+    pub(super) fn retry_in(&self, timeout: Option<Duration>) -> Option<Duration> {
+        if self.refused_room.is_empty() {
+            return timeout;
+        }
+        Some(timeout.map_or(FULL_RETRY, |timeout| timeout.min(FULL_RETRY)))
+    }
+
+    /// Has the next wait try those again that found a queue full.
+    pub(super) fn retry_connects(&mut self, now: Time) {
+        if self.refused_room.is_empty() || self.retried_at + FULL_RETRY > now {
+            return;
+        }
+        self.retried_at = now;
+        for id in std::mem::take(&mut self.refused_room) {
+            if let Ok(connection) = lookup(&mut self.connections, id) {
+                connection.stage(id, &mut self.staged);
+            }
+        }
+    }
+}
+
 impl Connection {
     /// The first edge is the end of the connect: a socket that is not connected is not writable to a
     /// kqueue, and epoll asks it again before it reports that it is, and by then it is connecting.
-    pub(super) fn start_connect(
-        &mut self,
-        id: SocketId,
-        address: SocketAddr,
-    ) -> Option<Completion> {
+    pub(super) fn start_connect(&mut self, id: SocketId) -> Option<Completion> {
+        let Outgoing::Connect(address) = &self.outgoing else { return None };
         match sys::start_connect(self.socket.as_ref()?, address) {
+            // It waits for room in the listener's queue, as TCP does.
+            Err(Errno::AGAIN) if address.is_unix() => None,
             Err(Errno::INPROGRESS | Errno::INTR) => {
                 self.outgoing = Outgoing::Connecting;
                 None

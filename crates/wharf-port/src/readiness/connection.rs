@@ -1,12 +1,12 @@
 //! What is kept for a socket.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 
 use rustix::io::Errno;
 
 use super::poller::UNTIL_BLOCKED;
 use super::send::Sending;
+use crate::address::Address;
 use crate::completion::Completion;
 use crate::ids::SocketId;
 use crate::port::Stats;
@@ -55,7 +55,7 @@ pub(super) enum Incoming {
 pub(super) enum Outgoing {
     Idle,
     /// To be started by the next wait. Boxed, to keep the many small that never connect.
-    Connect(Box<SocketAddr>),
+    Connect(Box<Address>),
     Connecting,
     Sending(Sending),
     /// The final completion is made and not taken.
@@ -102,12 +102,21 @@ impl Connection {
         }
     }
 
-    /// Starts what was staged; its final completion, if it ends at once.
-    pub(super) fn start(&mut self, id: SocketId, stats: &mut Stats) -> Option<Completion> {
+    /// Starts what was staged; its final completion, if it ends at once. What connects and is refused room
+    /// for now is put there.
+    pub(super) fn start(
+        &mut self,
+        id: SocketId,
+        stats: &mut Stats,
+        refused_room: &mut Vec<SocketId>,
+    ) -> Option<Completion> {
         match &self.outgoing {
-            Outgoing::Connect(address) => {
-                let address = **address;
-                self.start_connect(id, address)
+            Outgoing::Connect(_) => {
+                let connected = self.start_connect(id);
+                if matches!(self.outgoing, Outgoing::Connect(_)) {
+                    refused_room.push(id);
+                }
+                connected
             }
             Outgoing::Sending(_) => {
                 let sent = self.go_on_sending(id);

@@ -67,6 +67,10 @@ pub(crate) struct Readiness {
     turns: usize,
     /// Whether the head of the line found no buffer and has been counted for it.
     starved: bool,
+    /// Those that connect and found the listener's queue full.
+    refused_room: Vec<SocketId>,
+    /// When they were last tried again.
+    retried_at: Time,
     /// Completions that are made and not taken.
     done: VecDeque<Completion>,
     /// Operations whose final completion has not been taken.
@@ -88,6 +92,8 @@ impl Readiness {
             line: VecDeque::new(),
             turns: 0,
             starved: false,
+            refused_room: Vec::new(),
+            retried_at: Time::ZERO,
             done: VecDeque::new(),
             operations: 0,
             stats: Stats::default(),
@@ -122,6 +128,7 @@ impl Readiness {
         self.stats.waits += 1;
         self.carry_out();
         let blocks = self.staged.is_empty() && !self.has_ready();
+        let timeout = self.retry_in(timeout);
         let asked = self.ask(if blocks { timeout } else { Some(Duration::ZERO) });
         self.turns = self.line.len();
         asked
@@ -135,7 +142,7 @@ impl Readiness {
         for id in staged.drain(..) {
             let Ok(connection) = lookup(&mut self.connections, id) else { continue };
             connection.staged = false;
-            self.done.extend(connection.start(id, &mut self.stats));
+            self.done.extend(connection.start(id, &mut self.stats, &mut self.refused_room));
             if connection.owes_an_end() {
                 connection.end(id, &mut self.done);
             }
@@ -179,6 +186,7 @@ impl Readiness {
     /// Looks at what needs the time: the listeners, which may have to rest.
     pub(crate) fn tick(&mut self, now: Time) {
         self.accept(now);
+        self.retry_connects(now);
     }
 
     #[inline]

@@ -14,7 +14,7 @@
 //!
 //! // The server is written as for any other backend; here it echoes.
 //! let mut port = CompletionPort::open(&options)?;
-//! let listener = port.listen("10.0.0.1:7777".parse()?, &ListenOptions::default())?;
+//! let listener = port.listen("10.0.0.1:7777".parse::<wharf_port::Address>()?, &ListenOptions::default())?;
 //! let mut client = network.connect(port.listener_address(listener).unwrap());
 //! let mut echo = Vec::new();
 //! let mut sent = false;

@@ -1,7 +1,7 @@
 //! The network as its users see it.
 
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use super::faults::{FaultKind, Faults};
 use super::peer::{Peer, PeerListener};
 use super::personality::Personality;
 use super::world::World;
+use crate::address::Address;
 use crate::clock::{Time, monotonic_now};
 use crate::error::ListenError;
 use crate::socket_options::{ListenOptions, SocketOptions};
@@ -221,20 +222,20 @@ impl Network {
 
     /// Starts to connect a [`Peer`] from the host that it connects to. If the network has no local
     /// address or no room left for it, all that it does fails with `OutOfMemory`.
-    pub fn connect(&self, to: SocketAddr) -> Peer {
+    pub fn connect(&self, to: impl Into<Address>) -> Peer {
         self.connect_with(to, &SocketOptions::default())
     }
 
     /// Starts to connect a [`Peer`]: [`SocketOptions::bind`] says from where.
-    pub fn connect_with(&self, to: SocketAddr, options: &SocketOptions) -> Peer {
-        Peer::connect(self.clone(), to, options)
+    pub fn connect_with(&self, to: impl Into<Address>, options: &SocketOptions) -> Peer {
+        Peer::connect(self.clone(), &to.into(), options)
     }
 
     /// Listens where ports may connect to.
     ///
     /// # Errors
     /// [`ListenError`] if somebody listens there, or no host has the address.
-    pub fn listen(&self, address: SocketAddr) -> Result<PeerListener, ListenError> {
+    pub fn listen(&self, address: impl Into<Address>) -> Result<PeerListener, ListenError> {
         self.listen_with(address, &ListenOptions::default())
     }
 
@@ -244,10 +245,10 @@ impl Network {
     /// As [`listen`](Self::listen).
     pub fn listen_with(
         &self,
-        address: SocketAddr,
+        address: impl Into<Address>,
         options: &ListenOptions,
     ) -> Result<PeerListener, ListenError> {
-        PeerListener::listen(self.clone(), address, options)
+        PeerListener::listen(self.clone(), &address.into(), options)
     }
 
     /// Keeps two hosts from reaching each other for some time.

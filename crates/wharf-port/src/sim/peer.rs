@@ -1,11 +1,11 @@
 //! The ends of connections that are not a port's.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use super::network::Network;
 use super::world::{Accepted, Connecting, EndId, Failure, Holder, Unlistenable, World};
+use crate::address::Address;
 use crate::error::ListenError;
 use crate::socket_options::{ListenOptions, SocketOptions};
 
@@ -22,7 +22,7 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 /// use wharf_port::sim::{Network, NetworkOptions};
 ///
 /// let network = Network::new(NetworkOptions::default());
-/// let mut peer = network.connect("10.0.0.1:7777".parse().unwrap());
+/// let mut peer = network.connect("10.0.0.1:7777".parse::<wharf_port::Address>().unwrap());
 /// while peer.is_connecting() {
 ///     network.advance();
 /// }
@@ -37,8 +37,9 @@ pub struct Peer {
 }
 
 impl Peer {
-    pub(super) fn connect(network: Network, to: SocketAddr, options: &SocketOptions) -> Self {
+    pub(super) fn connect(network: Network, to: &Address, options: &SocketOptions) -> Self {
         let end = network.with(|world| {
+            let to = world.place_of(to)?;
             let end = world.open_end(to, options, Holder::Peer).ok()?;
             world.start_connect(end);
             Some(end)
@@ -128,13 +129,13 @@ impl Peer {
     }
 
     /// The address of this end.
-    pub fn local_address(&self) -> Option<SocketAddr> {
-        self.look(|world, id| Some(world.end(id)?.local))
+    pub fn local_address(&self) -> Option<Address> {
+        self.look(|world, id| Some(world.address_at(world.end(id)?.local)))
     }
 
     /// The address of the other end.
-    pub fn peer_address(&self) -> Option<SocketAddr> {
-        self.look(|world, id| Some(world.end(id)?.remote))
+    pub fn peer_address(&self) -> Option<Address> {
+        self.look(|world, id| Some(world.address_at(world.end(id)?.remote)))
     }
 
     /// How much this end holds that was received and not read; 0 is taken for 1.
@@ -233,23 +234,26 @@ impl Drop for Peer {
 #[derive(Debug)]
 pub struct PeerListener {
     network: Network,
-    address: SocketAddr,
+    address: std::net::SocketAddr,
 }
 
 impl PeerListener {
     pub(super) fn listen(
         network: Network,
-        address: SocketAddr,
+        address: &Address,
         options: &ListenOptions,
     ) -> Result<Self, ListenError> {
-        let listening = network.with(|world| world.listen(address, options, None));
-        let address = listening.map_err(|problem| problem.at(address))?;
+        let listening = network.with(|world| {
+            let place = world.place_of(address).ok_or(Unlistenable::Nowhere)?;
+            world.listen(place, options, None)
+        });
+        let address = listening.map_err(|problem| problem.at(address.clone()))?;
         Ok(Self { network, address })
     }
 
     /// Where it listens.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> Address {
+        self.network.with(|world| world.address_at(self.address))
     }
 
     /// A connection, if one waits.
@@ -296,8 +300,9 @@ impl Drop for PeerListener {
 }
 
 impl Unlistenable {
-    pub(super) fn at(self, address: SocketAddr) -> ListenError {
+    pub(super) fn at(self, address: Address) -> ListenError {
         match self {
+            Self::Nowhere => ListenError::Unsupported(address),
             Self::InUse => ListenError::AddressInUse(address),
             Self::NotLocal => ListenError::AddressNotLocal(address),
             Self::NoDescriptor => ListenError::Shortage {

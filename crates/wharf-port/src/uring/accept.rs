@@ -14,12 +14,13 @@ use crate::clock::Time;
 use crate::completion::Completion;
 use crate::error::AcceptError;
 use crate::ids::ListenerId;
+use crate::port::Stats;
 use crate::socket::FreshSocket;
 use crate::sys;
 
 #[derive(Debug)]
 pub(super) struct Listener {
-    socket: sys::Socket,
+    socket: sys::ListeningSocket,
     armed: bool,
     stopping: bool,
     paused: bool,
@@ -27,7 +28,7 @@ pub(super) struct Listener {
 }
 
 impl Uring {
-    pub(crate) fn listen(&mut self, socket: sys::Socket) -> Result<ListenerId, Errno> {
+    pub(crate) fn listen(&mut self, socket: sys::ListeningSocket) -> Result<ListenerId, Errno> {
         let number = u32::try_from(self.listeners.len()).map_err(|_| Errno::NOBUFS)?;
         let listener = Listener {
             socket,
@@ -42,7 +43,7 @@ impl Uring {
         Ok(ListenerId(number))
     }
 
-    pub(crate) fn listener(&self, id: ListenerId) -> Option<&sys::Socket> {
+    pub(crate) fn listener(&self, id: ListenerId) -> Option<&sys::ListeningSocket> {
         self.listeners.get(id.0 as usize)?.as_ref().map(|listener| &listener.socket)
     }
 
@@ -54,7 +55,7 @@ impl Uring {
         let multishot = self.features.multishot_accept;
         let Some(listener) = self.listener_mut(number) else { return };
         listener.armed = true;
-        let fd = Fd(listener.socket.as_raw_fd());
+        let fd = Fd(listener.socket.socket.as_raw_fd());
         let entry: squeue::Entry = if multishot {
             opcode::AcceptMulti::new(fd).flags(libc::SOCK_CLOEXEC).build()
         } else {
@@ -78,7 +79,8 @@ impl Uring {
         if socket.is_some() {
             listener.backoff.success();
         }
-        let fresh = socket.and_then(|socket| self.fresh(socket));
+        let fresh = socket.map(|socket| listener.socket.fresh(socket, false));
+        let fresh = fresh.and_then(|fresh| count_gone(fresh, &mut self.stats));
         if outcome.more() {
             return fresh
                 .map(|socket| Completion::Accepted { listener: ListenerId(number), socket });
@@ -92,13 +94,6 @@ impl Uring {
             self.accept_stopped(number, outcome, now);
         }
         None
-    }
-
-    /// A connection whose peer is there still.
-    fn fresh(&mut self, socket: sys::Socket) -> Option<FreshSocket> {
-        let peer = sys::peer_address(&socket);
-        self.stats.accepts_gone += u64::from(peer.is_none());
-        peer.map(|peer| FreshSocket::new(socket, false, peer))
     }
 
     /// The kernel has ended an accept unasked: it is armed again, at once or after a rest.
@@ -190,15 +185,18 @@ impl Uring {
     /// Takes what waits in the queue of a listener that has stopped, and closes it. A connection that
     /// was queued is a client that believes it is connected.
     fn sweep(&mut self, number: u32) {
-        let Some(listener) = self.listeners.get_mut(number as usize).and_then(Option::take) else {
+        let Some(mut listener) = self.listeners.get_mut(number as usize).and_then(Option::take)
+        else {
             return;
         };
         let id = ListenerId(number);
-        if sys::adapt(&listener.socket, true).is_ok() {
+        listener.socket.remove_file();
+        if sys::adapt(&listener.socket.socket, true).is_ok() {
             loop {
-                match sys::accept_now(&listener.socket, false) {
+                match listener.socket.accept_now(false) {
                     Ok(socket) => {
-                        let fresh = self.fresh(socket);
+                        let fresh = listener.socket.fresh(socket, false);
+                        let fresh = count_gone(fresh, &mut self.stats);
                         let accepted = |socket| Completion::Accepted { listener: id, socket };
                         self.ready.extend(fresh.map(accepted));
                     }
@@ -211,4 +209,10 @@ impl Uring {
         self.operations -= 1;
         self.ready.push_back(Completion::ListenerClosed { listener: id });
     }
+}
+
+/// Counts a connection whose peer is there no more.
+fn count_gone(fresh: Option<FreshSocket>, stats: &mut Stats) -> Option<FreshSocket> {
+    stats.accepts_gone += u64::from(fresh.is_none());
+    fresh
 }

@@ -39,7 +39,7 @@ use io_uring::{opcode, squeue};
 pub(crate) use probe::probe;
 
 use self::accept::Listener;
-use self::connect::PeerAddress;
+use self::connect::{PeerAddress, UnixConnects};
 use self::provided::Provided;
 use self::quiet::Watched;
 use self::ring::{Outcome, Ring};
@@ -68,6 +68,7 @@ pub(crate) struct Uring {
     /// Addresses of connects that the kernel has not taken yet.
     #[expect(clippy::vec_box, reason = "the kernel is given where they lie")]
     addresses: Vec<Box<PeerAddress>>,
+    unix_connects: UnixConnects,
     features: UringFeatures,
     buffer_bytes: u32,
     sockets: Slots<Socket>,
@@ -115,6 +116,7 @@ impl Uring {
             provided,
             headers: Headers::default(),
             addresses: Vec::new(),
+            unix_connects: UnixConnects::default(),
             features,
             buffer_bytes: options.buffer_bytes,
             sockets: Slots::new(SocketId::SLOTS_MAX),
@@ -256,14 +258,16 @@ impl Uring {
         }
     }
 
-    /// Looks at what is due: listeners that rest, and sockets that have gone quiet.
+    /// Looks at what is due: listeners and connects that rest, and sockets that have gone quiet.
     pub(crate) fn tick(&mut self, now: Time) {
         self.end_rests(now);
+        self.end_connect_rests(now);
         self.look_at_quiet(now);
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {
-        self.rests_until().into_iter().chain(self.watched.next()).min()
+        let retried = self.unix_connects.next_deadline();
+        [self.rests_until(), self.watched.next(), retried].into_iter().flatten().min()
     }
 
     pub(crate) fn has_ready(&self) -> bool {

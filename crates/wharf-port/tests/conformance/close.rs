@@ -12,13 +12,14 @@ on_every_backend![
     rule_06_a_close_during_a_pause_ends_the_receive,
     rule_06_closing_twice_is_closing_once,
     rule_06_a_close_that_races_bytes_is_the_last_word,
-    rule_06_a_close_that_meets_room_for_a_send_is_no_reset,
     rule_06_what_the_kernel_has_is_sent_before_the_end,
-    rule_06_an_abort_resets,
-    rule_06_an_abort_throws_away_what_was_not_sent,
     rule_06_names_are_never_used_again,
     rule_06_a_void_name_reaches_nothing,
-    rule_06_a_name_of_another_port_reaches_nothing,
+    rule_06_a_name_of_another_port_reaches_nothing;
+    over_tcp:
+    rule_06_a_close_that_meets_room_for_a_send_is_no_reset,
+    rule_06_an_abort_resets,
+    rule_06_an_abort_throws_away_what_was_not_sent,
 ];
 
 fn rule_06_closed_comes_after_every_operation(subject: &Subject) {

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use wharf_port::{ConnectError, Keepalive, SocketOptions};
 
-use crate::harness::{Ending, Subject, owned};
+use crate::harness::{Ending, Subject, of_port, owned, to_port};
 
 on_every_backend![
     rule_08_a_connect_reaches_an_ipv4_listener,
-    rule_08_a_connect_reaches_an_ipv6_listener,
     rule_08_a_refusal_is_told_alike,
-    rule_08_a_socket_whose_connect_failed_is_there_until_closed,
+    rule_08_a_socket_whose_connect_failed_is_there_until_closed;
+    over_tcp:
+    rule_08_a_connect_reaches_an_ipv6_listener,
     rule_08_a_connecting_socket_has_the_options_it_was_given,
     rule_08_a_connecting_socket_has_the_address_it_was_given,
 ];
@@ -32,8 +33,9 @@ fn connect_and_talk(subject: &Subject, address: SocketAddr) {
     let socket = port.connect(address);
     assert_eq!(port.connected(socket), Ok(()));
     let mut peer = listener.accept();
-    assert_eq!(port.raw().peer_address(socket), Some(address));
-    assert_eq!(port.raw().local_address(socket), Some(peer.far_address()));
+    assert_eq!(port.raw().peer_address(socket), Some(to_port(address)));
+    let local = port.raw().local_address(socket).unwrap();
+    assert_eq!(of_port(&local), peer.far_address());
     port.receive(socket);
     port.send_all(socket, vec![owned(b"hello")]);
     assert_eq!(peer.read(5), b"hello");
@@ -93,6 +95,6 @@ fn rule_08_a_connecting_socket_has_the_address_it_was_given(subject: &Subject) {
     let socket = port.try_connect(address, &SocketOptions { bind, ..Default::default() }).unwrap();
     assert_eq!(port.connected(socket), Ok(()));
     let peer = listener.accept();
-    assert_eq!(port.raw().local_address(socket), Some(peer.far_address()));
+    assert_eq!(port.raw().local_address(socket), Some(peer.far_address().into()));
     port.finish();
 }

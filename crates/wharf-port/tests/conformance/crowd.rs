@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use wharf_port::{Backend, Completion, Lease, PortOptions, Received, SocketId};
 
-use crate::harness::{CheckedPort, Echo, Ending, Peer, Subject, echo_at_once, owned, pattern};
+use crate::harness::{
+    CheckedPort, Echo, Ending, Peer, Subject, echo_at_once, of_port, owned, pattern,
+};
 
 on_every_backend![
     rule_10_clients_that_reset_at_once_stop_no_listener,
@@ -148,7 +150,7 @@ fn rule_10_a_short_completion_queue_loses_no_connection(subject: &Subject) {
         let mut missing: HashSet<_> = peers.iter().map(Peer::address).collect();
         for _ in &peers {
             let socket = port.accepted(listener);
-            assert!(missing.remove(&socket.peer()), "{} was not to come", socket.peer());
+            assert!(missing.remove(&of_port(socket.peer())), "{} was not to come", socket.peer());
         }
         let stats = port.stats();
         // Otherwise accepts come one by one, or have no queue.

@@ -6,8 +6,6 @@ use crate::harness::{Ending, Final, Subject, assert_bytes, owned, pattern};
 
 on_every_backend![
     rule_08_the_end_comes_after_the_bytes,
-    rule_08_a_reset_comes_after_the_bytes,
-    rule_08_a_reset_that_comes_with_the_bytes_is_told,
     rule_08_the_end_is_told_again_to_the_next_receive,
     rule_08_a_peer_that_is_gone_is_told_to_both_directions,
     rule_08_a_reset_that_a_send_has_met_is_told_to_the_receive,
@@ -18,7 +16,10 @@ on_every_backend![
     rule_08_a_send_after_a_shutdown_fails,
     rule_08_a_send_after_a_shutdown_is_no_failure_of_the_receive,
     rule_08_a_shutdown_of_what_is_gone_is_no_error,
-    rule_08_both_ends_may_end_at_once,
+    rule_08_both_ends_may_end_at_once;
+    over_tcp:
+    rule_08_a_reset_comes_after_the_bytes,
+    rule_08_a_reset_that_comes_with_the_bytes_is_told,
 ];
 
 fn rule_08_the_end_comes_after_the_bytes(subject: &Subject) {

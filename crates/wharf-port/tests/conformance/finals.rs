@@ -9,7 +9,6 @@ use crate::harness::{Final, LIMIT, Subject, owned, pattern};
 
 on_every_backend![
     rule_02_a_receive_ends_once_when_the_peer_ends,
-    rule_02_a_receive_ends_once_when_the_peer_resets,
     rule_02_a_receive_ends_once_when_cancelled,
     rule_02_a_receive_ends_once_when_closed,
     rule_02_a_receive_ends_once_when_aborted,
@@ -25,7 +24,9 @@ on_every_backend![
     rule_02_a_connect_ends_once_when_aborted,
     rule_02_accepting_ends_once_when_stopped,
     rule_02_an_operation_that_ends_before_the_first_wait_ends_once,
-    rule_02_what_is_under_way_is_counted,
+    rule_02_what_is_under_way_is_counted;
+    over_tcp:
+    rule_02_a_receive_ends_once_when_the_peer_resets,
 ];
 
 fn rule_02_a_receive_ends_once_when_the_peer_ends(subject: &Subject) {

@@ -5,16 +5,18 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use wharf_port::{Completion, FreshSocket, Waker};
+use wharf_port::{Address, Completion, FreshSocket, Waker};
 
 use crate::harness::{
-    CheckedPort, Echo, Ending, LIMIT, Peer, Subject, assert_bytes, owned, pattern,
+    CheckedPort, Echo, Ending, LIMIT, Peer, Subject, assert_bytes, connected, owned, pattern,
+    to_port,
 };
 
 on_every_backend![
     rule_01_a_fresh_socket_works_on_another_threads_port,
     rule_01_a_fresh_socket_moves_between_backends,
-    rule_01_a_fresh_socket_that_is_dropped_closes_its_connection,
+    rule_01_a_fresh_socket_that_is_dropped_closes_its_connection;
+    over_tcp:
     rule_01_a_fresh_socket_can_be_reset;
     // The standard library has no simulated streams.
     on_the_system:
@@ -116,11 +118,17 @@ fn rule_01_a_stream_of_the_standard_library_can_be_adopted(subject: &Subject) {
     let mut port = subject.open();
     for nonblocking in [false, true] {
         let (listener, address) = port.outside();
-        let stream = TcpStream::connect(address).unwrap();
+        let stream = connected(address, LIMIT).unwrap();
         stream.set_nonblocking(nonblocking).unwrap();
         let mut peer = listener.accept();
-        let socket = FreshSocket::try_from(stream).unwrap();
-        assert_eq!(socket.peer(), address);
+        let socket = match to_port(address) {
+            #[cfg(unix)]
+            Address::Unix(_) => std::os::unix::net::UnixStream::from(stream).try_into(),
+            _ => FreshSocket::try_from(TcpStream::from(stream)),
+        };
+        let socket = socket.unwrap();
+        assert_eq!(*socket.peer(), to_port(address));
+        assert_eq!(socket.credentials().is_some(), socket.peer().is_unix());
         echo_once(&mut port, socket, &mut peer);
     }
     port.finish();

@@ -17,6 +17,9 @@
 //! WHARF_CONFORMANCE_ROUNDS=100 cargo test -p wharf-port --test conformance -- ::sim_faulty::
 //! ```
 //!
+//! On Linux each runs once more over Unix sockets, where they have what it is about (`uring_unix`,
+//! `readiness_unix`); what is theirs alone is in `tests/unix_sockets`.
+//!
 //! The other ends are sockets of the standard library, or the [peers](wharf_port::sim::Peer) of a
 //! simulated network, behind [`Peer`](harness::Peer). No test sleeps to win a race: it waits for a
 //! condition, and fails with what it waited for after ten seconds. A new backend is one line in
@@ -31,18 +34,22 @@
 
 /// Runs tests on every backend: each becomes `<file>::<backend>::<test>`.
 ///
+/// `over_tcp:` is followed by those about what Unix sockets lack: resets, and options of TCP's.
 /// `without_faults:` is followed by those that faults would change: they count waits, or need bytes to
 /// come in one piece. `on_the_system:` is followed by those about what a simulated network lacks.
 macro_rules! on_every_backend {
     (
         $($test:ident),* $(,)?
+        $(; over_tcp: $($tcp:ident),* $(,)?)?
         $(; without_faults: $($exact:ident),* $(,)?)?
         $(; on_the_system: $($system:ident),* $(,)?)?
     ) => {
-        on_the_system![$($test,)* $($($exact,)*)? $($($system,)*)?];
-        on_simulated_networks![$($test,)* $($($exact,)*)?];
+        on_the_system![$($test,)* $($($tcp,)*)? $($($exact,)*)? $($($system,)*)?];
+        over_unix_sockets![$($test,)* $($($exact,)*)? $($($system,)*)?];
+        on_simulated_networks![$($test,)* $($($tcp,)*)? $($($exact,)*)?];
         mod sim_faulty {
             $(on_one_backend!(sim_faulty, $test);)*
+            $($(on_one_backend!(sim_faulty, $tcp);)*)?
         }
     };
 }
@@ -71,6 +78,19 @@ macro_rules! on_the_system {
         }
         mod auto {
             $(on_one_backend!(auto, $test);)*
+        }
+    };
+}
+
+macro_rules! over_unix_sockets {
+    ($($test:ident),* $(,)?) => {
+        #[cfg(target_os = "linux")]
+        mod uring_unix {
+            $(on_one_backend!(uring_unix, $test);)*
+        }
+        #[cfg(target_os = "linux")]
+        mod readiness_unix {
+            $(on_one_backend!(readiness_unix, $test);)*
         }
     };
 }

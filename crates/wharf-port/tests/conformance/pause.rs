@@ -17,11 +17,12 @@ on_every_backend![
     rule_08_pausing_twice_is_pausing_once,
     rule_08_a_resume_in_the_same_batch_undoes_the_pause,
     rule_08_the_end_of_a_paused_stream_comes_after_its_bytes,
-    rule_08_the_reset_of_a_paused_stream_comes_after_its_bytes,
-    rule_08_an_end_that_is_on_its_way_waits_for_the_resume,
     rule_08_a_thousand_pauses_under_load_lose_nothing,
     rule_08_a_paused_stream_takes_no_more_than_the_pool,
-    rule_08_a_paused_socket_sends,
+    rule_08_a_paused_socket_sends;
+    over_tcp:
+    rule_08_the_reset_of_a_paused_stream_comes_after_its_bytes,
+    rule_08_an_end_that_is_on_its_way_waits_for_the_resume,
 ];
 
 /// A connection whose receive is with the kernel.

@@ -7,6 +7,8 @@ use wharf_port::{Backend, Completion, ListenOptions, SocketId};
 use crate::harness::{CheckedPort, Peer, Subject, assert_bytes, owned, pattern};
 
 on_every_backend![
+    ;
+    over_tcp:
     rule_10_a_stopped_reader_hides_no_more_than_allowed,
     rule_10_a_bound_on_unsent_bytes_delays_no_reader,
 ];

@@ -32,12 +32,13 @@ fn a_wait_for_what_never_comes_is_an_error_and_no_hang() {
 #[test]
 fn a_partition_holds_bytes_back_until_it_is_healed() {
     let network = Network::new(NetworkOptions::default());
-    let listener = network.listen("10.0.0.1:80".parse().unwrap()).unwrap();
+    let listener =
+        network.listen(wharf_port::Address::Tcp("10.0.0.1:80".parse().unwrap())).unwrap();
     let mut client = network.connect(listener.address());
     client.wait_connected().unwrap();
     let mut server = listener.try_accept().unwrap();
     let host = listener.address().ip();
-    network.partition(host, host, Duration::from_secs(30));
+    network.partition(host.unwrap(), host.unwrap(), Duration::from_secs(30));
     client.write_all(b"held").unwrap();
     network.advance_by(Duration::from_secs(20));
     assert_eq!(server.readable_bytes(), 0);
@@ -51,7 +52,8 @@ fn a_partition_holds_bytes_back_until_it_is_healed() {
 #[test]
 fn who_vanished_is_given_up_by_who_sends_and_never_by_who_waits() {
     let network = Network::new(NetworkOptions::default());
-    let listener = network.listen("10.0.0.1:80".parse().unwrap()).unwrap();
+    let listener =
+        network.listen(wharf_port::Address::Tcp("10.0.0.1:80".parse().unwrap())).unwrap();
     let mut client = network.connect(listener.address());
     client.wait_connected().unwrap();
     let mut server = listener.try_accept().unwrap();
@@ -68,7 +70,9 @@ fn who_vanished_is_given_up_by_who_sends_and_never_by_who_waits() {
 fn at_a_real_pace_a_peer_learns_of_what_a_waiting_port_has_sent() {
     let network = Network::new(NetworkOptions { pace: Pace::Real, ..NetworkOptions::default() });
     let mut port = port_on(&network);
-    let listener = port.listen("10.0.0.1:80".parse().unwrap(), &ListenOptions::default()).unwrap();
+    let listener = port
+        .listen("10.0.0.1:80".parse::<wharf_port::Address>().unwrap(), &ListenOptions::default())
+        .unwrap();
     let mut peer = network.connect(port.listener_address(listener).unwrap());
     let socket = loop {
         port.wait(None).unwrap();

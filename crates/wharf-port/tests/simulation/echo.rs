@@ -141,7 +141,7 @@ impl Server {
     }
 
     fn address(&self) -> SocketAddr {
-        self.port.listener_address(self.listener.unwrap()).unwrap()
+        self.port.listener_address(self.listener.unwrap()).unwrap().tcp().unwrap()
     }
 
     fn turn(&mut self) {

@@ -3,34 +3,51 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
+use wharf_port::{Address, AddressError};
+
 /// Addresses of one name that are tried. A name with more has them for balance, not for reach.
 const ADDRESSES_MAX: usize = 16;
 
 /// What an address text names.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) enum Endpoint {
-    Address(SocketAddr),
+    Address(Address),
     Name { host: Box<str>, port: u16 },
 }
 
 impl Endpoint {
-    /// `IP:PORT`, `[IPv6]:PORT` or `NAME:PORT`; `None` for anything else.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
-        if let Ok(address) = text.parse() {
-            return Some(Self::Address(address));
+    /// `IP:PORT`, `[IPv6]:PORT`, `NAME:PORT` or a Unix socket.
+    pub(crate) fn parse(text: &str) -> Result<Self, NoEndpoint> {
+        match text.parse::<Address>() {
+            Ok(address) => Ok(Self::Address(address)),
+            Err(AddressError::Unknown(_)) => Self::of_name(text).ok_or(NoEndpoint::Unknown),
+            Err(problem) => Err(NoEndpoint::Unix(problem)),
         }
+    }
+
+    fn of_name(text: &str) -> Option<Self> {
         let (host, port) = text.rsplit_once(':')?;
         let port = port.parse().ok()?;
         let malformed = host.is_empty() || host.contains([':', '[', ']', '/', ' ']);
         (!malformed).then(|| Self::Name { host: host.into(), port })
     }
 
-    pub(crate) const fn port(&self) -> u16 {
+    /// `None` for a Unix socket.
+    pub(crate) const fn port(&self) -> Option<u16> {
         match self {
-            Self::Address(address) => address.port(),
-            Self::Name { port, .. } => *port,
+            Self::Address(Address::Tcp(address)) => Some(address.port()),
+            Self::Address(Address::Unix(_)) => None,
+            Self::Name { port, .. } => Some(*port),
         }
     }
+}
+
+/// Why a text names nothing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) enum NoEndpoint {
+    Unknown,
+    /// It begins as a Unix socket.
+    Unix(AddressError),
 }
 
 /// The order in which addresses are tried (RFC 8305, section 4): as the resolver has sorted them, but
@@ -61,13 +78,15 @@ mod tests {
 
     #[test]
     fn addresses_and_names_are_told_apart() {
-        let address = |text: &str| Some(Endpoint::Address(text.parse().unwrap()));
+        let address = |text: &str| Ok(Endpoint::Address(text.parse().unwrap()));
         assert_eq!(Endpoint::parse("127.0.0.1:80"), address("127.0.0.1:80"));
         assert_eq!(Endpoint::parse("[::1]:80"), address("[::1]:80"));
         let name = Endpoint::Name { host: "localhost".into(), port: 80 };
-        assert_eq!(Endpoint::parse("localhost:80"), Some(name));
+        assert_eq!(Endpoint::parse("localhost:80"), Ok(name));
+        assert_eq!(Endpoint::parse("unix:/a:80"), address("unix:/a:80"));
+        assert_eq!(Endpoint::parse("unix:"), Err(NoEndpoint::Unix(AddressError::NoPath)));
         for bad in ["", "here", "127.0.0.1", "::1:80", "host:99999", "[::1]", ":80", "a b:1"] {
-            assert_eq!(Endpoint::parse(bad), None, "{bad}");
+            assert_eq!(Endpoint::parse(bad), Err(NoEndpoint::Unknown), "{bad}");
         }
     }
 

@@ -2,11 +2,10 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use thiserror::Error;
-use wharf_port::ConnectError;
+use wharf_port::{Address, AddressError, ConnectError};
 
 use super::outgoing::TargetRef;
 use crate::session_id::SessionId;
@@ -16,8 +15,11 @@ use crate::session_id::SessionId;
 #[non_exhaustive]
 pub enum TargetError {
     /// The address cannot be parsed.
-    #[error("'{0}' is no address: use IP:PORT, [IPv6]:PORT or NAME:PORT")]
+    #[error("'{0}' is no address: use IP:PORT, [IPv6]:PORT, NAME:PORT or unix:/path")]
     Address(String),
+    /// The path or the name of a Unix socket cannot be one.
+    #[error(transparent)]
+    UnixAddress(#[from] AddressError),
     /// An option is out of its range.
     #[error("target {address}: {problem}")]
     Options {
@@ -94,7 +96,7 @@ pub enum ConnectProblem {
     /// None of the addresses could be connected. In the order in which they failed; those that had not
     /// answered in time come last, with [`ConnectError::TimedOut`].
     #[error("{}", listed(.0))]
-    Addresses(Vec<(SocketAddr, ConnectError)>),
+    Addresses(Vec<(Address, ConnectError)>),
     /// All sessions are taken: [`Limits::sessions_max`](crate::Limits::sessions_max).
     #[error("all sessions are taken")]
     SessionsMax,
@@ -104,7 +106,7 @@ pub enum ConnectProblem {
     Overload,
 }
 
-fn listed(failed: &[(SocketAddr, ConnectError)]) -> String {
+fn listed(failed: &[(Address, ConnectError)]) -> String {
     if failed.is_empty() {
         return "it has no address that can be connected from here".to_owned();
     }

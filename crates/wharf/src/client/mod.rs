@@ -13,7 +13,7 @@ mod targets;
 
 use wharf_port::{Backend, PortOptions, SocketOptions};
 
-pub(crate) use self::endpoint::{Endpoint, in_order};
+pub(crate) use self::endpoint::{Endpoint, NoEndpoint, in_order};
 pub use self::failure::{ConnectFailure, ConnectProblem, TargetError};
 pub(crate) use self::lookups::{Found, Lookups, Resolver};
 pub use self::outgoing::{Outgoing, TargetId, TargetRef};

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::endpoint::Endpoint;
+use wharf_port::Address;
+
+use super::endpoint::{Endpoint, NoEndpoint};
 use super::failure::TargetError;
 use super::reconnect::Reconnect;
 use crate::framing::FrameError;
@@ -37,8 +39,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// A target at `IP:PORT`, `[IPv6]:PORT` or `NAME:PORT`. It is connected once, with ten seconds'
-    /// patience; what ends is not connected again.
+    /// A target at `IP:PORT`, `[IPv6]:PORT`, `NAME:PORT`, or a Unix socket: `unix:/path`, on Linux also
+    /// `unix:@name`. It is connected once, with ten seconds' patience; what ends is not connected again.
     pub fn new(address: impl Into<String>) -> Self {
         Self {
             address: address.into(),
@@ -103,12 +105,16 @@ impl Target {
         self,
         encode: impl Fn(&[u8]) -> Result<SharedFrame, FrameError>,
     ) -> Result<Destination, TargetError> {
-        let Some(endpoint) = Endpoint::parse(&self.address) else {
-            return Err(TargetError::Address(self.address));
+        let endpoint = match Endpoint::parse(&self.address) {
+            Ok(endpoint) => endpoint,
+            Err(NoEndpoint::Unknown) => return Err(TargetError::Address(self.address)),
+            Err(NoEndpoint::Unix(problem)) => return Err(problem.into()),
         };
         let heartbeat = self.heartbeat.as_ref().map(|terms| terms.check(encode)).transpose();
-        let problem = if endpoint.port() == 0 {
+        let problem = if endpoint.port() == Some(0) {
             Some("port is 0: 1 to 65,535".to_owned())
+        } else if endpoint.port().is_none() && self.bind.is_some() {
+            Some("bind is an IP address, and a Unix socket has none: leave it out".to_owned())
         } else if self.timeout.is_zero() {
             Some("timeout is 0: any longer time".to_owned())
         } else if self.idle == Some(Some(Duration::ZERO)) {
@@ -138,6 +144,18 @@ impl From<&str> for Target {
 impl From<String> for Target {
     fn from(address: String) -> Self {
         Self::new(address)
+    }
+}
+
+impl From<&Address> for Target {
+    fn from(address: &Address) -> Self {
+        Self::new(address.to_string())
+    }
+}
+
+impl From<Address> for Target {
+    fn from(address: Address) -> Self {
+        Self::from(&address)
     }
 }
 

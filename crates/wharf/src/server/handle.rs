@@ -1,10 +1,9 @@
 //! A running server, seen from any thread.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use wharf_port::{Backend, Clock, Time};
+use wharf_port::{Address, Backend, Clock, Time};
 
 use crate::bans::{Ban, TooManyBans};
 use crate::client::{Target, TargetError, TargetRef};
@@ -122,8 +121,8 @@ impl ServerHandle {
         self.clock.now()
     }
 
-    /// The addresses that it listens on, with their real ports.
-    pub fn addresses(&self) -> &[SocketAddr] {
+    /// The addresses that it listens on, with their real ports, in the order in which they were given.
+    pub fn addresses(&self) -> &[Address] {
         self.shared.addresses.get().map_or(&[], Vec::as_slice)
     }
 

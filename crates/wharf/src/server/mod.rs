@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use wharf_port::{Backend, ListenOptions, PortOptions, SocketOptions};
+use wharf_port::{Address, Backend, ListenOptions, PortOptions, SocketOptions};
 
 pub use self::handle::ServerHandle;
 pub use self::start::RunningServer;
@@ -18,7 +18,7 @@ pub use self::stepped::{SteppedServer, WorkerView};
 use crate::arrival::Arrival;
 use crate::bans::canonical;
 use crate::client::{
-    ConnectFailure, Destination, Endpoint, FailureHook, Resolver, Target, TargetError,
+    ConnectFailure, Destination, Endpoint, FailureHook, NoEndpoint, Resolver, Target, TargetError,
 };
 use crate::error::ServerError;
 use crate::framing::Framing;
@@ -75,8 +75,9 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server on an address: `IP:PORT`, `[IPv6]:PORT` or `NAME:PORT`; port 0 takes any that is free.
-    /// It is looked at when the server starts.
+    /// A server on an address: `IP:PORT`, `[IPv6]:PORT` or `NAME:PORT`, where port 0 takes any that is free;
+    /// or a Unix socket, `unix:/path` or on Linux `unix:@name` ([`Address`]). It is looked at when the server
+    /// starts.
     pub fn bind(address: impl Into<String>) -> Self {
         Self::without_listener().and_bind(address).ends_with_last_target(false)
     }
@@ -232,7 +233,8 @@ impl Server {
     /// use wharf::{Server, Verdict};
     ///
     /// let server = Server::bind("0.0.0.0:7777").accept_filter(|incoming| {
-    ///     if incoming.peer.is_ipv4() { Verdict::Allow } else { Verdict::Deny }
+    ///     let from_outside = incoming.peer.ip().is_some_and(|ip| !ip.is_loopback());
+    ///     if from_outside { Verdict::Deny } else { Verdict::Allow }
     /// });
     /// ```
     #[must_use]
@@ -255,6 +257,24 @@ impl Server {
     #[must_use]
     pub fn proxies(mut self, networks: impl IntoIterator<Item = IpNet>) -> Self {
         self.gate.proxies = networks.into_iter().map(canonical).collect();
+        self
+    }
+
+    /// All that comes over Unix sockets comes from [proxies](Self::proxies), and begins with their header;
+    /// default false. Their socket should be open to them alone ([`unix_mode`](Self::unix_mode)): whoever can
+    /// connect can say whose connection it is.
+    #[must_use]
+    pub const fn unix_proxies(mut self, are_proxies: bool) -> Self {
+        self.gate.unix_proxies = are_proxies;
+        self
+    }
+
+    /// The permission bits of the files of Unix sockets that it listens on, 0 to 0o777; default those that
+    /// the process's mask leaves. Who is to connect needs the right to write. See
+    /// [`ListenOptions::unix_mode`].
+    #[must_use]
+    pub const fn unix_mode(mut self, mode: u32) -> Self {
+        self.listen.unix_mode = Some(mode);
         self
     }
 
@@ -430,7 +450,7 @@ impl Server {
 /// A server whose options have been checked.
 #[derive(Debug)]
 struct Plan {
-    addresses: Vec<SocketAddr>,
+    addresses: Vec<Address>,
     framing: Framing,
     workers: usize,
     deferred_threads: usize,
@@ -457,15 +477,17 @@ fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(1024)
 }
 
-fn resolve(address: &str) -> Result<SocketAddr, ServerError> {
+fn resolve(address: &str) -> Result<Address, ServerError> {
     let (host, port) = match Endpoint::parse(address) {
-        None => return Err(ServerError::Address(address.to_owned())),
-        Some(Endpoint::Address(address)) => return Ok(address),
-        Some(Endpoint::Name { host, port }) => (host, port),
+        Err(NoEndpoint::Unknown) => return Err(ServerError::Address(address.to_owned())),
+        Err(NoEndpoint::Unix(problem)) => return Err(problem.into()),
+        Ok(Endpoint::Address(address)) => return Ok(address),
+        Ok(Endpoint::Name { host, port }) => (host, port),
     };
     let failed = |source| ServerError::Resolve { name: host.to_string(), source };
     let mut found = (&*host, port).to_socket_addrs().map_err(failed)?;
-    found.next().ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))
+    let first = found.next().map(Address::Tcp);
+    first.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))
 }
 
 /// Descriptors of the process that no session may take: standard streams, files and libraries of the
@@ -502,7 +524,9 @@ mod tests {
     #[test]
     fn addresses_are_looked_up_or_refused() {
         assert_eq!(resolve("127.0.0.1:0").unwrap().to_string(), "127.0.0.1:0");
-        assert!(resolve("localhost:80").unwrap().ip().is_loopback());
+        assert!(resolve("localhost:80").unwrap().ip().unwrap().is_loopback());
+        assert_eq!(resolve("unix:/a").unwrap().to_string(), "unix:/a");
+        assert!(matches!(resolve("unix:"), Err(ServerError::UnixAddress(_))));
         for bad in ["", "here", "127.0.0.1", "a b:1"] {
             assert!(matches!(resolve(bad), Err(ServerError::Address(_))), "{bad}");
         }

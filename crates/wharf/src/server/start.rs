@@ -4,12 +4,11 @@
 //! when all have one does any listen, and only when all listen has the server started.
 
 use std::any::TypeId;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
 
-use wharf_port::{Backend, Clock, CompletionPort, ListenOptions, PortOptions, Waker};
+use wharf_port::{Address, Backend, Clock, CompletionPort, ListenOptions, PortOptions, Waker};
 
 use super::{Plan, ServerHandle};
 use crate::admission::Admission;
@@ -65,10 +64,10 @@ pub(super) struct Terms {
 struct Launch {
     shared: Arc<Shared>,
     /// What this worker listens on, and where in the list of addresses that stands.
-    listens: Vec<(usize, SocketAddr)>,
+    listens: Vec<(usize, Address)>,
 }
 
-type Listening = Result<Vec<(usize, SocketAddr)>, ServerError>;
+type Listening = Result<Vec<(usize, Address)>, ServerError>;
 
 /// The ends of one worker thread's channels.
 struct Starting {
@@ -121,8 +120,8 @@ where
 }
 
 /// Makes known where the workers listen, in the order in which the addresses were given.
-pub(super) fn publish(handle: &ServerHandle, listening: Vec<Vec<(usize, SocketAddr)>>) {
-    let mut addresses: Vec<(usize, SocketAddr)> = listening.into_iter().flatten().collect();
+pub(super) fn publish(handle: &ServerHandle, listening: Vec<Vec<(usize, Address)>>) {
+    let mut addresses: Vec<(usize, Address)> = listening.into_iter().flatten().collect();
     addresses.sort_unstable_by_key(|(number, _)| *number);
     let addresses = addresses.into_iter().map(|(_, address)| address).collect();
     let _ = handle.shared.addresses.set(addresses);
@@ -158,8 +157,8 @@ impl Plan {
     }
 
     /// What a worker listens on: the addresses are dealt out in turn.
-    pub(super) fn listens(&self, worker: usize) -> Vec<(usize, SocketAddr)> {
-        let addresses = self.addresses.iter().copied().enumerate();
+    pub(super) fn listens(&self, worker: usize) -> Vec<(usize, Address)> {
+        let addresses = self.addresses.iter().cloned().enumerate();
         addresses.filter(|(number, _)| number % self.workers == worker).collect()
     }
 }

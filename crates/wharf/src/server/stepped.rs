@@ -36,7 +36,7 @@ use crate::worker::{Turn, Worker};
 ///     .workers(2)
 ///     .port_options(PortOptions { simulated, ..PortOptions::default() })
 ///     .start_stepped(|_| Echo)?;
-/// let mut client = network.connect(server.handle().addresses()[0]);
+/// let mut client = network.connect(&server.handle().addresses()[0]);
 /// let mut echo = [0; 9];
 /// while client.readable_bytes() < echo.len() {
 ///     for worker in 0..server.workers() {

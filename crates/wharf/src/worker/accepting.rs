@@ -1,11 +1,13 @@
 //! From a connection to a session.
 
-use std::net::SocketAddr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_port::{AcceptError, FreshSocket, ListenError, ListenOptions, ListenerId, SocketId};
+use wharf_port::{
+    AcceptError, Address, Credentials, FreshSocket, ListenError, ListenOptions, ListenerId,
+    SocketId,
+};
 
 use super::connection::{Connection, State};
 use super::{Core, Handler, Worker};
@@ -25,7 +27,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// is turned away.
     pub(super) fn accepted(&mut self, listener: ListenerId, socket: FreshSocket) {
         let core = &mut self.core;
-        let seat = core.let_in_at(listener, socket.peer()).and_then(|()| core.seat(&socket));
+        let seat = core.let_in_at(listener, &socket).and_then(|()| core.seat(&socket));
         match seat {
             Err(refusal) => core.refuse(socket, refusal),
             // Behind the seat: who has none must not use up what others may.
@@ -47,15 +49,15 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         if self.core.shared().send_total.load() >= Load::Shedding {
             return self.core.refuse(fresh, Refusal::Overload);
         }
-        let peer = fresh.peer();
-        if self.core.gate.is_proxy(peer.ip()) {
+        if self.core.gate.is_proxy(fresh.peer()) {
             return self.core.await_announcement(fresh, seat);
         }
+        let (peer, credentials) = (fresh.peer().clone(), fresh.credentials());
         let Ok(socket) = self.core.open(fresh, seat, State::Open) else { return };
         self.core.stats.accepted += 1;
         let arrival =
             Arrival::new(self.core.session_id(socket), peer, Arc::clone(self.core.shared()));
-        self.begin(socket, &arrival);
+        self.begin(socket, &arrival.with_credentials(credentials));
     }
 
     /// Begins the session of a connection that has just been taken in.
@@ -81,7 +83,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         if slot >= self.handlers.len() {
             self.handlers.resize_with(slot + 1, || None);
         }
-        self.handlers[slot] = Some(Handler { session, socket, peer: arrival.peer() });
+        self.handlers[slot] = Some(Handler { session, socket, peer: arrival.peer().clone() });
         self.call(socket, Callback::Connected, H::on_connected);
     }
 }
@@ -89,25 +91,35 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
 impl Core {
     /// Whether a connection of a listener's may come in at all. What comes from a proxy is asked once it is
     /// known whose it is.
-    fn let_in_at(&mut self, listener: ListenerId, peer: SocketAddr) -> Result<(), Refusal> {
-        if self.gate.is_proxy(peer.ip()) {
+    fn let_in_at(&mut self, listener: ListenerId, socket: &FreshSocket) -> Result<(), Refusal> {
+        if self.gate.is_proxy(socket.peer()) {
             return Ok(());
         }
         let known = self.listener_addresses.iter().find(|(id, _)| *id == listener);
-        let Some(&(_, listener)) = known else {
+        let Some((_, listener)) = known else {
             debug_assert!(false, "connections come from listeners of this worker's");
             return Err(Refusal::Filter);
         };
-        self.let_in(listener, peer)
+        // Cloned for the filter alone.
+        let listener = self.gate.filter.as_ref().map(|_| listener.clone());
+        self.let_in(socket.peer(), listener, socket.credentials())
     }
 
     /// Whether a peer may come in at all: it is not banned, and the user has nothing against it.
-    pub(super) fn let_in(&mut self, listener: SocketAddr, peer: SocketAddr) -> Result<(), Refusal> {
-        if self.shared().bans.covers(peer.ip(), self.now) {
+    pub(super) fn let_in(
+        &mut self,
+        peer: &Address,
+        listener: Option<Address>,
+        credentials: Option<Credentials>,
+    ) -> Result<(), Refusal> {
+        if peer.ip().is_some_and(|peer| self.shared().bans.covers(peer, self.now)) {
             return Err(Refusal::Banned);
         }
-        let Some(filter) = &self.gate.filter else { return Ok(()) };
-        match catch_unwind(AssertUnwindSafe(|| filter.ask(&Incoming { peer, listener }))) {
+        let Some((filter, listener)) = self.gate.filter.as_ref().zip(listener) else {
+            return Ok(());
+        };
+        let incoming = Incoming { peer: peer.clone(), listener, credentials };
+        match catch_unwind(AssertUnwindSafe(|| filter.ask(&incoming))) {
             Ok(Verdict::Allow) => Ok(()),
             Ok(Verdict::Deny) => Err(Refusal::Filter),
             Err(payload) => {
@@ -123,9 +135,9 @@ impl Core {
         if self.shared().send_total.load() >= Load::Refusing {
             return Err(Refusal::Overload);
         }
-        let peer = socket.peer().ip();
-        // A proxy has as many as it brings: they are counted by whose they are.
-        let peer = (!self.gate.is_proxy(peer)).then_some(peer);
+        // A proxy has as many as it brings: they are counted by whose they are. Unix sockets have no
+        // addresses to count, and come from this machine, as loopback does.
+        let peer = socket.peer().ip().filter(|_| !self.gate.is_proxy(socket.peer()));
         if socket.must_stay() {
             return self.shared().admission.admit_to(peer, usize::from(self.index));
         }
@@ -137,16 +149,17 @@ impl Core {
     /// Listens on this worker's share of the addresses; gives the real ones.
     pub(crate) fn listen(
         &mut self,
-        addresses: &[(usize, SocketAddr)],
+        addresses: &[(usize, Address)],
         options: &ListenOptions,
-    ) -> Result<Vec<(usize, SocketAddr)>, ListenError> {
+    ) -> Result<Vec<(usize, Address)>, ListenError> {
         let mut bound = Vec::with_capacity(addresses.len());
-        for &(number, address) in addresses {
+        for (number, address) in addresses {
             let listener = self.port.listen(address, options)?;
-            let address = self.port.listener_address(listener).unwrap_or(address);
+            let real = self.port.listener_address(listener);
+            let address = real.unwrap_or_else(|| address.clone());
             self.listeners.push(listener);
-            self.listener_addresses.push((listener, address));
-            bound.push((number, address));
+            self.listener_addresses.push((listener, address.clone()));
+            bound.push((*number, address));
         }
         Ok(bound)
     }
@@ -191,12 +204,12 @@ impl Core {
     /// Turns a connection away. It is reset and not left waiting: a queue full of those who gave up
     /// long ago never recovers.
     fn refuse(&mut self, socket: FreshSocket, refusal: Refusal) {
-        let peer = socket.peer();
+        let peer = socket.peer().clone();
         socket.reset();
-        self.count_refusal(peer, refusal);
+        self.count_refusal(&peer, refusal);
     }
 
-    pub(super) fn count_refusal(&mut self, peer: SocketAddr, refusal: Refusal) {
+    pub(super) fn count_refusal(&mut self, peer: &Address, refusal: Refusal) {
         let (count, cause, what) = match refusal {
             Refusal::SessionsMax => {
                 (&mut self.stats.refused_sessions_max, "sessions_max", "all sessions are taken")

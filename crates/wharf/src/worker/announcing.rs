@@ -4,7 +4,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use wharf_port::{FreshSocket, Lease, SocketId};
+use wharf_port::{Address, FreshSocket, Lease, SocketId};
 
 use super::connection::State;
 use super::{Core, Worker};
@@ -35,7 +35,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         let peer = match core.let_announced_in(socket, announced.peer) {
             Ok(peer) => peer,
             Err((peer, refusal)) => {
-                core.count_refusal(peer, refusal);
+                core.count_refusal(&peer, refusal);
                 return core.terminate(socket, CloseReason::Closed, true);
             }
         };
@@ -105,16 +105,20 @@ impl Core {
         &mut self,
         socket: SocketId,
         announced: Option<SocketAddr>,
-    ) -> Result<SocketAddr, (SocketAddr, Refusal)> {
-        let unknown = SocketAddr::from(([0, 0, 0, 0], 0));
-        let own = announced.or_else(|| self.port.peer_address(socket));
-        let peer = own.unwrap_or(unknown);
-        let listener = self.listener_of(socket).unwrap_or(unknown);
-        self.let_in(listener, peer).map_err(|refusal| (peer, refusal))?;
+    ) -> Result<Address, (Address, Refusal)> {
+        let unknown = || SocketAddr::from(([0, 0, 0, 0], 0)).into();
+        let own = announced.map(Address::Tcp).or_else(|| self.port.peer_address(socket));
+        let peer = own.unwrap_or_else(unknown);
+        let listener = self.listener_of(socket).unwrap_or_else(unknown);
+        if let Err(refusal) = self.let_in(&peer, Some(listener), None) {
+            return Err((peer, refusal));
+        }
         let now = self.now;
         let Some(connection) = self.connection(socket) else { return Ok(peer) };
-        if announced.is_some() {
-            connection.seat.count_address(peer.ip()).map_err(|refusal| (peer, refusal))?;
+        if let Some(address) = announced
+            && let Err(refusal) = connection.seat.count_address(address.ip())
+        {
+            return Err((peer, refusal));
         }
         connection.state = State::Open;
         connection.since = now;
@@ -123,9 +127,9 @@ impl Core {
     }
 
     /// The listener that a connection came to, by the address that it has at this end.
-    fn listener_of(&self, socket: SocketId) -> Option<SocketAddr> {
+    fn listener_of(&self, socket: SocketId) -> Option<Address> {
         let local = self.port.local_address(socket)?;
-        came_to(self.shared().addresses.get()?, local)
+        came_to(self.shared().addresses.get()?, &local).cloned()
     }
 
     /// The stream has ended before the header did.
@@ -140,15 +144,16 @@ impl Core {
 /// Which of the listeners a connection with this local address came to. One on the very address is nearer
 /// than one on all of its family; and one on all of the other comes last: it is nearest only to IPv4 on a
 /// dual-stack listener.
-fn came_to(listeners: &[SocketAddr], local: SocketAddr) -> Option<SocketAddr> {
-    let fits = |listener: &&SocketAddr| {
-        let any = listener.ip().is_unspecified();
-        listener.port() == local.port() && (any || listener.ip() == local.ip())
+fn came_to<'list>(listeners: &'list [Address], local: &Address) -> Option<&'list Address> {
+    let Some(local) = local.tcp() else { return listeners.iter().find(|it| *it == local) };
+    let distance = |listener: &Address| {
+        let tcp = listener.tcp()?;
+        let any = tcp.ip().is_unspecified();
+        let fits = tcp.port() == local.port() && (any || tcp.ip() == local.ip());
+        fits.then(|| (tcp.is_ipv4() != local.is_ipv4(), tcp.ip() != local.ip()))
     };
-    let distance = |listener: &&SocketAddr| {
-        (listener.is_ipv4() != local.is_ipv4(), listener.ip() != local.ip())
-    };
-    listeners.iter().filter(fits).min_by_key(distance).copied()
+    let near = listeners.iter().filter_map(|listener| Some((distance(listener)?, listener)));
+    near.min_by_key(|(distance, _)| *distance).map(|(_, listener)| listener)
 }
 
 #[cfg(test)]
@@ -157,17 +162,22 @@ mod tests {
 
     #[test]
     fn a_connection_came_to_the_nearest_listener() {
-        let [v4, v6, one, other] = ["0.0.0.0:7777", "[::]:7777", "127.0.0.1:7777", "[::]:8888"]
-            .map(|it| it.parse().unwrap());
-        let came_to =
-            |listeners: &[SocketAddr], local: &str| came_to(listeners, local.parse().unwrap());
+        let [v4, v6, one, other, unix] =
+            ["0.0.0.0:7777", "[::]:7777", "127.0.0.1:7777", "[::]:8888", "unix:/a"];
+        let came_to = |listeners: &[&str], local: &str| {
+            let listeners = listeners.iter().map(|it| it.parse().unwrap()).collect::<Vec<_>>();
+            came_to(&listeners, &local.parse().unwrap()).map(Address::to_string)
+        };
+        let is = |listener: &str| Some(listener.to_owned());
         for both in [[v4, v6], [v6, v4]] {
-            assert_eq!(came_to(&both, "[::1]:7777"), Some(v6));
-            assert_eq!(came_to(&both, "127.0.0.1:7777"), Some(v4));
+            assert_eq!(came_to(&both, "[::1]:7777"), is(v6));
+            assert_eq!(came_to(&both, "127.0.0.1:7777"), is(v4));
         }
-        assert_eq!(came_to(&[other, v6], "127.0.0.1:7777"), Some(v6), "dual stack");
-        assert_eq!(came_to(&[v4, one], "127.0.0.1:7777"), Some(one));
-        assert_eq!(came_to(&[v4, one], "127.0.0.2:7777"), Some(v4));
+        assert_eq!(came_to(&[other, v6], "127.0.0.1:7777"), is(v6), "dual stack");
+        assert_eq!(came_to(&[v4, one], "127.0.0.1:7777"), is(one));
+        assert_eq!(came_to(&[v4, one], "127.0.0.2:7777"), is(v4));
         assert_eq!(came_to(&[one, v6], "127.0.0.2:9999"), None);
+        assert_eq!(came_to(&[v4, "unix:/b", unix], "unix:/a"), is(unix));
+        assert_eq!(came_to(&[v4, unix], "unix:/c"), None);
     }
 }

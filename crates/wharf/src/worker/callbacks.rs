@@ -27,7 +27,7 @@ impl<H: Session, F> Worker<H, F> {
             return;
         }
         core.watched.begin(Some(id), which);
-        let mut context = Context::new(core, id, handler.peer);
+        let mut context = Context::new(core, id, &handler.peer);
         // Nothing of the worker's is left half done by a panic: callbacks run between its steps, and
         // each method of the context is a whole one. The handler itself is not used again.
         let outcome =

@@ -1,12 +1,13 @@
 //! Everything of a worker that is not the users': what a callback can reach.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_port::{CompletionPort, Lease, ListenerId, SocketId, SocketOptions, Time, WaitError};
+use wharf_port::{
+    Address, CompletionPort, Lease, ListenerId, SocketId, SocketOptions, Time, WaitError,
+};
 
 use super::Turn;
 use super::broadcasting::Broadcasts;
@@ -73,7 +74,7 @@ pub(crate) struct Core {
     pub(super) gate: Gate,
     pub(super) listeners: Vec<ListenerId>,
     /// Where each of them listens, or has listened.
-    pub(super) listener_addresses: Vec<(ListenerId, SocketAddr)>,
+    pub(super) listener_addresses: Vec<(ListenerId, Address)>,
     pub(crate) now: Time,
     pub(super) turn: u32,
     /// What groups are to be sent.

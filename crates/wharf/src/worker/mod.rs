@@ -32,11 +32,10 @@ mod timer_table;
 mod timers;
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_port::{Completion, Received, SocketId, Time, WaitError};
+use wharf_port::{Address, Completion, Received, SocketId, Time, WaitError};
 
 pub(crate) use self::core::{Core, Setup};
 #[cfg(any(test, fuzzing))]
@@ -80,7 +79,7 @@ struct Handler<H> {
     session: H,
     /// Whose it is: a slot alone may be somebody else's by now.
     socket: SocketId,
-    peer: SocketAddr,
+    peer: Address,
 }
 
 /// Whether a worker has more to do.

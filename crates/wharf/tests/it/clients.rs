@@ -385,7 +385,8 @@ fn a_connection_takes_a_seat_from_its_first_attempt_on(backend: Backend) {
         let _ = told.send(failure.problem().to_string());
     });
     let caller = caller.start(|_| Echo).unwrap();
-    let mut first = PlainClient::connect(caller.handle().addresses()[0], Wire::U32Le);
+    let mut first =
+        PlainClient::connect(caller.handle().addresses()[0].tcp().unwrap(), Wire::U32Le);
     first.ping(b"it has the only seat");
     caller.handle().connect(server.address()).unwrap();
     let problem = heard.recv_timeout(PATIENCE).unwrap();

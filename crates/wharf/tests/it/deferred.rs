@@ -259,7 +259,7 @@ fn a_stepped_server_runs_its_jobs_by_hand(backend: Backend) {
     let setup = Setup::new(backend);
     let mut server = setup.server().start_stepped(move |_| Asker(post.clone())).unwrap();
     let mut client = crate::support::client::Client::connect(
-        server.handle().addresses()[0],
+        server.handle().addresses()[0].tcp().unwrap(),
         crate::support::wire::Wire::U32Le,
     );
     for number in 0..3 {

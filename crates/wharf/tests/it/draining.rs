@@ -183,7 +183,7 @@ fn nobody_is_accepted_after_a_drain(backend: Backend) {
     server.handle.drain();
     client.expect_end();
     for address in addresses {
-        wait_until("nobody listens", || TcpStream::connect(address).is_err());
+        wait_until("nobody listens", || TcpStream::connect(&address).is_err());
     }
     drop(client);
     // A few who came while the listeners were closing have had their orderly end.
@@ -359,7 +359,7 @@ fn a_session_drains_its_own_server(backend: Backend) {
 
 fn dropping_a_server_stops_it(backend: Backend) {
     let running = Setup::new(backend).server().start(|_| Echo).unwrap();
-    let address = running.handle().addresses()[0];
+    let address = running.handle().addresses()[0].tcp().unwrap();
     let mut client = Client::connect(address, Wire::U32Le);
     client.ping(b"hello");
     let (sender, dropped) = channel();
@@ -397,7 +397,7 @@ fn a_farewell_is_the_last_frame_of_every_session_that_reads(backend: Backend) {
         });
         let running = setup.server().farewell(b"farewell").start(|_| Talks).unwrap();
         let handle = running.handle();
-        let address = handle.addresses()[0];
+        let address = handle.addresses()[0].tcp().unwrap();
         let mut clients: Vec<Client> =
             (0..20).map(|_| Client::connect(address, Wire::U32Le)).collect();
         for (number, client) in clients.iter_mut().enumerate() {

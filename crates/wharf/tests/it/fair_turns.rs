@@ -87,7 +87,7 @@ impl Scene {
     }
 
     fn connect(&mut self) -> Peer {
-        let peer = self.network.connect(self.server.handle().addresses()[0]);
+        let peer = self.network.connect(self.server.handle().addresses()[0].tcp().unwrap());
         let sessions = self.server.handle().sessions();
         for _ in 0..10 {
             self.network.advance_by(ARRIVES_WITHIN);

@@ -221,7 +221,7 @@ fn what_a_codec_looks_at_once_more_is_part_of_its_share(backend: Backend) {
     let framing = Framing::codec(Searching(Arc::clone(&shown)));
     let mut server = setup.server().framing(framing).start_stepped(|_| Echo).unwrap();
     let handle = server.handle();
-    let mut client = Client::connect(handle.addresses()[0], Wire::Raw);
+    let mut client = Client::connect(handle.addresses()[0].tcp().unwrap(), Wire::Raw);
     let (mut written, mut most) = (0, 0);
     for piece in vec![7; FRAME].chunks(32 << 10) {
         client.write(piece);

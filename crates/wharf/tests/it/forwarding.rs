@@ -92,7 +92,8 @@ impl<F: Fn(&Arrival) -> Forwards> Stepped<F> {
     /// A client that has its session.
     #[track_caller]
     fn connect(&mut self) -> Client {
-        let client = Client::connect(self.server.handle().addresses()[0], Wire::U32Le);
+        let client =
+            Client::connect(self.server.handle().addresses()[0].tcp().unwrap(), Wire::U32Le);
         let count = self.board.borrow().sessions.len();
         wait_until("there is a session", || {
             self.turn();

@@ -124,7 +124,7 @@ fn start<S: Session>(
 /// A client that writes and reads bytes as they are.
 #[track_caller]
 fn connect(server: &RunningServer) -> Client {
-    Client::connect(server.handle().addresses()[0], Wire::Raw)
+    Client::connect(server.handle().addresses()[0].tcp().unwrap(), Wire::Raw)
 }
 
 fn frames_of_a_codec_come_back_however_they_are_split(backend: Backend) {

@@ -54,11 +54,12 @@ fn who_is_denied_is_reset_and_never_becomes_a_session(backend: Backend) {
     }
     let made = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&made);
-    let setup =
-        dual(backend).accept_filter(|incoming| match incoming.peer.ip().to_canonical().is_ipv4() {
+    let setup = dual(backend).accept_filter(|incoming| {
+        match incoming.peer.ip().unwrap().to_canonical().is_ipv4() {
             true => Verdict::Deny,
             false => Verdict::Allow,
-        });
+        }
+    });
     let server = setup.start(move |_: &Arrival| {
         count.fetch_add(1, Ordering::Relaxed);
         Echo
@@ -96,16 +97,16 @@ fn a_filter_is_asked_before_the_limits_and_knows_the_listener(backend: Backend) 
     let seen = Arc::new(Mutex::new(Vec::new()));
     let asked = Arc::clone(&seen);
     let setup = Setup::new(backend).workers(2).listeners(3).accept_filter(move |incoming| {
-        asked.lock().unwrap().push((incoming.listener, incoming.peer));
+        asked.lock().unwrap().push((incoming.listener.clone(), incoming.peer.clone()));
         Verdict::Allow
     });
     let server = setup.limits(|limits| limits.sessions_max = Some(3)).start(|_: &Arrival| Echo);
     let addresses = server.handle.addresses().to_vec();
     let mut clients: Vec<Client> =
-        addresses.iter().map(|&address| Client::connect(address, Wire::U32Le)).collect();
-    for (client, &address) in clients.iter_mut().zip(&addresses) {
+        addresses.iter().map(|it| Client::connect(it.tcp().unwrap(), Wire::U32Le)).collect();
+    for (client, address) in clients.iter_mut().zip(&addresses) {
         client.ping(b"hello");
-        assert!(seen.lock().unwrap().contains(&(address, client.address())));
+        assert!(seen.lock().unwrap().contains(&(address.clone(), client.address().into())));
     }
     server.expect_refusal();
     assert_eq!(seen.lock().unwrap().len(), 4, "it was asked about the one that found no seat");

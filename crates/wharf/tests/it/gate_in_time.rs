@@ -54,7 +54,7 @@ impl Play {
     fn connect(&mut self, from: &str) -> Peer {
         let bind = Some(format!("{from}:0").parse().unwrap());
         let options = SocketOptions { bind, ..SocketOptions::default() };
-        let peer = self.network.connect_with(SERVER.parse().unwrap(), &options);
+        let peer = self.network.connect_with(SERVER.parse::<wharf::Address>().unwrap(), &options);
         self.pass(MOMENT);
         peer
     }

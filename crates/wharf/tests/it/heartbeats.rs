@@ -24,7 +24,7 @@ const OFTEN: Duration = Duration::from_millis(20);
 fn a_silent_session_is_sent_heartbeats(backend: Backend) {
     let server = Setup::new(backend).server().heartbeat(OFTEN, b"still here");
     let running = server.start(|_| Greets(b"hello", Echo)).unwrap();
-    let to = running.handle().addresses()[0];
+    let to = running.handle().addresses()[0].tcp().unwrap();
     let mut client = Plain::connect(to, Setup::new(backend).wire);
     client.expect(b"hello");
     let watch = Stopwatch::start();
@@ -90,7 +90,7 @@ fn a_target_has_terms_of_its_own(backend: Backend) {
 fn a_busy_session_is_sent_none(backend: Backend) {
     let server = Setup::new(backend).server().heartbeat(Duration::from_secs(1), b"still here");
     let running = server.start(|_| Echo).unwrap();
-    let to = running.handle().addresses()[0];
+    let to = running.handle().addresses()[0].tcp().unwrap();
     let mut client = Plain::connect(to, Setup::new(backend).wire);
     let watch = Stopwatch::start();
     while watch.elapsed() < Duration::from_millis(2500) {
@@ -119,7 +119,7 @@ fn a_peer_that_does_not_read_is_sent_none_and_is_idle_all_the_same(backend: Back
     let server = setup.server().heartbeat(OFTEN, b"still here");
     let running = server.start(move |_| flood.lock().unwrap().take().unwrap()).unwrap();
     let handle = running.handle();
-    let mut client = Plain::connect(handle.addresses()[0], setup.wire);
+    let mut client = Plain::connect(handle.addresses()[0].tcp().unwrap(), setup.wire);
     client.send(b"go");
     wait_until("it is flooded", || handle.stats().frames_in == 1);
     let before = handle.stats().heartbeats;

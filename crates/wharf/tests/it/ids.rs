@@ -63,10 +63,10 @@ fn the_id_of_a_session_is_the_same_wherever_it_is_asked_for(backend: Backend) {
     let (sender, ids) = channel();
     let (arrived, arrivals) = channel();
     let server = Setup::new(backend).workers(2).start(move |arrival| {
-        arrived.send((arrival.id(), arrival.session_ref(), arrival.peer())).unwrap();
+        arrived.send((arrival.id(), arrival.session_ref(), arrival.peer().clone())).unwrap();
         let sender = sender.clone();
         on_frame(move |ctx, frame| {
-            sender.send((ctx.id(), ctx.peer()))?;
+            sender.send((ctx.id(), ctx.peer().clone()))?;
             ctx.send(frame);
             Ok(())
         })

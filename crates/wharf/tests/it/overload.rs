@@ -61,7 +61,7 @@ fn start(workers: usize) -> It<impl Fn(&Arrival) -> Greedy> {
 
 impl<F: Fn(&Arrival) -> Greedy> It<F> {
     fn address(&self) -> SocketAddr {
-        self.server.handle().addresses()[0]
+        self.server.handle().addresses()[0].tcp().unwrap()
     }
 
     fn connect_one(&self) -> Peer {

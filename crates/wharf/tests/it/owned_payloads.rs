@@ -55,7 +55,7 @@ fn start(
 
 #[track_caller]
 fn connect(server: &RunningServer, wire: Wire) -> Client {
-    Client::connect(server.handle().addresses()[0], wire)
+    Client::connect(server.handle().addresses()[0].tcp().unwrap(), wire)
 }
 
 fn roomy() -> Limits {

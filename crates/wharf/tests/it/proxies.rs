@@ -1,11 +1,10 @@
 //! Connections that proxies forward: whose they are is what the proxy says, and nobody else may say it.
 
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wharf::{Arrival, Backend, Context, IpNet, Outcome, Session, Verdict};
+use wharf::{Address, Arrival, Backend, Context, IpNet, Outcome, Session, Verdict};
 
 use crate::support::client::Client;
 use crate::support::record::Echo;
@@ -35,11 +34,11 @@ fn binary() -> Vec<u8> {
 const BINARY_PEER: &str = "[2001:db8::9]:7";
 
 /// Says at once whose connection it takes itself for, and sends everything back.
-struct Named(SocketAddr);
+struct Named(Address);
 
 impl Session for Named {
     fn on_connected(&mut self, ctx: &mut Context<'_>) -> Outcome {
-        assert_eq!(ctx.peer(), self.0, "the context and the arrival say the same");
+        assert_eq!(*ctx.peer(), self.0, "the context and the arrival say the same");
         ctx.send(self.0.to_string().as_bytes());
         Ok(())
     }
@@ -55,7 +54,7 @@ fn behind_a_proxy(backend: Backend) -> Setup {
 }
 
 fn named(setup: &Setup) -> TestServer {
-    setup.start(|arrival: &Arrival| Named(arrival.peer()))
+    setup.start(|arrival: &Arrival| Named(arrival.peer().clone()))
 }
 
 fn the_address_that_a_proxy_announces_is_the_sessions_however_it_comes(backend: Backend) {
@@ -153,8 +152,12 @@ fn the_announced_address_is_what_limits_bans_and_filters_see(backend: Backend) {
     let asked = Arc::clone(&seen);
     let setup = behind_a_proxy(backend).limits(|limits| limits.per_address_max = Some(2));
     let setup = setup.accept_filter(move |incoming| {
-        asked.lock().unwrap().push((incoming.peer.to_string(), incoming.listener));
-        if incoming.peer.ip().to_string() == "192.0.2.66" { Verdict::Deny } else { Verdict::Allow }
+        asked.lock().unwrap().push((incoming.peer.to_string(), incoming.listener.clone()));
+        if incoming.peer.ip().unwrap().to_string() == "192.0.2.66" {
+            Verdict::Deny
+        } else {
+            Verdict::Allow
+        }
     });
     let server = named(&setup);
     let forward = |host: &str| {

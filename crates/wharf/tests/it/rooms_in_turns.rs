@@ -160,7 +160,7 @@ impl<F: Fn(&Arrival) -> Guest> Stage<F> {
     }
 
     fn enter(&mut self) -> Peer {
-        let peer = self.network.connect(self.server.handle().addresses()[0]);
+        let peer = self.network.connect(self.server.handle().addresses()[0].tcp().unwrap());
         let workers: Vec<usize> = (0..self.server.workers()).collect();
         self.turns(&workers, 20);
         peer

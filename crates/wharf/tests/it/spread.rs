@@ -33,8 +33,9 @@ fn check_spread(backend: Backend, listeners: usize, pick: impl Fn(usize) -> usiz
     let server = Setup::new(backend).workers(2).listeners(listeners).start(|_| Echo);
     let addresses = server.handle.addresses();
     assert_eq!(addresses.len(), listeners);
-    let mut clients: Vec<Client> =
-        (0..1000).map(|number| Client::connect(addresses[pick(number)], Wire::U32Le)).collect();
+    let mut clients: Vec<Client> = (0..1000)
+        .map(|number| Client::connect(addresses[pick(number)].tcp().unwrap(), Wire::U32Le))
+        .collect();
     let by_worker = sessions_by_worker(&server, 1000);
     assert!(by_worker.iter().all(|&sessions| sessions >= 450), "{by_worker:?}");
     for client in &mut clients {

@@ -61,7 +61,7 @@ fn start(setup: &Setup) -> Stepped<impl Fn(&Arrival) -> Echo + use<>> {
 
 impl<F: Fn(&Arrival) -> Echo> Stepped<F> {
     fn connect(&self) -> Client {
-        Client::connect(self.server.handle().addresses()[0], Wire::U32Le)
+        Client::connect(self.server.handle().addresses()[0].tcp().unwrap(), Wire::U32Le)
     }
 
     /// Makes one turn, which does not sleep.
@@ -138,7 +138,7 @@ fn a_message_waits_in_the_inbox_until_its_worker_is_turned(backend: Backend) {
         Echo(Rc::clone(&alive))
     };
     let mut server = Setup::new(backend).server().start_stepped(factory).unwrap();
-    let mut client = Client::connect(server.handle().addresses()[0], Wire::U32Le);
+    let mut client = Client::connect(server.handle().addresses()[0].tcp().unwrap(), Wire::U32Le);
     let mut session = None;
     wait_until("there is a session", || {
         server.turn(0, Some(Time::ZERO)).unwrap();

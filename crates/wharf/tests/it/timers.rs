@@ -179,7 +179,7 @@ fn a_cancelled_timer_does_not_fire(backend: Backend) {
 fn a_timer_that_is_due_can_still_be_cancelled(backend: Backend) {
     let board = Board::default();
     let mut server = Setup::new(backend).server().start_stepped(Member::with(&board)).unwrap();
-    let mut client = Client::connect(server.handle().addresses()[0], Wire::U32Le);
+    let mut client = Client::connect(server.handle().addresses()[0].tcp().unwrap(), Wire::U32Le);
     client.send(b"start 20 1");
     let handle = server.handle();
     wait_until("it has started", || {
@@ -234,7 +234,7 @@ fn the_timers_of_a_session_are_gone_with_it(backend: Backend) {
     let mut server = Setup::new(backend).server().start_stepped(Member::with(&board)).unwrap();
     server.turn(0, Some(Time::ZERO)).unwrap();
     let before = server.worker(0).unwrap().operations;
-    let mut client = Client::connect(server.handle().addresses()[0], Wire::U32Le);
+    let mut client = Client::connect(server.handle().addresses()[0].tcp().unwrap(), Wire::U32Le);
     (0..50).for_each(|token| client.send(format!("start 3600000 {token}").as_bytes()));
     wait_until("all run", || {
         server.turn(0, Some(Time::ZERO)).unwrap();

@@ -35,13 +35,13 @@ fn a_callback_that_blocks_is_named_while_it_does_and_when_it_is_over(backend: Ba
     let (gate, post) = Gate::new();
     let (arrived, arrivals) = channel();
     let (server, hears) = start(backend, THRESHOLD, move |arrival| {
-        arrived.send((arrival.peer(), arrival.id())).unwrap();
+        arrived.send((arrival.peer().clone(), arrival.id())).unwrap();
         post.echo()
     });
     let mut clients = [server.connect(), server.connect(), server.connect()];
     let ids: HashMap<_, _> = (0..3).map(|_| arrivals.recv_timeout(PATIENCE).unwrap()).collect();
     for client in &mut clients {
-        let id = ids[&client.address()];
+        let id = ids[&client.address().into()];
         client.send(b"wait");
         gate.wait_for_arrival();
         let blocked = hears.recv_timeout(PATIENCE).unwrap();

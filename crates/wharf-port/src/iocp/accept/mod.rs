@@ -27,6 +27,7 @@ use self::pool::Pool;
 use self::refiller::Refiller;
 use super::operation::Outcome;
 use super::{Api, Code, Iocp};
+use crate::address::Address;
 use crate::backoff::Backoff;
 use crate::clock::Time;
 use crate::completion::Completion;
@@ -110,9 +111,10 @@ impl<A: Api> Listener<A> {
 impl<A: Api> Iocp<A> {
     pub(crate) fn listen(
         &mut self,
-        address: SocketAddr,
+        address: &Address,
         options: &ListenOptions,
     ) -> Result<ListenerId, ListenError> {
+        let address = address.tcp().ok_or_else(|| ListenError::Unsupported(address.clone()))?;
         let failed = |code| ListenError::of_windows(address, code);
         let socket = self.api.open_listener(address, options).map_err(failed)?;
         let number = self.next_listener;
@@ -167,8 +169,9 @@ impl<A: Api> Iocp<A> {
         })
     }
 
-    pub(crate) fn listener_address(&self, id: ListenerId) -> Option<SocketAddr> {
-        self.listeners.iter().find(|listener| listener.id == id).map(|listener| listener.address)
+    pub(crate) fn listener_address(&self, id: ListenerId) -> Option<Address> {
+        let listener = self.listeners.iter().find(|listener| listener.id == id)?;
+        Some(listener.address.into())
     }
 
     pub(crate) fn stop_listening(&mut self, id: ListenerId) {

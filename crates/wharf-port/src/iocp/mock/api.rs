@@ -275,7 +275,7 @@ impl Api for Mock {
 
     fn release(&self, socket: Socket, peer: SocketAddr, first: Vec<u8>) -> FreshSocket {
         self.world.with(|kernel| kernel.side(socket.number));
-        FreshSocket::mocked(socket, peer).with_first_bytes(first)
+        FreshSocket::mocked(socket, peer.into()).with_first_bytes(first)
     }
 
     fn take_over(&self, mut fresh: FreshSocket) -> io::Result<(Socket, Vec<u8>)> {

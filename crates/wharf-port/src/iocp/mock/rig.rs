@@ -61,7 +61,7 @@ impl Rig {
     }
 
     pub(super) fn listen(&mut self) -> ListenerId {
-        let listener = self.iocp.listen(ADDRESS, &ListenOptions::default()).unwrap();
+        let listener = self.iocp.listen(&ADDRESS.into(), &ListenOptions::default()).unwrap();
         self.turn();
         listener
     }
@@ -157,7 +157,7 @@ impl Rig {
     pub(super) fn accept(&mut self) -> (Client, FreshSocket) {
         let client = self.client();
         let socket = fresh(self.until(|it| matches!(it, Completion::Accepted { .. })));
-        assert_eq!(socket.peer(), client.address());
+        assert_eq!(*socket.peer(), client.address());
         (client, socket)
     }
 

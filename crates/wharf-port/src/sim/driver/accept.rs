@@ -3,13 +3,14 @@
 use std::net::SocketAddr;
 
 use super::Sim;
+use crate::address::Address;
 use crate::backoff::Backoff;
 use crate::clock::Time;
 use crate::completion::Completion;
 use crate::error::ListenError;
 use crate::ids::ListenerId;
 use crate::sim::network::Network;
-use crate::sim::world::{Accepted, FreshEnd, Holder, World};
+use crate::sim::world::{Accepted, FreshEnd, Holder, Unlistenable, World};
 use crate::socket::FreshSocket;
 use crate::socket_options::ListenOptions;
 
@@ -40,12 +41,14 @@ impl Listener {
 impl Sim {
     pub(crate) fn listen(
         &mut self,
-        address: SocketAddr,
+        address: &Address,
         options: &ListenOptions,
     ) -> Result<ListenerId, ListenError> {
-        let listening =
-            self.network.with(|world| world.listen(address, options, Some(self.number)));
-        let address = listening.map_err(|problem| problem.at(address))?;
+        let listening = self.network.with(|world| {
+            let place = world.place_of(address).ok_or(Unlistenable::Nowhere)?;
+            world.listen(place, options, Some(self.number))
+        });
+        let address = listening.map_err(|problem| problem.at(address.clone()))?;
         let id = ListenerId(self.next_listener);
         self.next_listener += 1;
         let backoff = Backoff::default();
@@ -55,8 +58,9 @@ impl Sim {
         Ok(id)
     }
 
-    pub(crate) fn listener_address(&self, id: ListenerId) -> Option<SocketAddr> {
-        self.listeners.iter().find(|listener| listener.id == id).map(|listener| listener.address)
+    pub(crate) fn listener_address(&self, id: ListenerId) -> Option<Address> {
+        let listener = self.listeners.iter().find(|listener| listener.id == id)?;
+        Some(self.network.with(|world| world.address_at(listener.address)))
     }
 
     pub(crate) fn stop_listening(&mut self, id: ListenerId) {
@@ -126,7 +130,7 @@ impl Sim {
                 Accepted::Connection(id, peer) => {
                     listener.backoff.success();
                     let fresh = FreshEnd { network: self.network.clone(), id };
-                    let socket = FreshSocket::simulated(fresh, peer);
+                    let socket = FreshSocket::simulated(fresh, world.address_at(peer));
                     self.done.push_back(Completion::Accepted { listener: listener.id, socket });
                 }
                 Accepted::Gone => self.stats.accepts_gone += 1,

@@ -1,11 +1,10 @@
 //! Connecting.
 
-use std::net::SocketAddr;
-
 use super::connection::{Connection, InKernel, Outgoing};
 use super::{Sim, lookup};
+use crate::address::Address;
 use crate::completion::Completion;
-use crate::error::ConnectError;
+use crate::error::{ConnectError, lacking};
 use crate::ids::SocketId;
 use crate::sim::world::{Connecting, Holder, Unopenable};
 use crate::socket_options::SocketOptions;
@@ -30,10 +29,14 @@ impl From<Unopenable> for ConnectError {
 impl Sim {
     pub(crate) fn connect(
         &mut self,
-        address: SocketAddr,
+        address: Address,
         options: &SocketOptions,
     ) -> Result<SocketId, ConnectError> {
-        let end = self.network.with(|world| world.open_end(address, options, Holder::Fresh))?;
+        let end = self.network.with(|world| {
+            let nowhere = ConnectError::Unsupported(lacking(&address));
+            let place = world.place_of(&address).ok_or(nowhere)?;
+            Ok::<_, ConnectError>(world.open_end(place, options, Holder::Fresh)?)
+        })?;
         let connection = Connection::new(end, Outgoing::Connect);
         let Ok((slot, generation)) = self.connections.insert(connection) else {
             self.network.with(|world| world.close_end(end, true));

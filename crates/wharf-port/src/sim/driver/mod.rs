@@ -15,7 +15,6 @@ mod send;
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +25,7 @@ use super::faults::FaultKind;
 use super::network::{Bell, Network, Pace};
 use super::personality::Personality;
 use super::world::{Holder, Packet, PortNumber, Step, World};
+use crate::address::Address;
 use crate::buffer::{BufferPool, Ledger};
 use crate::clock::Time;
 use crate::completion::{Completion, Direction, Received};
@@ -308,15 +308,16 @@ impl Sim {
         self.stats
     }
 
-    pub(crate) fn local_address(&self, id: SocketId) -> Option<SocketAddr> {
+    pub(crate) fn local_address(&self, id: SocketId) -> Option<Address> {
         let connection = self.connections.get(id.slot(), id.generation())?;
-        self.network.with(|world| Some(world.end(connection.end)?.local))
+        self.network.with(|world| Some(world.address_at(world.end(connection.end)?.local)))
     }
 
     /// `None` if the connection is gone already, as kernels have it.
-    pub(crate) fn peer_address(&self, id: SocketId) -> Option<SocketAddr> {
+    pub(crate) fn peer_address(&self, id: SocketId) -> Option<Address> {
         let connection = self.connections.get(id.slot(), id.generation())?;
-        self.network.with(|world| world.end(connection.end)?.peer_address())
+        self.network
+            .with(|world| Some(world.address_at(world.end(connection.end)?.peer_address()?)))
     }
 
     pub(crate) fn no_delay(&self, id: SocketId) -> Option<bool> {

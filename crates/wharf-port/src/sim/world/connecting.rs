@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use super::end::{Connecting, EndId, Holder, NewEnd, PortNumber};
+use super::names::is_name;
 use super::{Event, Packet, Step, World};
 use crate::error::AcceptError;
 use crate::sim::faults::FaultKind;
@@ -51,6 +52,8 @@ pub(in crate::sim) enum Unlistenable {
     InUse,
     NotLocal,
     NoDescriptor,
+    /// It is the address of nothing.
+    Nowhere,
 }
 
 /// What has run out for who wants to connect.
@@ -124,6 +127,9 @@ impl World {
         let excluded_by = |(&other, backlog): (&SocketAddr, &Backlog)| {
             excludes((other, backlog.dual_stack), (address, dual_stack))
         };
+        if is_name(address) {
+            return self.backlogs.contains_key(&address);
+        }
         if address.ip().is_unspecified() {
             return self.backlogs.iter().any(excluded_by);
         }
@@ -140,7 +146,8 @@ impl World {
         options: &SocketOptions,
         holder: Holder,
     ) -> Result<EndId, Unopenable> {
-        let mut local = options.bind.unwrap_or_else(|| SocketAddr::new(to.ip(), 0));
+        let bind = options.bind.filter(|_| !is_name(to));
+        let mut local = bind.unwrap_or_else(|| SocketAddr::new(to.ip(), 0));
         if local.ip().is_unspecified() {
             local.set_ip(to.ip());
         }
@@ -203,6 +210,9 @@ impl World {
             IpAddr::V4(_) => IpAddr::from([0, 0, 0, 0]),
             IpAddr::V6(_) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
         };
+        if is_name(to) {
+            return self.backlogs.contains_key(&to).then_some(to);
+        }
         let exact = [to, SocketAddr::new(wildcard, to.port())];
         let found = exact.into_iter().find(|address| self.backlogs.contains_key(address));
         let both = SocketAddr::new(Ipv6Addr::UNSPECIFIED.into(), to.port());

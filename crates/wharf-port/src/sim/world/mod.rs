@@ -8,6 +8,7 @@
 //! | `operations` | receives, sends and cancels: when they finish, and what they post |
 //! | `ports` | completion ports, and what has been posted to them |
 //! | `weather` | clogs, partitions, and connections that die |
+//! | `names` | Unix sockets |
 //! | `trace` | what has happened, as a hash or as text |
 //!
 //! Everything that happens is an [`Event`] with a time. Events of one time come in the order in which
@@ -16,6 +17,7 @@
 mod connecting;
 mod end;
 mod link;
+mod names;
 mod operations;
 mod ports;
 mod trace;
@@ -30,6 +32,7 @@ pub(super) use self::connecting::{Accepted, Unlistenable, Unopenable};
 use self::end::End;
 pub(crate) use self::end::FreshEnd;
 pub(super) use self::end::{Connecting, EndId, Failure, Holder, PortNumber};
+use self::names::Names;
 pub(super) use self::operations::Packet;
 use self::ports::Ports;
 pub(super) use self::trace::{Step, Trace};
@@ -93,6 +96,7 @@ pub(super) struct World {
     descriptors: usize,
     descriptors_max: usize,
     partitions: Vec<(IpAddr, IpAddr, Time)>,
+    names: Names,
     pub(super) trace: Trace,
 }
 
@@ -117,6 +121,7 @@ impl World {
             descriptors: 0,
             descriptors_max: options.descriptors_max,
             partitions: Vec::new(),
+            names: Names::default(),
             trace: Trace::new(options.trace),
         }
     }

@@ -1,10 +1,8 @@
 //! Making sockets and accepting them: with the flags that each needs from the start, where the system
 //! takes flags, and with further calls on Apple's systems, which do not.
 
-use std::net::SocketAddr;
-
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SendFlags, SocketType, ipproto};
+use rustix::net::{Protocol, SendFlags, SocketType, ipproto};
 #[cfg(not(target_vendor = "apple"))]
 use rustix::net::{SocketFlags, accept_with, socket_with};
 #[cfg(target_vendor = "apple")]
@@ -14,9 +12,11 @@ use rustix::{
 };
 
 use super::Socket;
+use super::addresses::family_of;
+use crate::address::Address;
 
-const fn family_of(address: SocketAddr) -> AddressFamily {
-    if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 }
+const fn protocol_of(address: &Address) -> Option<Protocol> {
+    if address.is_unix() { None } else { Some(ipproto::TCP) }
 }
 
 /// To send with: a peer that is gone is an error and no signal.
@@ -28,13 +28,13 @@ pub(crate) const NO_SIGNAL: SendFlags = SendFlags::NOSIGNAL;
 pub(crate) const NO_SIGNAL: SendFlags = SendFlags::empty();
 
 #[cfg(not(target_vendor = "apple"))]
-pub(super) fn open(address: SocketAddr) -> Result<Socket, Errno> {
-    socket_with(family_of(address), SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::TCP))
+pub(super) fn open(address: &Address) -> Result<Socket, Errno> {
+    socket_with(family_of(address), SocketType::STREAM, SocketFlags::CLOEXEC, protocol_of(address))
 }
 
 #[cfg(target_vendor = "apple")]
-pub(super) fn open(address: SocketAddr) -> Result<Socket, Errno> {
-    let socket = socket(family_of(address), SocketType::STREAM, Some(ipproto::TCP))?;
+pub(super) fn open(address: &Address) -> Result<Socket, Errno> {
+    let socket = socket(family_of(address), SocketType::STREAM, protocol_of(address))?;
     fcntl_setfd(&socket, FdFlags::CLOEXEC)?;
     // What is accepted inherits it.
     sockopt::set_socket_nosigpipe(&socket, true)?;

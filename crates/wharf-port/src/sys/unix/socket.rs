@@ -1,24 +1,41 @@
 //! Sockets, and the calls on them that finish at once.
 
-use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 #[cfg(target_os = "linux")]
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
-use rustix::net::{Shutdown, bind, connect, getpeername, getsockname, listen, shutdown, sockopt};
+use rustix::net::{Shutdown, bind, connect, shutdown, sockopt};
 
+use super::addresses::{is_somewhere, to_system};
 use super::fresh::open;
 use super::keepalive;
+use crate::address::Address;
+use crate::error::{ConnectError, lacking};
+use crate::socket_options::SocketOptions;
 #[cfg(target_os = "linux")]
 use crate::socket_options::user_timeout_ms;
-use crate::socket_options::{ListenOptions, SocketOptions};
 
 /// An owned socket, closed when dropped.
 pub(crate) type Socket = OwnedFd;
 
-fn set_options(socket: &Socket, options: &SocketOptions) -> Result<(), Errno> {
+/// Sets what there is to set. Of a Unix socket that is the buffer of what it sends; all the rest is TCP's.
+pub(super) fn set_options(
+    socket: &Socket,
+    address: &Address,
+    options: &SocketOptions,
+) -> Result<(), Errno> {
+    if let Some(bytes) = options.send_buffer_bytes {
+        sockopt::set_socket_send_buffer_size(socket, bytes as usize)?;
+    }
+    if !address.is_unix() {
+        set_tcp_options(socket, options)?;
+    }
+    Ok(())
+}
+
+fn set_tcp_options(socket: &Socket, options: &SocketOptions) -> Result<(), Errno> {
     sockopt::set_tcp_nodelay(socket, options.no_delay)?;
     if let Some(keepalive) = options.keepalive {
         keepalive::set(socket, keepalive)?;
@@ -26,9 +43,6 @@ fn set_options(socket: &Socket, options: &SocketOptions) -> Result<(), Errno> {
     #[cfg(target_os = "linux")]
     if let Some(millis) = options.user_timeout.and_then(user_timeout_ms) {
         sockopt::set_tcp_user_timeout(socket, millis)?;
-    }
-    if let Some(bytes) = options.send_buffer_bytes {
-        sockopt::set_socket_send_buffer_size(socket, bytes as usize)?;
     }
     #[cfg(target_os = "linux")]
     if let Some(bytes) = options.unsent_bytes_max {
@@ -41,35 +55,26 @@ fn set_options(socket: &Socket, options: &SocketOptions) -> Result<(), Errno> {
     Ok(())
 }
 
-/// A socket that listens. Accepted sockets inherit its options, which Linux and the BSDs do for all
-/// that are set here, so that an accept needs no further call there.
-pub(crate) fn open_listener(address: SocketAddr, options: &ListenOptions) -> Result<Socket, Errno> {
-    let socket = open(address)?;
-    // On Unix this lets a server start while connections of the last one are in TIME_WAIT; two
-    // listeners on one address still exclude each other.
-    sockopt::set_socket_reuseaddr(&socket, true)?;
-    if address.is_ipv6() {
-        sockopt::set_ipv6_v6only(&socket, !options.dual_stack)?;
-    }
-    set_options(&socket, &options.accepted)?;
-    bind(&socket, &address)?;
-    listen(&socket, i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-    Ok(socket)
-}
-
 /// A socket that is about to connect.
-pub(crate) fn open_stream(address: SocketAddr, options: &SocketOptions) -> Result<Socket, Errno> {
+pub(crate) fn open_stream(
+    address: &Address,
+    options: &SocketOptions,
+) -> Result<Socket, ConnectError> {
+    if !is_somewhere(address) {
+        return Err(ConnectError::Unsupported(lacking(address)));
+    }
     let socket = open(address)?;
-    set_options(&socket, options)?;
-    if let Some(local) = options.bind {
+    set_options(&socket, address, options)?;
+    if let Some(local) = options.bind.filter(|_| !address.is_unix()) {
         bind(&socket, &local)?;
     }
     Ok(socket)
 }
 
 /// Starts to connect a socket that does not block: `Err(INPROGRESS)` is the usual answer.
-pub(crate) fn start_connect(socket: &Socket, address: SocketAddr) -> Result<(), Errno> {
-    connect(socket, &address)
+/// Of a Unix socket `Err(AGAIN)` says that the listener's queue is full.
+pub(crate) fn start_connect(socket: &Socket, address: &Address) -> Result<(), Errno> {
+    connect(socket, &to_system(address)?)
 }
 
 /// How a connect that was in progress went.
@@ -80,15 +85,6 @@ pub(crate) fn take_error(socket: &Socket) -> Result<(), Errno> {
 /// Makes a socket block or not, as its backend needs it.
 pub(crate) fn adapt(socket: &Socket, nonblocking: bool) -> Result<(), Errno> {
     rustix::io::ioctl_fionbio(socket, nonblocking)
-}
-
-pub(crate) fn local_address(socket: &Socket) -> Option<SocketAddr> {
-    getsockname(socket).ok()?.try_into().ok()
-}
-
-/// `None` if the peer is gone already.
-pub(crate) fn peer_address(socket: &Socket) -> Option<SocketAddr> {
-    getpeername(socket).ok()??.try_into().ok()
 }
 
 /// Whether a connection is gone, of which this end has not ended its own direction: a peer that has
@@ -127,7 +123,8 @@ pub(crate) fn reset(socket: Socket) {
 mod tests {
     use super::*;
     use crate::socket_options::Keepalive;
-    use crate::sys::accept_now;
+    use crate::socket_options::ListenOptions;
+    use crate::sys::{local_address, open_listener};
 
     fn all_set() -> SocketOptions {
         let [idle, interval] = [77, 7].map(Duration::from_secs);
@@ -160,19 +157,20 @@ mod tests {
     #[test]
     fn accepted_sockets_and_connecting_ones_have_every_option() {
         let options = ListenOptions { accepted: all_set(), ..ListenOptions::default() };
-        let listener = open_listener("127.0.0.1:0".parse().unwrap(), &options).unwrap();
-        let client = open_stream(local_address(&listener).unwrap(), &all_set()).unwrap();
+        let listener = open_listener(&"127.0.0.1:0".parse().unwrap(), &options).unwrap();
+        let address = local_address(&listener.socket).unwrap();
+        let client = open_stream(&address, &all_set()).unwrap();
         check(&client);
         // It blocks, so both are connected when this returns.
-        start_connect(&client, local_address(&listener).unwrap()).unwrap();
-        check(&accept_now(&listener, true).unwrap());
+        start_connect(&client, &address).unwrap();
+        check(&listener.accept_now(true).unwrap());
     }
 
     #[test]
     fn options_that_are_not_given_are_the_systems_own() {
-        let own = open("127.0.0.1:0".parse().unwrap()).unwrap();
+        let own = open(&"127.0.0.1:0".parse().unwrap()).unwrap();
         let options = ListenOptions::default();
-        let listener = open_listener("127.0.0.1:0".parse().unwrap(), &options).unwrap();
+        let listener = open_listener(&"127.0.0.1:0".parse().unwrap(), &options).unwrap().socket;
         assert_eq!(sockopt::socket_keepalive(&listener), Ok(false));
         assert_eq!(sockopt::tcp_user_timeout(&listener), Ok(0));
         let sizes = |socket: &Socket| {

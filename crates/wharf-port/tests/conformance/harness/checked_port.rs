@@ -12,6 +12,7 @@ use wharf_port::{
 
 use super::model::Model;
 use super::place::{Outside, Place, settle};
+use super::unix::{of_port, to_port};
 use super::{Final, LIMIT, Peer, owned};
 
 /// A port whose every completion is held against a [`Model`] of the contract, and whose waits are
@@ -110,10 +111,10 @@ impl CheckedPort {
         address: SocketAddr,
         options: &ListenOptions,
     ) -> (ListenerId, SocketAddr) {
-        let listener = self.port.listen(address, options).expect("the port listens");
+        let listener = self.port.listen(to_port(address), options).expect("the port listens");
         self.model.listened(listener);
         let address = self.port.listener_address(listener).expect("a listener has an address");
-        (listener, address)
+        (listener, of_port(&address))
     }
 
     pub(crate) fn stop_listening(&mut self, listener: ListenerId) {
@@ -136,7 +137,7 @@ impl CheckedPort {
         address: SocketAddr,
         options: &SocketOptions,
     ) -> Result<SocketId, ConnectError> {
-        let socket = self.port.connect(address, options)?;
+        let socket = self.port.connect(to_port(address), options)?;
         self.model.opened(socket, true);
         Ok(socket)
     }
@@ -470,7 +471,7 @@ impl CheckedPort {
     ) -> (SocketId, Peer) {
         let peer = Peer::connect(address);
         let socket = self.accepted(listener);
-        assert_eq!(socket.peer(), peer.address(), "a connection comes from its peer");
+        assert_eq!(of_port(socket.peer()), peer.address(), "a connection comes from its peer");
         (self.adopt(socket), peer)
     }
 

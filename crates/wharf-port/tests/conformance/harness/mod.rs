@@ -9,6 +9,7 @@ mod pattern;
 mod peer;
 mod place;
 pub(crate) mod subject;
+mod unix;
 mod wine;
 
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub(crate) use place::Outside;
 #[cfg(target_os = "linux")]
 pub(crate) use place::Place;
 pub(crate) use subject::{Subject, run};
+pub(crate) use unix::{connected, of_port, to_port};
 
 /// How long anything may take before the test fails. Nothing here takes a tenth of it on an idle
 /// machine.

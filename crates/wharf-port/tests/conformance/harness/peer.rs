@@ -4,11 +4,12 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
-use socket2::SockRef;
+use socket2::Socket;
 use wharf_port::sim;
 
 use super::LIMIT;
 use super::place::{network_of, settle};
+use super::unix::{connected, of_system};
 
 /// How a stream ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +30,7 @@ pub(crate) struct Peer {
 /// A socket of the standard library, or an end on a simulated network.
 #[derive(Debug)]
 enum Stream {
-    System(TcpStream),
+    System(Socket),
     Simulated(sim::Peer),
 }
 
@@ -47,7 +48,7 @@ impl Peer {
     /// Connects to where perhaps nobody answers.
     pub(crate) fn try_connect_within(address: SocketAddr, timeout: Duration) -> io::Result<Self> {
         let Some(network) = network_of(address.ip()) else {
-            return TcpStream::connect_timeout(&address, timeout).map(Self::from);
+            return connected(address, timeout).map(Self::of);
         };
         let mut peer = network.connect(address);
         peer.set_timeout(timeout);
@@ -64,8 +65,8 @@ impl Peer {
     /// The address of the other end.
     pub(crate) fn far_address(&self) -> SocketAddr {
         match &self.stream {
-            Stream::System(stream) => stream.peer_addr().unwrap(),
-            Stream::Simulated(peer) => peer.peer_address().unwrap(),
+            Stream::System(stream) => of_system(&stream.peer_addr().unwrap()),
+            Stream::Simulated(peer) => peer.peer_address().unwrap().tcp().unwrap(),
         }
     }
 
@@ -117,7 +118,7 @@ impl Peer {
         match &self.stream {
             Stream::System(stream) => {
                 stream.set_nonblocking(true).unwrap();
-                let peeked = stream.peek(&mut [0]);
+                let peeked = stream.peek(&mut [std::mem::MaybeUninit::uninit()]);
                 stream.set_nonblocking(false).unwrap();
                 peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
             }
@@ -153,7 +154,7 @@ impl Peer {
     pub(crate) fn reset(self) {
         match self.stream {
             Stream::System(stream) => {
-                SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+                stream.set_linger(Some(Duration::ZERO)).unwrap();
             }
             Stream::Simulated(peer) => peer.reset(),
         }
@@ -162,7 +163,7 @@ impl Peer {
     pub(crate) fn shrink_receive_buffer(&self) {
         const BYTES: usize = 64 << 10;
         match &self.stream {
-            Stream::System(stream) => SockRef::from(stream).set_recv_buffer_size(BYTES).unwrap(),
+            Stream::System(stream) => stream.set_recv_buffer_size(BYTES).unwrap(),
             Stream::Simulated(peer) => peer.set_window(BYTES),
         }
     }
@@ -193,19 +194,28 @@ impl Stream {
     }
 }
 
-impl From<TcpStream> for Peer {
-    fn from(stream: TcpStream) -> Self {
+impl Peer {
+    pub(crate) fn of(stream: Socket) -> Self {
         stream.set_read_timeout(Some(LIMIT)).unwrap();
         stream.set_write_timeout(Some(LIMIT)).unwrap();
-        stream.set_nodelay(true).unwrap();
         let address = stream.local_addr().unwrap();
+        if address.as_socket().is_some() {
+            stream.set_tcp_nodelay(true).unwrap();
+        }
+        let address = of_system(&address);
         Self { stream: Stream::System(stream), address }
+    }
+}
+
+impl From<TcpStream> for Peer {
+    fn from(stream: TcpStream) -> Self {
+        Self::of(stream.into())
     }
 }
 
 impl From<sim::Peer> for Peer {
     fn from(peer: sim::Peer) -> Self {
-        let address = peer.local_address().unwrap();
+        let address = peer.local_address().unwrap().tcp().unwrap();
         Self { stream: Stream::Simulated(peer), address }
     }
 }

@@ -8,10 +8,12 @@ use std::time::Duration;
 
 #[cfg(target_os = "linux")]
 use rustix::net::{AddressFamily, SocketType, bind, listen, socket};
+use socket2::Socket;
 #[cfg(target_os = "linux")]
 use wharf_port::ListenOptions;
 use wharf_port::sim::{Network, NetworkOptions, PeerListener, Personality};
 
+use super::unix::{self, is_unix, of_port, to_port};
 use super::{LIMIT, Peer};
 
 /// The networks of the tests that run, by their hosts, so that an address is all that a peer needs.
@@ -39,7 +41,7 @@ pub(crate) struct Place {
 /// A listener that is no port's.
 #[derive(Debug)]
 pub(crate) enum Outside {
-    System(TcpListener),
+    System(Socket),
     Simulated(PeerListener),
 }
 
@@ -62,6 +64,14 @@ impl Place {
     pub(crate) fn leave(&self) {
         let hosts: [IpAddr; 2] = [self.v4.into(), self.v6.into()];
         networks().retain(|host, _| !hosts.contains(host));
+    }
+
+    /// Unix sockets under names of this test's own.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn unix() -> Self {
+        let [_, _, a, b] = (HOSTS.fetch_add(1, Ordering::Relaxed) + 1).to_be_bytes();
+        let v4 = Ipv4Addr::new(unix::HOSTS[0], unix::HOSTS[1], a, b);
+        Self { v4, ..Self::LOOPBACK }
     }
 
     pub(crate) const fn network(&self) -> Option<&Network> {
@@ -98,8 +108,13 @@ impl Place {
         match self.network() {
             Some(network) => {
                 let listener = network.listen(address).unwrap();
-                let address = listener.address();
+                let address = of_port(&listener.address());
                 (Outside::Simulated(listener), address)
+            }
+            #[cfg(target_os = "linux")]
+            None if is_unix(address) => {
+                let address = to_port(address);
+                (Outside::System(unix::listening(&address, 4096)), of_port(&address))
             }
             None => Outside::system(TcpListener::bind(address).unwrap()),
         }
@@ -111,8 +126,12 @@ impl Place {
         if let Some(network) = self.network() {
             let options = ListenOptions { backlog: 1, ..ListenOptions::default() };
             let listener = network.listen_with(self.v4(), &options).unwrap();
-            let address = listener.address();
+            let address = of_port(&listener.address());
             return (Outside::Simulated(listener), address);
+        }
+        if is_unix(self.v4()) {
+            let address = to_port(self.v4());
+            return (Outside::System(unix::listening(&address, 0)), of_port(&address));
         }
         let socket = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
         bind(&socket, &self.v4()).unwrap();
@@ -132,14 +151,15 @@ impl Place {
 impl Outside {
     fn system(listener: TcpListener) -> (Self, SocketAddr) {
         let address = listener.local_addr().unwrap();
-        (Self::System(listener), address)
+        (Self::System(listener.into()), address)
     }
 
     /// The next connection.
     pub(crate) fn accept(&self) -> Peer {
         match self {
             Self::System(listener) => {
-                listener.accept().expect("a connection that is there").0.into()
+                let (socket, _) = listener.accept().expect("a connection that is there");
+                Peer::of(socket)
             }
             Self::Simulated(listener) => listener.accept().expect("a connection that comes").into(),
         }

@@ -32,6 +32,8 @@ const TEST_LIMIT: Duration = Duration::from_secs(60);
 pub(crate) struct Setup {
     options: PortOptions,
     simulated: Option<Simulated>,
+    /// Over Unix sockets, and not TCP.
+    is_unix: bool,
 }
 
 /// Which simulated network.
@@ -44,12 +46,16 @@ struct Simulated {
 
 impl Setup {
     fn system(backend: Backend) -> Self {
-        Self { options: PortOptions { backend, ..PortOptions::default() }, simulated: None }
+        Self {
+            options: PortOptions { backend, ..PortOptions::default() },
+            simulated: None,
+            is_unix: false,
+        }
     }
 
     fn simulated(personality: Personality, faults: Faults, round: u64) -> Self {
         let options = PortOptions { backend: Backend::Sim, ..PortOptions::default() };
-        Self { options, simulated: Some(Simulated { personality, faults, round }) }
+        Self { options, simulated: Some(Simulated { personality, faults, round }), is_unix: false }
     }
 }
 
@@ -70,6 +76,16 @@ pub(crate) fn uring_stepdown() -> [Setup; 1] {
 #[cfg(unix)]
 pub(crate) fn readiness() -> [Setup; 1] {
     [Setup::system(Backend::Readiness)]
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn uring_unix() -> [Setup; 1] {
+    [Setup { is_unix: true, ..Setup::system(Backend::Uring) }]
+}
+
+#[cfg(target_os = "linux")]
+pub(crate) fn readiness_unix() -> [Setup; 1] {
+    [Setup { is_unix: true, ..Setup::system(Backend::Readiness) }]
 }
 
 #[cfg(windows)]
@@ -131,9 +147,13 @@ pub(crate) struct Subject {
 
 impl Subject {
     fn new(test: &'static str, setup: Setup) -> Self {
-        let Setup { mut options, simulated } = setup;
+        let Setup { mut options, simulated, is_unix } = setup;
         let Some(Simulated { personality, faults, round }) = simulated else {
-            return Self { test, options, place: Place::LOOPBACK, has_faults: false };
+            #[cfg(target_os = "linux")]
+            let place = if is_unix { Place::unix() } else { Place::LOOPBACK };
+            #[cfg(not(target_os = "linux"))]
+            let place = Place::LOOPBACK;
+            return Self { test, options, place, has_faults: false };
         };
         let place = Place::simulated(NetworkOptions {
             seed: seed_of(test).wrapping_add(round),
@@ -179,7 +199,7 @@ impl Subject {
             return self.open();
         }
         let backend = if cfg!(windows) { Backend::Iocp } else { Backend::Readiness };
-        CheckedPort::open(&PortOptions { backend, ..PortOptions::default() }, Place::LOOPBACK)
+        CheckedPort::open(&PortOptions { backend, ..PortOptions::default() }, self.place.clone())
     }
 
     /// Adds to the faults that this run has: windows too small for what a peer writes on the thread

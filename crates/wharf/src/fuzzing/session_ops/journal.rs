@@ -2,14 +2,13 @@
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
 use std::rc::Rc;
 
 use arbitrary::{Result, Unstructured};
 
 use super::client::{Client, numbered};
 use crate::arrival::Arrival;
-use crate::{CloseReason, Context, Outcome, SendStatus, Session, SessionId};
+use crate::{Address, CloseReason, Context, Outcome, SendStatus, Session, SessionId};
 
 /// What a session does with a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -34,7 +33,7 @@ pub(super) struct Journal {
 }
 
 struct Entry {
-    peer: SocketAddr,
+    peer: Address,
     connected: bool,
     disconnected: bool,
     frames: Vec<Vec<u8>>,
@@ -133,7 +132,7 @@ impl Recorder {
     pub(super) fn new(arrival: &Arrival, journal: Rc<RefCell<Journal>>) -> Self {
         let id = arrival.id();
         let entry = Entry {
-            peer: arrival.peer(),
+            peer: arrival.peer().clone(),
             connected: false,
             disconnected: false,
             frames: Vec::new(),

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use wharf_port::{ConnectError, SocketId, TimerId};
+use wharf_port::{Address, ConnectError, SocketId, TimerId};
 
 use super::racing::Race;
 use super::{Core, Dial, Phase, TARGETS};
@@ -39,7 +39,11 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         dial.attempts = dial.attempts.saturating_add(1);
         dial.deadline = *now + dial.destination().timeout;
         match dial.destination().endpoint.clone() {
-            Endpoint::Address(address) => self.race(id, &[address]),
+            Endpoint::Address(Address::Tcp(address)) => self.race(id, &[address]),
+            Endpoint::Address(unix) => {
+                dial.phase = Phase::Racing(Race::of_one(Some(unix), *now));
+                self.go_on(id);
+            }
             Endpoint::Name { .. } if !dial.found_late.is_empty() => {
                 let found = std::mem::take(&mut dial.found_late);
                 self.race(id, &found);
@@ -107,7 +111,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         }
     }
 
-    fn begin_outgoing(&mut self, socket: SocketId, id: TargetId, address: SocketAddr, seat: Seat) {
+    fn begin_outgoing(&mut self, socket: SocketId, id: TargetId, address: Address, seat: Seat) {
         let Some(outgoing) = self.core.take_in(socket, id, seat) else { return };
         let session = self.core.session_id(socket);
         let arrival = Arrival::new(session, address, Arc::clone(self.core.shared()));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use wharf_port::{ConnectError, SocketId, SocketOptions, Time};
+use wharf_port::{Address, ConnectError, SocketId, SocketOptions, Time};
 
 use super::{Core, Phase};
 use crate::admission::Seat;
@@ -17,9 +17,9 @@ const HEAD_START: Duration = Duration::from_millis(250);
 /// The addresses of one attempt.
 #[derive(Debug)]
 pub(super) struct Race {
-    left: VecDeque<SocketAddr>,
+    left: VecDeque<Address>,
     running: Vec<SocketId>,
-    failed: Vec<(SocketAddr, ConnectError)>,
+    failed: Vec<(Address, ConnectError)>,
     /// When the next address is tried.
     next_at: Time,
 }
@@ -29,7 +29,7 @@ pub(super) struct Race {
 pub(super) struct Racer {
     /// `None` for one that is not wanted any more: it closes.
     target: Option<TargetId>,
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     seat: Seat,
 }
 
@@ -45,6 +45,12 @@ impl Race {
     pub(super) fn new(addresses: &[SocketAddr], local: Option<SocketAddr>, now: Time) -> Self {
         let mut left = in_order(addresses);
         left.retain(|address| local.is_none_or(|local| local.is_ipv4() == address.is_ipv4()));
+        Self { left: left.into_iter().map(Address::Tcp).collect(), ..Self::of_one(None, now) }
+    }
+
+    /// A race of one, if any.
+    pub(super) fn of_one(address: Option<Address>, now: Time) -> Self {
+        let left = address.into_iter().collect();
         Self { left, running: Vec::new(), failed: Vec::new(), next_at: now }
     }
 
@@ -54,7 +60,7 @@ impl Race {
     }
 
     /// The next address, if it is its turn.
-    fn next(&mut self, now: Time) -> Option<SocketAddr> {
+    fn next(&mut self, now: Time) -> Option<Address> {
         if !self.running.is_empty() && now < self.next_at {
             return None;
         }
@@ -76,7 +82,7 @@ impl Core {
             let local = dial.destination().bind;
             let Phase::Racing(race) = &mut dial.phase else { return None };
             let Some(address) = race.next(now) else { break };
-            let started = self.start_racer(id, address, local);
+            let started = self.start_racer(id, address.clone(), local);
             let Phase::Racing(race) = &mut self.dialing.get(id)?.phase else { return None };
             match started {
                 Ok(socket) => race.running.push(socket),
@@ -100,7 +106,7 @@ impl Core {
     fn start_racer(
         &mut self,
         id: TargetId,
-        address: SocketAddr,
+        address: Address,
         local: Option<SocketAddr>,
     ) -> Result<SocketId, Unstarted> {
         if self.shared().send_total.load() >= Load::Refusing {
@@ -112,8 +118,8 @@ impl Core {
         let Self { port, dialing, .. } = self;
         let options = &dialing.socket;
         let started = match local {
-            None => port.connect(address, options),
-            bind => port.connect(address, &SocketOptions { bind, ..options.clone() }),
+            None => port.connect(&address, options),
+            bind => port.connect(&address, &SocketOptions { bind, ..options.clone() }),
         };
         let socket = started.map_err(Unstarted::Failed)?;
         dialing.racers.insert(socket, Racer { target: Some(id), address, seat });
@@ -130,7 +136,7 @@ impl Core {
         let racer = dialing.racers.get(&socket)?;
         let id = racer.target?;
         // A connect to a free port of this host may meet itself (simultaneous open): nobody is there.
-        let met_itself = || port.local_address(socket) == Some(racer.address);
+        let met_itself = || port.local_address(socket).is_some_and(|local| local == racer.address);
         if result.is_ok() && met_itself() {
             return Some((id, Err(ConnectError::Refused)));
         }
@@ -149,11 +155,7 @@ impl Core {
     }
 
     /// An address has answered: the others are closed.
-    pub(super) fn racer_won(
-        &mut self,
-        socket: SocketId,
-        id: TargetId,
-    ) -> Option<(SocketAddr, Seat)> {
+    pub(super) fn racer_won(&mut self, socket: SocketId, id: TargetId) -> Option<(Address, Seat)> {
         let Racer { address, seat, .. } = self.dialing.racers.remove(&socket)?;
         self.close_racers(id);
         Some((address, seat))
@@ -182,11 +184,11 @@ impl Core {
 
     /// Closes a socket that is not wanted any more, with its seat until it is closed. It may be connected
     /// by now: nobody is to wait for what comes of it.
-    fn close_racer(&mut self, socket: SocketId) -> Option<SocketAddr> {
+    fn close_racer(&mut self, socket: SocketId) -> Option<Address> {
         let racer = self.dialing.racers.get_mut(&socket)?;
         racer.target = None;
         let closing = self.port.abort(socket);
         debug_assert!(closing.is_ok(), "a socket that connects is there until it is closed");
-        Some(racer.address)
+        Some(racer.address.clone())
     }
 }

@@ -175,7 +175,7 @@ pub(crate) struct TestServer {
 
 impl TestServer {
     pub(crate) fn address(&self) -> SocketAddr {
-        self.handle.addresses()[0]
+        self.handle.addresses()[0].tcp().unwrap()
     }
 
     /// A client of it.

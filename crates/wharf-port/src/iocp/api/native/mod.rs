@@ -158,7 +158,7 @@ impl Api for Native {
     }
 
     fn release(&self, socket: OwnedSocket, peer: SocketAddr, first: Vec<u8>) -> FreshSocket {
-        FreshSocket::new(socket, true, peer).with_first_bytes(first)
+        FreshSocket::new(socket, true, peer.into()).with_first_bytes(first)
     }
 
     fn take_over(&self, mut fresh: FreshSocket) -> io::Result<(OwnedSocket, Vec<u8>)> {

@@ -46,8 +46,8 @@ fn an_accepted_socket_is_updated_before_its_options_are_set() {
     rig.listen();
     let (client, socket) = rig.connection();
     assert_eq!(rig.iocp.no_delay(socket), Some(true));
-    assert_eq!(rig.iocp.peer_address(socket), Some(client.address()));
-    assert_eq!(rig.iocp.local_address(socket), Some(ADDRESS));
+    assert_eq!(rig.iocp.peer_address(socket), Some(client.address().into()));
+    assert_eq!(rig.iocp.local_address(socket), Some(ADDRESS.into()));
     rig.iocp.shutdown(socket).unwrap();
     assert!(client.sees_end());
     assert_eq!(rig.iocp.sockets(), 1);
@@ -144,7 +144,7 @@ fn stopping_with_64_accepts_outstanding_leaves_nothing() {
 fn stopping_delivers_what_waits_and_closes_the_address() {
     let mut rig = Rig::new(Switches::default());
     let listener = rig.listen();
-    assert_eq!(rig.iocp.listener_address(listener), Some(ADDRESS));
+    assert_eq!(rig.iocp.listener_address(listener), Some(ADDRESS.into()));
     let clients: Vec<Client> = (0..10).map(|_| rig.client()).collect();
     rig.iocp.stop_listening(listener);
     let came = rig.until(|it| matches!(it, Completion::ListenerClosed { .. }));
@@ -160,7 +160,7 @@ fn a_second_listener_on_an_address_is_refused_and_leaves_nothing() {
     let mut rig = Rig::new(Switches::default());
     rig.listen();
     let sockets = rig.mock.sockets();
-    assert!(rig.iocp.listen(ADDRESS, &ListenOptions::default()).is_err());
+    assert!(rig.iocp.listen(&ADDRESS.into(), &ListenOptions::default()).is_err());
     assert_eq!(rig.mock.sockets(), sockets);
     assert_clean(&rig.finish());
 }

@@ -89,7 +89,7 @@ fn what_is_closed_in_the_turn_that_starts_it_is_not_left_with_the_kernel() {
     assert!(matches!(&came[0], Completion::Sent { result, .. } if *result == cancelled));
     assert_eq!(rig.mock.counts().overlapped_sends, 0);
     assert_eq!(client.take_all(), [1; 10], "what there was room for has gone");
-    let socket = rig.iocp.connect(ADDRESS, &SocketOptions::default()).unwrap();
+    let socket = rig.iocp.connect(ADDRESS.into(), &SocketOptions::default()).unwrap();
     rig.close(socket);
     assert_eq!(rig.mock.counts().connects, 0);
     assert_clean(&rig.finish());

@@ -17,11 +17,11 @@ fn a_connected_socket_is_updated_before_it_is_used() {
             let switches = Switches { connects_at_once, skips, ..Switches::default() };
             let mut rig = Rig::new(switches);
             let server = rig.mock.open_listener(ADDRESS, &ListenOptions::default()).unwrap();
-            let socket = rig.iocp.connect(ADDRESS, &SocketOptions::default()).unwrap();
+            let socket = rig.iocp.connect(ADDRESS.into(), &SocketOptions::default()).unwrap();
             let came = rig.until(|it| matches!(it, Completion::Connected { .. }));
             assert!(matches!(&*came, [Completion::Connected { result: Ok(()), .. }]), "{came:?}");
             let peer = Client::accept(&rig.mock, ADDRESS).unwrap();
-            assert_eq!(rig.iocp.peer_address(socket), Some(ADDRESS));
+            assert_eq!(rig.iocp.peer_address(socket), Some(ADDRESS.into()));
             rig.iocp.receive(socket).unwrap();
             rig.send(socket, b"ping");
             peer.send(b"pong");
@@ -40,7 +40,7 @@ fn a_connected_socket_is_updated_before_it_is_used() {
 #[test]
 fn a_refusal_is_a_refusal_and_the_socket_is_there_until_it_is_closed() {
     let mut rig = Rig::new(Switches::default());
-    let socket = rig.iocp.connect(ADDRESS, &SocketOptions::default()).unwrap();
+    let socket = rig.iocp.connect(ADDRESS.into(), &SocketOptions::default()).unwrap();
     let came = rig.until(|it| matches!(it, Completion::Connected { .. }));
     let refused = Err(ConnectError::Refused);
     assert!(matches!(&*came, [Completion::Connected { result, .. }] if *result == refused));
@@ -55,7 +55,7 @@ fn a_connect_that_waits_can_be_cancelled_or_closed() {
         let mut rig = Rig::new(Switches::default());
         let full = ListenOptions { backlog: 0, ..ListenOptions::default() };
         let server = rig.mock.open_listener(ADDRESS, &full).unwrap();
-        let socket = rig.iocp.connect(ADDRESS, &SocketOptions::default()).unwrap();
+        let socket = rig.iocp.connect(ADDRESS.into(), &SocketOptions::default()).unwrap();
         assert!(rig.run(Duration::from_secs(1)).is_empty());
         if closes {
             rig.iocp.close(socket, false).unwrap();

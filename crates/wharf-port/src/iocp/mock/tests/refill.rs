@@ -50,7 +50,7 @@ fn every_way_accepts_everybody_and_leaves_nothing() {
             for (client, completion) in clients.iter().zip(came) {
                 let Completion::Accepted { socket, .. } = completion else { unreachable!() };
                 // Those who come first are accepted first.
-                assert_eq!(socket.peer(), client.address(), "{refill:?}");
+                assert_eq!(*socket.peer(), client.address(), "{refill:?}");
                 let socket = rig.iocp.adopt(socket).unwrap();
                 rig.iocp.receive(socket).unwrap();
                 client.send(b"hello");
@@ -109,7 +109,7 @@ fn every_way_outlives_clients_that_are_gone() {
             let mut peers = Vec::new();
             while there.iter().any(|client| !peers.contains(&client.address())) {
                 peers.extend(accept(&mut rig, 1).iter().map(|it| match it {
-                    Completion::Accepted { socket, .. } => socket.peer(),
+                    Completion::Accepted { socket, .. } => socket.peer().tcp().unwrap(),
                     _ => unreachable!(),
                 }));
             }
@@ -237,7 +237,7 @@ fn late(rig: &mut Rig) -> Vec<Completion> {
 /// Who has connected.
 fn peer(completion: &Completion) -> Option<SocketAddr> {
     match completion {
-        Completion::Accepted { socket, .. } => Some(socket.peer()),
+        Completion::Accepted { socket, .. } => socket.peer().tcp(),
         _ => None,
     }
 }

@@ -101,7 +101,7 @@ impl Checked {
     fn connect(&mut self, dice: &mut Dice) {
         let nobody = SocketAddr::new(ADDRESS.ip(), 9);
         let to = if dice.one_in(4) { nobody } else { elsewhere() };
-        let Ok(id) = self.rig.iocp.connect(to, &SocketOptions::default()) else { return };
+        let Ok(id) = self.rig.iocp.connect(to.into(), &SocketOptions::default()) else { return };
         let watched = Watched { connects: true, ..Watched::default() };
         assert!(self.connections.insert(id, watched).is_none(), "a name that was given before");
     }
@@ -109,7 +109,7 @@ impl Checked {
     fn accept_elsewhere(&mut self) {
         let Some(client) = Client::accept(&self.rig.mock, elsewhere()) else { return };
         let peer = client.peer();
-        let of_it = |it: &SocketId| self.rig.iocp.local_address(*it) == Some(peer);
+        let of_it = |it: &SocketId| self.rig.iocp.local_address(*it) == Some(peer.into());
         let id = self.connections.keys().copied().find(of_it);
         match id.and_then(|id| self.connections.get_mut(&id)) {
             Some(watched) => watched.peer = Some(Peer::new(client)),
@@ -194,7 +194,8 @@ impl Checked {
         match completion {
             Completion::Accepted { listener, socket } => {
                 assert_eq!(Some(listener), self.listener);
-                let peer = self.waiting.remove(&socket.peer()).expect("accepted twice");
+                let peer =
+                    self.waiting.remove(&socket.peer().tcp().unwrap()).expect("accepted twice");
                 if dice.one_in(10) {
                     return;
                 }
