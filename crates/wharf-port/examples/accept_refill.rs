@@ -67,8 +67,10 @@ mod measuring {
         let mut options = PortOptions::default();
         options.iocp.refill = refill;
         let mut port = CompletionPort::open(&options)?;
-        let listener = port.listen("127.0.0.1:0".parse()?, &ListenOptions::default())?;
-        let address = port.listener_address(listener).ok_or("the listener is closed")?;
+        let listener =
+            port.listen(SocketAddr::from(([127, 0, 0, 1], 0)), &ListenOptions::default())?;
+        let address = port.listener_address(listener).and_then(|address| address.tcp());
+        let address = address.ok_or("the listener is closed")?;
         port.wait(Some(port.now()))?;
         let begin = port.now();
         let clients = clients(address, connections / CLIENTS);

@@ -16,7 +16,8 @@ use crate::sys;
 pub struct FreshSocket {
     from: Origin,
     peer: Address,
-    credentials: Option<Credentials>,
+    /// Few have them, and completions carry sockets.
+    credentials: Option<Box<Credentials>>,
     /// The port that it is with already, if it is a socket that was used before.
     stays_with: Option<usize>,
     /// A pooled accept has made it.
@@ -63,8 +64,8 @@ impl FreshSocket {
 
     /// Notes who the peer is.
     #[cfg(unix)]
-    pub(crate) const fn with_credentials(mut self, credentials: Option<Credentials>) -> Self {
-        self.credentials = credentials;
+    pub(crate) fn with_credentials(mut self, credentials: Option<Credentials>) -> Self {
+        self.credentials = credentials.map(Box::new);
         self
     }
 
@@ -79,8 +80,8 @@ impl FreshSocket {
     }
 
     /// Who the peer is, if it has come over a Unix socket of the system's.
-    pub const fn credentials(&self) -> Option<Credentials> {
-        self.credentials
+    pub fn credentials(&self) -> Option<Credentials> {
+        self.credentials.as_deref().copied()
     }
 
     /// Closes the connection so that the peer sees a reset, and nothing of it stays in the kernel. Over a

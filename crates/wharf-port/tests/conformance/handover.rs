@@ -5,7 +5,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use wharf_port::{Address, Completion, FreshSocket, Waker};
+use wharf_port::{Completion, FreshSocket, Waker};
 
 use crate::harness::{
     CheckedPort, Echo, Ending, LIMIT, Peer, Subject, assert_bytes, connected, owned, pattern,
@@ -123,7 +123,7 @@ fn rule_01_a_stream_of_the_standard_library_can_be_adopted(subject: &Subject) {
         let mut peer = listener.accept();
         let socket = match to_port(address) {
             #[cfg(unix)]
-            Address::Unix(_) => std::os::unix::net::UnixStream::from(stream).try_into(),
+            wharf_port::Address::Unix(_) => std::os::unix::net::UnixStream::from(stream).try_into(),
             _ => FreshSocket::try_from(TcpStream::from(stream)),
         };
         let socket = socket.unwrap();

@@ -1,6 +1,7 @@
 //! Accepts, in each of the ways to refill them.
 
 use std::io::Write;
+use std::net::SocketAddr;
 use std::num::NonZeroU16;
 use std::thread;
 use std::time::Duration;
@@ -57,9 +58,9 @@ fn a_listener_that_stops_delivers_its_queue() {
         let mut options = refilled_by(refill);
         options.iocp.accept_depth = 2;
         let mut port = CompletionPort::open(&options).unwrap();
-        let any = "127.0.0.1:0".parse().unwrap();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
         let listener = port.listen(any, &ListenOptions::default()).unwrap();
-        let address = port.listener_address(listener).unwrap();
+        let address = port.listener_address(listener).and_then(|it| it.tcp()).unwrap();
         port.wait(Some(port.now())).unwrap();
         let clients: Vec<_> = (0..20).map(|_| connect(address)).collect();
         port.stop_listening(listener);
@@ -104,8 +105,9 @@ fn the_first_bytes_wait_for_the_first_receive() {
     let bytes = NonZeroU16::new(8).unwrap();
     options.iocp.first_receive = Some(FirstReceive { bytes, patience: LIMIT });
     let mut port = CompletionPort::open(&options).unwrap();
-    let listener = port.listen("127.0.0.1:0".parse().unwrap(), &ListenOptions::default()).unwrap();
-    let address = port.listener_address(listener).unwrap();
+    let listener =
+        port.listen(SocketAddr::from(([127, 0, 0, 1], 0)), &ListenOptions::default()).unwrap();
+    let address = port.listener_address(listener).and_then(|it| it.tcp()).unwrap();
     let client = thread::spawn(move || {
         let mut client = connect(address);
         client.write_all(b"0123456789").unwrap();

@@ -44,9 +44,9 @@ impl Server {
         let its = Arc::clone(&stops);
         let thread = thread::spawn(move || {
             let mut port = CompletionPort::open(&options).unwrap();
-            let any = "127.0.0.1:0".parse().unwrap();
+            let any = SocketAddr::from(([127, 0, 0, 1], 0));
             let listener = port.listen(any, &ListenOptions::default()).unwrap();
-            let address = port.listener_address(listener).unwrap();
+            let address = port.listener_address(listener).and_then(|it| it.tcp()).unwrap();
             started.send((address, port.waker())).unwrap();
             let report = serve(&mut port, &its);
             port.shut_down(LIMIT).expect("nothing is left behind");

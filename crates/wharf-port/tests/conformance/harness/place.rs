@@ -13,7 +13,9 @@ use socket2::Socket;
 use wharf_port::ListenOptions;
 use wharf_port::sim::{Network, NetworkOptions, PeerListener, Personality};
 
-use super::unix::{self, is_unix, of_port, to_port};
+use super::unix::of_port;
+#[cfg(target_os = "linux")]
+use super::unix::{self, is_unix, to_port};
 use super::{LIMIT, Peer};
 
 /// The networks of the tests that run, by their hosts, so that an address is all that a peer needs.

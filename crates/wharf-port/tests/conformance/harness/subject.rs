@@ -33,6 +33,7 @@ pub(crate) struct Setup {
     options: PortOptions,
     simulated: Option<Simulated>,
     /// Over Unix sockets, and not TCP.
+    #[cfg(target_os = "linux")]
     is_unix: bool,
 }
 
@@ -49,13 +50,14 @@ impl Setup {
         Self {
             options: PortOptions { backend, ..PortOptions::default() },
             simulated: None,
+            #[cfg(target_os = "linux")]
             is_unix: false,
         }
     }
 
     fn simulated(personality: Personality, faults: Faults, round: u64) -> Self {
-        let options = PortOptions { backend: Backend::Sim, ..PortOptions::default() };
-        Self { options, simulated: Some(Simulated { personality, faults, round }), is_unix: false }
+        let simulated = Some(Simulated { personality, faults, round });
+        Self { simulated, ..Self::system(Backend::Sim) }
     }
 }
 
@@ -147,10 +149,10 @@ pub(crate) struct Subject {
 
 impl Subject {
     fn new(test: &'static str, setup: Setup) -> Self {
-        let Setup { mut options, simulated, is_unix } = setup;
+        let Setup { mut options, simulated, .. } = setup;
         let Some(Simulated { personality, faults, round }) = simulated else {
             #[cfg(target_os = "linux")]
-            let place = if is_unix { Place::unix() } else { Place::LOOPBACK };
+            let place = if setup.is_unix { Place::unix() } else { Place::LOOPBACK };
             #[cfg(not(target_os = "linux"))]
             let place = Place::LOOPBACK;
             return Self { test, options, place, has_faults: false };
