@@ -157,6 +157,10 @@ pub(super) struct LoadArgs {
     /// Write the result as JSON to a file, or to the standard output with '-'.
     #[arg(long, env = "WHARF_JSON", value_name = "FILE")]
     json: Option<PathBuf>,
+
+    /// Draw the result to a file: latency by percentile, and throughput over time.
+    #[arg(long, env = "WHARF_PLOT", value_name = "FILE.svg")]
+    plot: Option<PathBuf>,
 }
 
 impl LoadArgs {
@@ -196,6 +200,7 @@ impl LoadArgs {
             backend: self.backend,
             server_pid: self.server_pid,
             json: self.json.map(JsonTarget::from),
+            plot: self.plot,
         })
     }
 

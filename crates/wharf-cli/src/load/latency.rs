@@ -52,6 +52,31 @@ impl Latency {
         }
     }
 
+    /// How many messages were counted.
+    pub(super) fn count(&self) -> u64 {
+        self.histogram.len()
+    }
+
+    /// What the shares of all messages from the fastest up to the slowest took at most: `points` of them,
+    /// at even distances of nines. One nine is nine of ten messages, two nines are 99 of 100, and the last
+    /// point is the slowest message. Nines, and microseconds; nothing if nothing was measured.
+    pub(super) fn by_nines(&self, points: u32) -> Vec<(f64, f64)> {
+        if self.histogram.is_empty() {
+            return Vec::new();
+        }
+        let most = (self.count() as f64).log10().max(1.0);
+        let point = |step: u32| {
+            let nines = most * f64::from(step) / f64::from(points.max(2) - 1);
+            let nanos = self.histogram.value_at_quantile(1.0 - 10f64.powf(-nines));
+            (nines, nanos.max(1) as f64 / 1000.0)
+        };
+        let mut curve: Vec<_> = (0..points.max(2)).map(point).collect();
+        if let Some((_, micros)) = curve.last_mut() {
+            *micros = self.histogram.max() as f64 / 1000.0;
+        }
+        curve
+    }
+
     pub(super) fn micros(&self) -> LatencyMicros {
         let micros = |nanos: u64| (!self.histogram.is_empty()).then_some(nanos as f64 / 1000.0);
         let quantile = |share| micros(self.histogram.value_at_quantile(share));
@@ -71,6 +96,22 @@ mod tests {
 
     fn at(nanos: u64) -> Time {
         Time::from_nanos(nanos)
+    }
+
+    #[test]
+    fn the_curve_goes_from_the_fastest_to_the_slowest() {
+        let mut latency = Latency::new().unwrap();
+        assert_eq!(latency.by_nines(9), []);
+        latency.count_from(at(0));
+        latency.record(at(0), at(1_000), 900);
+        latency.record(at(0), at(2_000), 90);
+        latency.record(at(0), at(4_000), 9);
+        latency.record(at(0), at(8_000), 1);
+        let curve = latency.by_nines(7);
+        let nines: Vec<f64> = curve.iter().map(|(nines, _)| (nines * 2.0).round() / 2.0).collect();
+        assert_eq!(nines, [0.0, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0]);
+        let micros: Vec<f64> = curve.iter().map(|(_, micros)| micros.round()).collect();
+        assert_eq!(micros, [1.0, 1.0, 1.0, 2.0, 2.0, 4.0, 8.0]);
     }
 
     #[test]

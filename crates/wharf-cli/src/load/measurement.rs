@@ -6,12 +6,14 @@ use wharf_port::Time;
 
 use super::cpu::CpuMeter;
 use super::latency::Latency;
+use super::series::Series;
 use crate::failure::Failure;
 
 /// The measurement of a run.
 #[derive(Debug)]
 pub(super) struct Measurement {
     pub(super) latency: Latency,
+    pub(super) series: Series,
     /// Whole messages that have come back, outside of the window as well.
     pub(super) received: u64,
     server_cpu: Option<CpuMeter>,
@@ -42,9 +44,11 @@ struct Mark {
 }
 
 impl Measurement {
-    pub(super) fn new(server_cpu: Option<CpuMeter>) -> Result<Self, Failure> {
+    /// Nothing is measured yet; `with_series` as the throughput over time is wanted.
+    pub(super) fn new(server_cpu: Option<CpuMeter>, with_series: bool) -> Result<Self, Failure> {
         Ok(Self {
             latency: Latency::new()?,
+            series: Series::new(with_series),
             received: 0,
             server_cpu,
             own_cpu: CpuMeter::of_this_process(),
@@ -56,6 +60,7 @@ impl Measurement {
     /// Opens the window.
     pub(super) fn open(&mut self, now: Time) {
         self.latency.count_from(now);
+        self.series.begin(now, self.received);
         self.opened = Some(self.mark(now));
     }
 
@@ -63,7 +68,14 @@ impl Measurement {
     pub(super) fn close(&mut self, now: Time) {
         if let Some(opened) = self.opened {
             self.window = Window::between(&opened, &self.mark(now));
+            self.series.end(now, self.received);
         }
+    }
+
+    /// Marks how far it is, if the time for that has come. Once in a turn.
+    #[inline]
+    pub(super) fn sample(&mut self, now: Time) {
+        self.series.sample(now, self.received);
     }
 
     /// Since the window was opened: the time, and the messages that have come back.

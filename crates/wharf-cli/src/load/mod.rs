@@ -12,8 +12,8 @@
 //! | [`mode`] | what a mode adds, and the steps that all take |
 //! | [`mod@echo`], [`mod@chat`] | the modes |
 //! | [`tally`] | what went wrong |
-//! | [`measurement`], [`latency`], [`cpu`] | what is measured |
-//! | [`progress`], [`report`] | what is shown |
+//! | [`measurement`], [`latency`], [`series`], [`cpu`] | what is measured |
+//! | [`progress`], [`report`], [`plot`] | what is shown |
 
 mod chat;
 mod connect;
@@ -27,10 +27,12 @@ mod mode;
 mod options;
 mod pattern;
 mod phase;
+mod plot;
 mod progress;
 mod report;
 mod run;
 mod schedule;
+mod series;
 mod session;
 mod tally;
 
@@ -44,6 +46,7 @@ use echo::Echo;
 pub(crate) use framing::Framing;
 pub(crate) use options::{Length, LoadOptions, Pace};
 use pattern::Pattern;
+use plot::{Plot, PlotSink};
 use progress::Progress;
 use report::{Report, Summary};
 use run::{Outcome, Setup};
@@ -65,6 +68,7 @@ fn load(
 ) -> Result<(), Failure> {
     let server_cpu = options.server_pid.map(server_cpu).transpose()?;
     let mut json = JsonSink::open(options.json.as_ref())?;
+    let plot = PlotSink::open(options.plot.as_deref())?;
     connect::check_descriptors(options.sessions)?;
     let too_large = |_| Failure::arguments("--size or --sessions is too large for this machine");
     let sessions = usize::try_from(options.sessions).map_err(too_large)?;
@@ -93,6 +97,7 @@ fn load(
         pace: options.pace,
         length: options.length,
         server_cpu,
+        with_series: plot.is_wanted(),
         progress,
     })?;
 
@@ -104,6 +109,13 @@ fn load(
         failure::print(&summary);
     }
     json.write(&report)?;
+    plot.write(&Plot {
+        title: format!("wharf load {mode}"),
+        subtitle: summary.in_a_line(),
+        unit: "messages",
+        latency: &outcome.latency,
+        series: &outcome.series,
+    })?;
     match outcome.tally.verdict(report.missing, phase::PATIENCE) {
         None => Ok(()),
         Some(verdict) => Err(Failure::new(Exit::Failed, verdict)),

@@ -1,5 +1,6 @@
 //! What `wharf load echo` is asked for.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use wharf_port::Backend;
@@ -21,6 +22,7 @@ pub(crate) struct LoadOptions {
     pub(crate) backend: Backend,
     pub(crate) server_pid: Option<u64>,
     pub(crate) json: Option<JsonTarget>,
+    pub(crate) plot: Option<PathBuf>,
 }
 
 /// When a message is due.

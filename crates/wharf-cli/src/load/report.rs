@@ -1,6 +1,6 @@
 //! The result: JSON for scripts, a few lines for people.
 
-use std::fmt;
+use std::fmt::{self, Write};
 use std::time::Duration;
 
 use serde::Serialize;
@@ -69,11 +69,25 @@ pub(super) struct Summary<'a> {
     pub(super) outcome: &'a Outcome,
 }
 
-impl fmt::Display for Summary<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { options, address, backend, report, outcome } = self;
-        let window = &outcome.window;
-        write!(f, "{} {address}: {} sessions", report.mode, grouped(report.sessions))?;
+impl Summary<'_> {
+    /// What was asked for, and what came of it.
+    pub(super) fn in_a_line(&self) -> String {
+        let mut line = String::new();
+        let _ = self.write_asked(&mut line);
+        let window = &self.outcome.window;
+        let rate = per_second(window.received, Duration::from_nanos(window.nanos));
+        line + &format!(
+            ": {} messages/s over {}, {} wrong, {} missing",
+            grouped(rate),
+            Micros(window.nanos as f64 / 1_000.0),
+            grouped(self.report.wrong),
+            grouped(self.report.missing)
+        )
+    }
+
+    fn write_asked(&self, f: &mut impl Write) -> fmt::Result {
+        let options = self.options;
+        write!(f, "{} sessions", grouped(options.sessions))?;
         match options.pace {
             Pace::Closed { depth } => write!(f, ", depth {depth}")?,
             Pace::Rate { per_second, depth } => {
@@ -83,7 +97,17 @@ impl fmt::Display for Summary<'_> {
                 }
             }
         }
-        writeln!(f, ", {} {}, backend {backend}", Bytes(options.size), options.framing)?;
+        write!(f, ", {} {}", Bytes(options.size), options.framing)
+    }
+}
+
+impl fmt::Display for Summary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { options, address, backend, report, outcome } = self;
+        let window = &outcome.window;
+        write!(f, "{} {address}: ", report.mode)?;
+        self.write_asked(f)?;
+        writeln!(f, ", backend {backend}")?;
         writeln!(
             f,
             "  messages    {} sent, {} received, {} wrong, {} missing",

@@ -10,6 +10,7 @@ use super::options::{Length, Pace};
 use super::pattern::Pattern;
 use super::phase::{PATIENCE, Phase};
 use super::progress::{LiveLine, Progress, Words, millis};
+use super::series::Series;
 use super::session::{Session, Sessions};
 use super::tally::Tally;
 use crate::failure::Failure;
@@ -25,6 +26,8 @@ pub(super) struct Setup {
     pub(super) pace: Pace,
     pub(super) length: Length,
     pub(super) server_cpu: Option<CpuMeter>,
+    /// Whether the throughput over time is wanted.
+    pub(super) with_series: bool,
     pub(super) progress: Option<Progress>,
 }
 
@@ -37,6 +40,7 @@ pub(super) struct Outcome {
     pub(super) unsent: u64,
     pub(super) window: Window,
     pub(super) latency: Latency,
+    pub(super) series: Series,
     pub(super) tally: Tally,
 }
 
@@ -59,7 +63,8 @@ impl Run {
         words: &'static Words,
         lane: impl Fn(&Pattern, usize) -> usize,
     ) -> Result<Self, Failure> {
-        let Setup { port, sockets, pattern, pace, length, server_cpu, progress } = setup;
+        let Setup { port, sockets, pattern, pace, length, server_cpu, with_series, progress } =
+            setup;
         let mut sessions = Sessions::default();
         for (number, socket) in sockets.into_iter().enumerate() {
             let lane = lane(&pattern, number);
@@ -72,7 +77,7 @@ impl Run {
             pace,
             length,
             phase: Phase::WarmUp { until: now + length.warmup() },
-            measurement: Measurement::new(server_cpu)?,
+            measurement: Measurement::new(server_cpu, with_series)?,
             unsent: 0,
             live_line: LiveLine::new(progress, words, now),
         })
@@ -82,7 +87,8 @@ impl Run {
     pub(super) fn deadline(&self, due: Option<Time>) -> Time {
         let due = due.filter(|_| self.phase.sends());
         let phase = self.phase.deadline(self.crowd.moved_at);
-        [due, self.live_line.due()].into_iter().flatten().fold(phase, Time::min)
+        let looks = self.live_line.due().into_iter().chain([self.measurement.series.next()]);
+        due.into_iter().chain(looks).fold(phase, Time::min)
     }
 
     /// Tells the live line how much there is to measure, with so many sessions that get messages.
@@ -98,8 +104,9 @@ impl Run {
         Phase::Measuring { until: self.length.duration().map(|duration| now + duration) }
     }
 
-    /// Shows how far it is.
+    /// Marks and shows how far it is.
     pub(super) fn show(&mut self, now: Time) {
+        self.measurement.sample(now);
         if !self.live_line.is_due(now) {
             return;
         }
@@ -127,6 +134,7 @@ impl Run {
             unsent: self.unsent,
             window: self.measurement.window(),
             latency: self.measurement.latency,
+            series: self.measurement.series,
             tally,
         }
     }

@@ -7,6 +7,7 @@ mod failing;
 mod load_chat;
 mod load_echo;
 mod load_framings;
+mod load_plot;
 #[cfg(unix)]
 mod pages;
 mod program;
