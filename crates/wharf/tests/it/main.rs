@@ -75,4 +75,6 @@ mod threads;
 mod timers;
 #[cfg(target_os = "linux")]
 mod unanswered;
+#[cfg(target_os = "linux")]
+mod unix_sockets;
 mod watchdog;
