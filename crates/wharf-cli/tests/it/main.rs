@@ -50,4 +50,6 @@ mod server;
 mod serving;
 mod sim;
 #[cfg(unix)]
+mod unix_sockets;
+#[cfg(unix)]
 mod wire;

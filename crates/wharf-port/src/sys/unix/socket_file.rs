@@ -12,7 +12,9 @@ use std::fs::{self, File, Metadata, OpenOptions, Permissions};
 use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
 use rustix::io::Errno;
 use rustix::net::{SocketAddrAny, bind, connect};
@@ -23,6 +25,10 @@ use super::{Socket, adapt};
 use crate::address::Address;
 use crate::error::ListenError;
 
+/// How long a listener may live on when its process has died.
+const LAST_MOMENT: Duration = Duration::from_secs(2);
+/// How often it is knocked at: who answers and goes each time lives.
+const KNOCKS: usize = 4;
 /// How often a lock is tried whose file is removed meanwhile: each time another listener has ended.
 const LOCK_TRIES: usize = 8;
 
@@ -47,6 +53,8 @@ struct FileId {
 struct Lock {
     path: PathBuf,
     file: File,
+    /// Its file was there: whoever had it has died.
+    was_left: bool,
 }
 
 impl SocketFile {
@@ -65,7 +73,7 @@ impl SocketFile {
         let at = to_system(address).map_err(|errno| failed(errno.into()))?;
         let bound = match bind(socket, &at) {
             Err(Errno::ADDRINUSE) => {
-                clear(&path, address, &at)?;
+                clear(&path, address, &at, lock.was_left)?;
                 bind(socket, &at)
             }
             bound => bound,
@@ -97,24 +105,33 @@ impl Lock {
         path.push(".lock");
         let path = PathBuf::from(path);
         for _ in 0..LOCK_TRIES {
-            let file = open_lock(&path)?;
+            let (file, was_left) = open_lock(&path)?;
             match flock(&file, FlockOperation::NonBlockingLockExclusive) {
                 Err(Errno::WOULDBLOCK) => break,
                 locked => locked?,
             }
             // Whoever had it has removed the file, between our opening and our locking it.
             if FileId::at(&path) == Some(FileId::of(&file.metadata()?)) {
-                return Ok(Self { path, file });
+                return Ok(Self { path, file, was_left });
             }
         }
         Err(Errno::ADDRINUSE.into())
     }
 }
 
-fn open_lock(path: &Path) -> io::Result<File> {
+/// Opens the file of a lock, or makes it; whether it was there.
+fn open_lock(path: &Path) -> io::Result<(File, bool)> {
     let flags = i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0);
     let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(false).mode(0o600).custom_flags(flags).open(path)
+    options.write(true).mode(0o600).custom_flags(flags);
+    match options.clone().create_new(true).open(path) {
+        Ok(made) => Ok((made, false)),
+        // It may go meanwhile, as its owner ends.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Ok((options.create(true).open(path)?, true))
+        }
+        Err(error) => Err(error),
+    }
 }
 
 impl Drop for Lock {
@@ -147,8 +164,14 @@ fn narrow(socket: &Socket, mode: Option<u32>) -> Result<(), Errno> {
     Ok(())
 }
 
-/// Removes what a dead server has left at a path; nothing else.
-fn clear(path: &Path, address: &Address, at: &SocketAddrAny) -> Result<(), ListenError> {
+/// Removes what a dead server has left at a path; nothing else. If it was one of ours, its socket may
+/// outlive it for a moment.
+fn clear(
+    path: &Path,
+    address: &Address,
+    at: &SocketAddrAny,
+    was_ours: bool,
+) -> Result<(), ListenError> {
     let failed = |error: io::Error| Err(ListenError::new(address, errno_of(&error)));
     match fs::symlink_metadata(path) {
         Ok(file) if !file.file_type().is_socket() => {
@@ -158,7 +181,7 @@ fn clear(path: &Path, address: &Address, at: &SocketAddrAny) -> Result<(), Liste
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
         Err(error) => return failed(error),
     }
-    match knock(address, at) {
+    match knock(address, at, was_ours) {
         Err(Errno::CONNREFUSED) => fs::remove_file(path).or_else(failed),
         Err(Errno::NOENT) => Ok(()),
         Err(errno @ (Errno::ACCESS | Errno::MFILE | Errno::NFILE)) => failed(errno.into()),
@@ -167,11 +190,25 @@ fn clear(path: &Path, address: &Address, at: &SocketAddrAny) -> Result<(), Liste
     }
 }
 
-/// Connects to whoever is there, and leaves at once.
-fn knock(address: &Address, at: &SocketAddrAny) -> Result<(), Errno> {
-    let socket = open(address)?;
-    adapt(&socket, true)?;
-    connect(&socket, at)
+/// Connects to whoever is there, and leaves. The system takes a ring of a process apart when that has ended,
+/// and its listeners answer until then: who may be such a one is waited for, and knocked at again.
+fn knock(address: &Address, at: &SocketAddrAny, may_be_ending: bool) -> Result<(), Errno> {
+    for _ in 0..KNOCKS {
+        let socket = open(address)?;
+        adapt(&socket, true)?;
+        connect(&socket, at)?;
+        if !may_be_ending || !ends_within(&socket, LAST_MOMENT) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Whether the other end goes within this time.
+fn ends_within(socket: &Socket, time: Duration) -> bool {
+    let mut polled = [PollFd::new(socket, PollFlags::empty())];
+    let timeout = Timespec::try_from(time).ok();
+    poll(&mut polled, timeout.as_ref()).is_ok_and(|ready| ready > 0)
 }
 
 fn errno_of(error: &io::Error) -> Errno {
