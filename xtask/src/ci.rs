@@ -61,12 +61,15 @@ impl Ci {
         self.step("smoke", smoke::run)?;
         self.step("faults", || crate::faults::run(&[], false))?;
         self.step("sessions", || crate::sessions::run(&[], false, None))?;
+        self.step("examples", || crate::examples::run(&[], false, None))?;
         self.step("proof", || proof::run(&[], Scale::Quick))
     }
 
     #[cfg(not(target_os = "linux"))]
     fn on_linux(&mut self) -> Result<()> {
-        println!("\n== canaries, fallback, smoke, faults, sessions and proof need Linux: left out");
+        println!(
+            "\n== canaries, fallback, smoke, faults, sessions, examples and proof need Linux: left out"
+        );
         Ok(())
     }
 

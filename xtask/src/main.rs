@@ -7,6 +7,7 @@
 //! | [`conformance`] | the completion port's suite, per backend |
 //! | [`canaries`] | deliberate bugs, which the simulation must find |
 //! | [`fallback`], [`deny_uring`] | the tests where `io_uring` is denied, and how it is denied |
+//! | [`examples`] | what must be shown of the examples, as programs that run |
 //! | [`faults`] | what peers and systems do to a running server, from floods of resets to stopped clients |
 //! | [`fuzz`] | made-up input for what takes input from outside |
 //! | [`loom`] | the models of what crosses threads |
@@ -33,6 +34,8 @@ mod client;
 mod conformance;
 mod deny_uring;
 mod documents;
+#[cfg(target_os = "linux")]
+mod examples;
 mod fallback;
 #[cfg(target_os = "linux")]
 mod faults;
@@ -133,6 +136,20 @@ enum Command {
         #[arg(value_enum)]
         only: Vec<sessions::Show>,
         /// As large as must be shown: some minutes.
+        #[arg(long)]
+        many: bool,
+        /// Only on this backend.
+        #[arg(long)]
+        backend: Option<String>,
+    },
+    /// Shows of the examples what must hold: a gateway needs no memory for slow readers, a client outlives its
+    /// server, a room ticks regularly.
+    #[cfg(target_os = "linux")]
+    Examples {
+        /// Only these.
+        #[arg(value_enum)]
+        only: Vec<examples::Show>,
+        /// As large as must be shown: a GiB each way, a hundred kills.
         #[arg(long)]
         many: bool,
         /// Only on this backend.
@@ -280,6 +297,10 @@ fn run(command: Command) -> Result<Totals> {
         #[cfg(target_os = "linux")]
         Command::Sessions { only, many, backend } => {
             sessions::run(&only, many, backend.as_deref())?
+        }
+        #[cfg(target_os = "linux")]
+        Command::Examples { only, many, backend } => {
+            examples::run(&only, many, backend.as_deref())?
         }
         #[cfg(target_os = "linux")]
         Command::AddressesWithin { backend, many, wharf } => {

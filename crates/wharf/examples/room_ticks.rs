@@ -5,7 +5,8 @@
 //! cargo run --release -p wharf --example room_ticks -- 5
 //! ```
 //!
-//! The argument is the number of rounds (5), of some 12 s each. First a room with 200 dummy members ticks 30
+//! The argument is the number of rounds (5), of some 12 s each; behind `regular`, of the first half alone
+//! (`cargo xtask examples room` looks at that). First a room with 200 dummy members ticks 30
 //! times a second on one worker, while a room that takes 2 ms for each of its 100 ticks a second keeps the
 //! other one busy. Then there is no busy room, and the members live with their room or on the other worker;
 //! what the server takes of CPU time is compared. The dummies are another process.
@@ -21,7 +22,8 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn main() -> Result<(), Box<dyn Error>> {
     let words: Vec<String> = std::env::args().skip(1).collect();
     match &words[..] {
-        [mode, address] if mode == "dummies" => measuring::dummies(address),
+        [mode, address, count] if mode == "dummies" => measuring::dummies(address, count.parse()?),
+        [mode, rounds] if mode == "regular" => measuring::beside_a_busy_room(rounds.parse()?),
         [] => measuring::compare(5),
         [rounds, ..] => measuring::compare(rounds.parse()?),
     }
@@ -62,6 +64,17 @@ mod measuring {
     }
 
     pub(super) fn compare(rounds: usize) -> Result<()> {
+        beside_a_busy_room(rounds)?;
+        println!("the server's CPU, in ms/s: members with their room, on the other worker; ratio");
+        for round in 1..=rounds {
+            let with = run(Some(0), false)?.server_cpu;
+            let apart = run(Some(1), false)?.server_cpu;
+            println!("{round:>3}: {with:>6.1} {apart:>6.1}   {:.2}", apart / with);
+        }
+        Ok(())
+    }
+
+    pub(super) fn beside_a_busy_room(rounds: usize) -> Result<()> {
         println!(
             "late by, in microseconds (p50, p99), beside a busy room; ratio of p99; dummies' CPU"
         );
@@ -76,12 +89,6 @@ mod measuring {
                 room[1],
                 room[1] / bare[1],
             );
-        }
-        println!("the server's CPU, in ms/s: members with their room, on the other worker; ratio");
-        for round in 1..=rounds {
-            let with = run(Some(0), false)?.server_cpu;
-            let apart = run(Some(1), false)?.server_cpu;
-            println!("{round:>3}: {with:>6.1} {apart:>6.1}   {:.2}", apart / with);
         }
         Ok(())
     }
@@ -169,8 +176,11 @@ mod measuring {
         if beside_a_busy_room {
             server.handle().open_room(rated(BUSY_RATE, 1), Busy(handle))?;
         }
+        // Those of both workers come, if only one worker's play.
+        let count = if playing.is_some() { 2 * MEMBERS } else { MEMBERS };
+        let address = server.handle().addresses()[0].to_string();
         let dummies = Command::new(std::env::current_exe()?)
-            .args(["dummies", &server.handle().addresses()[0].to_string()])
+            .args(["dummies", &address, &count.to_string()])
             .stdout(Stdio::piped())
             .spawn()?;
         // All are there when the first tick behind the warm-up has come.
@@ -211,10 +221,10 @@ mod measuring {
     }
 
     /// The dummies: prints the CPU time that they took, in milliseconds of a second.
-    pub(super) fn dummies(address: &str) -> Result<()> {
+    pub(super) fn dummies(address: &str, count: usize) -> Result<()> {
         let begun = clock(ClockId::Monotonic);
         let client = Client::new().framing(Framing::U16_LE).workers(1);
-        (0..2 * MEMBERS).fold(client, |all, _| all.connect(address)).run(|_| Dummy)?;
+        (0..count).fold(client, |all, _| all.connect(address)).run(|_| Dummy)?;
         let took = clock(ClockId::Monotonic) - begun;
         println!("{}", clock(ClockId::ProcessCPUTime).as_secs_f64() * 1e3 / took.as_secs_f64());
         Ok(())

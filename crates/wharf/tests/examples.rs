@@ -346,3 +346,66 @@ fn the_gateway_forwards_ends_and_resets() {
     let answer = client.read(&mut [0]);
     assert_eq!(answer.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
 }
+
+/// A player of the typed protocol, which writes what postcard would: a string is its length and its bytes, and a
+/// signed number is folded so that small ones of either sign take one byte.
+struct TypedPlayer(TcpStream);
+
+impl TypedPlayer {
+    fn send(&mut self, id: u16, body: &[u8]) {
+        let size = u16::try_from(body.len() + 4).unwrap();
+        let header = [size.to_le_bytes(), id.to_le_bytes()].concat();
+        self.0.write_all(&[&header, body].concat()).unwrap();
+    }
+
+    fn expect(&mut self, id: u16, body: &[u8]) {
+        let mut header = [0; 4];
+        self.0.read_exact(&mut header).unwrap();
+        let size = usize::from(u16::from_le_bytes([header[0], header[1]]));
+        let mut got = vec![0; size - 4];
+        self.0.read_exact(&mut got).unwrap();
+        assert_eq!((&header[2..], &got[..]), (&id.to_le_bytes()[..], body));
+    }
+}
+
+#[test]
+fn the_typed_protocol_dispatches_messages_and_ends_who_sends_none() {
+    let mut example = Example::start("typed");
+    let mut ann = TypedPlayer(example.connect());
+    ann.send(1, b"\x03ann");
+    ann.expect(101, &[1]);
+    let mut bob = TypedPlayer(example.connect());
+    bob.send(1, b"\x03bob");
+    bob.expect(101, &[2]);
+    // -3 is 5, and 400 is 800 in two pieces of seven bits.
+    bob.send(2, &[5, 0xa0, 0x06]);
+    for player in [&mut ann, &mut bob] {
+        player.expect(102, b"\x03bob\x05\xa0\x06");
+    }
+    let wrong: [(u16, &[u8]); 5] = [
+        (7, b""),                // no message
+        (101, &[1]),             // one that only the server sends
+        (2, &[1]),               // half of one
+        (1, b"\x03eve and ten"), // more than one
+        (2, &[1, 1]),            // too early
+    ];
+    for (id, body) in wrong {
+        let mut eve = TypedPlayer(example.connect());
+        eve.send(id, body);
+        assert_eq!(eve.0.read(&mut [0]).unwrap(), 0, "message {id} with {body:?} ends the session");
+    }
+    bob.send(2, &[0, 0]);
+    ann.expect(102, b"\x03bob\0\0");
+}
+
+#[test]
+fn the_examples_to_start_from_are_short() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
+    let own = ["arena", "gateway", "reconnect", "typed", "simulated"];
+    let own = own.map(|name| folder.join(format!("{name}.rs")));
+    let others = [folder.join("../../../examples/database/src/main.rs")];
+    for name in own.iter().chain(&others) {
+        let text = std::fs::read_to_string(name).unwrap();
+        assert!(text.lines().count() <= 80, "{name:?} has {} lines", text.lines().count());
+    }
+}
