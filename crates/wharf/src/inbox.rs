@@ -10,7 +10,7 @@ use crate::client::{Found, NewTarget, TargetId};
 use crate::deferred::Finished;
 use crate::group::GroupState;
 use crate::owned_payload::OwnedPayload;
-use crate::room::{RoomJob, RoomMail, RoomState};
+use crate::room::{Opening, RoomJob, RoomMail, RoomState};
 use crate::session_id::SessionId;
 use crate::shared_frame::SharedFrame;
 use crate::sync::{Mutex, MutexGuard};
@@ -35,7 +35,7 @@ pub(crate) enum Message {
     /// A job that a session had deferred has run.
     Deferred(SessionId, Finished),
     /// A room is to take its place.
-    OpenRoom(Arc<RoomState>),
+    OpenRoom(Opening),
     /// What sessions of another worker have for rooms of this one.
     RoomMail(Box<RoomMail>),
     /// Something for a room to do.
@@ -233,6 +233,11 @@ impl Inbox {
         let mut queue = self.queue();
         queue.ended |= queue.messages.is_empty();
         queue.ended
+    }
+
+    /// Whether nothing can be put in any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.queue().ended
     }
 
     /// Ends the inbox, and drops what is in it.

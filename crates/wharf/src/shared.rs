@@ -39,7 +39,7 @@ pub(crate) struct Shared {
     pub(crate) targets: Targets,
     pub(crate) send_total: SendTotal,
     pub(crate) deferred: Arc<Pool>,
-    pub(crate) rooms: Rooms,
+    pub(crate) rooms: Arc<Rooms>,
     pub(crate) rooms_max: usize,
     framing: Framing,
     frame_bytes_max: usize,
@@ -51,6 +51,8 @@ pub(crate) struct Shared {
     listeners_open: AtomicUsize,
     /// Its listeners are to accept nobody for now.
     paused: AtomicBool,
+    /// It was told to drain, or to stop.
+    draining: AtomicBool,
     /// A worker has failed.
     failed: AtomicBool,
     pub(crate) addresses: OnceLock<Vec<Address>>,
@@ -86,7 +88,7 @@ impl Shared {
             accept_rate: SharedBucket::new(setup.accept_rate),
             send_total: SendTotal::new(setup.send_total_max, inboxes.len()),
             deferred: Arc::new(setup.deferred),
-            rooms: Rooms::default(),
+            rooms: Arc::default(),
             rooms_max: setup.rooms_max,
             inboxes: inboxes.into_boxed_slice(),
             admission,
@@ -97,6 +99,7 @@ impl Shared {
             farewell: setup.farewell,
             listeners_open: AtomicUsize::new(listeners),
             paused: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             addresses: OnceLock::new(),
             causes: Mutex::default(),
@@ -185,12 +188,29 @@ impl Shared {
         !self.is_paused() && !self.has_no_listener()
     }
 
+    /// Has every worker drain, and send this to each session last.
+    pub(crate) fn drain(&self, farewell: Option<&SharedFrame>) {
+        self.draining.store(true, Ordering::Release);
+        self.put_all(|| Message::Drain(farewell.cloned()));
+    }
+
+    /// Has every worker end its sessions at once.
+    pub(crate) fn stop(&self) {
+        self.draining.store(true, Ordering::Release);
+        self.put_all(|| Message::Stop);
+    }
+
+    /// Whether it was told to drain, or to stop.
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Acquire)
+    }
+
     /// A worker has failed, and its listeners with it: the others stop.
     pub(crate) fn worker_failed(&self) {
         self.failed.store(true, Ordering::Release);
         self.listeners_open.store(0, Ordering::Release);
         self.put_all(|| Message::NothingComes);
-        self.put_all(|| Message::Stop);
+        self.stop();
     }
 
     /// Whether a worker has failed: nobody hears of its sessions any more.

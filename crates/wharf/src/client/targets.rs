@@ -174,7 +174,7 @@ impl Shared {
     /// up, or a server that ends with its last target would wait for ever.
     pub(crate) fn place_given_up(&self) {
         if self.targets.is_over() {
-            self.put_all(|| Message::Drain(self.farewell.clone()));
+            self.drain(self.farewell.as_ref());
         }
     }
 }

@@ -62,7 +62,7 @@ use wharf_port::Time;
 pub use self::context::RoomContext;
 pub(crate) use self::mail::{RoomMail, What};
 pub use self::state::RoomRef;
-pub(crate) use self::state::{RoomJob, RoomState, Rooms, open};
+pub(crate) use self::state::{Opening, RoomJob, RoomState, Rooms, open};
 #[expect(unused_imports, reason = "for the documentation")]
 use crate::group::Group;
 use crate::session_id::SessionId;
@@ -127,6 +127,9 @@ pub enum RoomError {
     /// There are as many rooms as [`Limits::rooms_max`](crate::Limits::rooms_max) allows.
     #[error("{0} rooms are open, and more are not allowed: see rooms_max")]
     TooMany(usize),
+    /// The server drains or stops: nobody would come, and the room would have no tick.
+    #[error("the server drains, and opens no more rooms")]
+    Draining,
     /// The worker that it was to live on has ended.
     #[error("the server has ended")]
     Ended,

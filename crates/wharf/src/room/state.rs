@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use super::{Room, RoomContext, RoomError, RoomOptions};
 use crate::group::{Group, GroupState};
-use crate::inbox::{Message, Refused};
+use crate::inbox::{Inbox, Message, Refused};
 use crate::send_queue::SendStatus;
 use crate::shared::Shared;
 use crate::sync::{AtomicBool, AtomicU32, AtomicUsize, Mutex, Ordering};
@@ -22,6 +22,27 @@ pub(crate) struct RoomState {
     /// Where it stands on its worker, which alone looks at it.
     slot: AtomicU32,
     open: AtomicBool,
+    /// Where it is counted while it is open.
+    rooms: Arc<Rooms>,
+}
+
+/// A room on its way to its worker. If it does not get there, it is closed.
+#[derive(Debug)]
+pub(crate) struct Opening(Arc<RoomState>);
+
+impl Opening {
+    pub(crate) const fn state(&self) -> &Arc<RoomState> {
+        &self.0
+    }
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        if let Some(room) = self.0.take() {
+            self.0.close();
+            drop(room);
+        }
+    }
 }
 
 /// Rooms of a server.
@@ -71,10 +92,10 @@ impl RoomState {
     }
 
     /// The room is no more; false if it was none before.
-    pub(crate) fn close(&self, rooms: &Rooms) -> bool {
+    pub(crate) fn close(&self) -> bool {
         let was_open = self.open.swap(false, Ordering::AcqRel);
         if was_open {
-            rooms.open.fetch_sub(1, Ordering::AcqRel);
+            self.rooms.open.fetch_sub(1, Ordering::AcqRel);
         }
         was_open
     }
@@ -97,6 +118,10 @@ pub(crate) fn open<R: Room>(
     if let Some(problem) = options.problem(workers) {
         return Err(RoomError::Options(problem));
     }
+    if server.is_draining() {
+        let ended = server.inboxes.iter().all(Inbox::has_ended);
+        return Err(if ended { RoomError::Ended } else { RoomError::Draining });
+    }
     let (rooms, max) = (&server.rooms, server.rooms_max);
     if rooms.open.fetch_add(1, Ordering::AcqRel) >= max {
         rooms.open.fetch_sub(1, Ordering::AcqRel);
@@ -111,9 +136,11 @@ pub(crate) fn open<R: Room>(
         unplaced: Mutex::new(Some(Box::new(room))),
         slot: AtomicU32::new(u32::MAX),
         open: AtomicBool::new(true),
+        rooms: Arc::clone(rooms),
     });
-    if server.put(worker, Message::OpenRoom(Arc::clone(&state))) == Err(Refused::Ended) {
-        state.close(rooms);
+    // One that is refused is closed as it is dropped.
+    let opening = Opening(Arc::clone(&state));
+    if server.put(worker, Message::OpenRoom(opening)) == Err(Refused::Ended) {
         return Err(RoomError::Ended);
     }
     Ok(RoomRef { state, server: Arc::clone(server), of: PhantomData })

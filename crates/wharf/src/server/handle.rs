@@ -10,7 +10,6 @@ use crate::client::{Target, TargetError, TargetRef};
 use crate::close_counts::{CloseCounts, ClosesOfWorker};
 use crate::framing::FrameError;
 use crate::group::Group;
-use crate::inbox::Message;
 use crate::room::{self, Room, RoomError, RoomOptions, RoomRef};
 use crate::session_id::SessionId;
 use crate::session_ref::SessionRef;
@@ -32,7 +31,7 @@ impl ServerHandle {
     /// for them until [`Limits::drain`](crate::Limits::drain) is over. Returns at once; the server's
     /// [`run`](crate::Server::run) returns when it is done.
     pub fn drain(&self) {
-        self.shared.put_all(|| Message::Drain(self.shared.farewell.clone()));
+        self.shared.drain(self.shared.farewell.as_ref());
     }
 
     /// The same with another farewell than [`Server::farewell`](crate::Server::farewell).
@@ -42,13 +41,13 @@ impl ServerHandle {
     /// not allow it: the server goes on.
     pub fn drain_with(&self, farewell: &[u8]) -> Result<(), FrameError> {
         let farewell = self.shared.frame(farewell)?;
-        self.shared.put_all(|| Message::Drain(Some(farewell.clone())));
+        self.shared.drain(Some(&farewell));
         Ok(())
     }
 
     /// Ends the server at once: every session is reset. Also cuts a drain short.
     pub fn stop(&self) {
-        self.shared.put_all(|| Message::Stop);
+        self.shared.stop();
     }
 
     /// Connects a target: its sessions are made by the same factory, and live on one worker, which is the
@@ -155,7 +154,7 @@ impl ServerHandle {
     ///
     /// # Errors
     /// [`RoomError`] if an option is out of its range, there are
-    /// [`Limits::rooms_max`](crate::Limits::rooms_max) rooms, or the server has ended.
+    /// [`Limits::rooms_max`](crate::Limits::rooms_max) rooms, or the server drains, stops or has ended.
     pub fn open_room<R: Room>(
         &self,
         options: RoomOptions,

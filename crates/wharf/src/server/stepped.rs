@@ -10,6 +10,7 @@ use super::{Plan, ServerHandle};
 use crate::arrival::Arrival;
 use crate::deferred::Pool;
 use crate::error::ServerError;
+use crate::inbox::Inbox;
 use crate::report::DrainReport;
 use crate::session::Session;
 use crate::worker::{Turn, Worker};
@@ -196,7 +197,9 @@ impl<H: Session, F: Fn(&Arrival) -> H> SteppedServer<H, F> {
 }
 
 impl<H, F> Drop for SteppedServer<H, F> {
+    /// Nothing more can be asked of workers that were not done, and their rooms are closed.
     fn drop(&mut self) {
+        self.handle.shared.inboxes.iter().for_each(Inbox::end);
         self.handle.shared.deferred.end();
         self.handle.shared.targets.end();
     }

@@ -64,7 +64,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Message::Resolved(target, found) => self.resolved(target, found),
             Message::Post(id, delivery) => self.deliver_message(id.socket(), delivery),
             Message::Deferred(id, finished) => self.deliver_result(id.socket(), finished),
-            Message::OpenRoom(room) => self.place(&room),
+            Message::OpenRoom(room) => self.place(room.state()),
             Message::RoomMail(mail) => self.deliver_mail(&mail),
             Message::RoomJob(room, job) => self.call_room(&room, Callback::RoomJob, job.0),
             Message::CloseRoom(room) => self.close_room(&room),

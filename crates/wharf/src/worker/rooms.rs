@@ -43,6 +43,13 @@ struct Placed {
     members: usize,
 }
 
+impl Drop for Placed {
+    /// A room is closed with its place, however its worker ends.
+    fn drop(&mut self) {
+        self.state.close();
+    }
+}
+
 /// What a worker without its handlers knows of rooms.
 #[derive(Debug, Default)]
 pub(super) struct RoomWork {
@@ -277,7 +284,6 @@ impl<H, F> Worker<H, F> {
         self.rooms.members -= placed.as_ref().map_or(0, |placed| placed.members);
         self.rooms.free.push(slot);
         self.core.stop_ticker(slot);
-        state.close(&self.core.shared().rooms);
         if !drop_quietly(placed) {
             self.core.stats.panics += 1;
         }

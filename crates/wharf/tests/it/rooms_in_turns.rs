@@ -1,12 +1,13 @@
 //! Rooms on a simulated network, where the test decides which worker turns: what happens if one is late.
 
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError, channel};
 use std::sync::{Arc, OnceLock};
 
 use wharf::sim::{Network, NetworkOptions, Peer};
 use wharf::{
     Arrival, CloseReason, Context, Framing, Limits, OnMessage, Outcome, PortOptions, Room,
-    RoomContext, RoomOptions, RoomRef, SendStatus, Server, Session, SessionId, SteppedServer,
+    RoomContext, RoomError, RoomOptions, RoomRef, SendStatus, Server, Session, SessionId,
+    SteppedServer,
 };
 
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -197,6 +198,43 @@ fn who_is_in_a_room_at_the_end_has_left_it_whichever_worker_is_late() {
         let left = stage.heard().into_iter().filter(|event| *event == Event::Left).count();
         assert_eq!(left, 2, "stops {stops}");
     }
+}
+
+#[test]
+fn a_server_that_drains_opens_no_room_and_one_that_has_ended_says_so() {
+    let mut stage = stage(2, 0);
+    let handle = stage.server.handle();
+    let open = || {
+        let opened = handle.open_room(RoomOptions::default(), Hall(channel().0));
+        opened.map(drop).unwrap_err()
+    };
+    handle.drain();
+    assert_eq!(open(), RoomError::Draining, "no worker has heard of it");
+    stage.turns(&[0], 200);
+    assert_eq!(open(), RoomError::Draining, "one worker is done, and one is not");
+    stage.turns(&[0, 1], 200);
+    assert!(stage.server.is_done());
+    assert_eq!(open(), RoomError::Ended);
+}
+
+#[test]
+fn what_is_left_of_a_server_that_is_dropped_before_it_is_done_is_closed() {
+    let mut stage = stage(2, 1);
+    let _peer = stage.enter();
+    let handle = stage.server.handle();
+    let (told, unplaced_events) = channel();
+    let unplaced = handle.open_room(RoomOptions::default(), Hall(told)).unwrap();
+    assert_eq!((handle.rooms(), handle.sessions()), (2, 1));
+    let hall = stage.guest.hall.wait().clone();
+    let session = handle.session(*stage.guest.first.wait());
+    stage.heard();
+    drop(stage.server);
+    assert!(!hall.is_open() && !unplaced.is_open(), "{hall:?}, {unplaced:?}");
+    assert_eq!((handle.rooms(), handle.sessions()), (0, 0));
+    let gone = [stage.events.try_recv().unwrap_err(), unplaced_events.try_recv().unwrap_err()];
+    assert_eq!(gone, [TryRecvError::Disconnected; 2], "the rooms live");
+    assert_eq!(session.send(b"is anybody there"), SendStatus::Closed);
+    assert_eq!(hall.post(|_: &mut Hall, _: &mut RoomContext<'_>| ()), SendStatus::Closed);
 }
 
 #[test]
