@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use wharf::{Context, Group, GroupTimer, SessionId, Time};
 
+use super::groups::{self, GroupNumber};
 use super::record::{Book, ClientNumber};
-use super::rooms::{self, RoomNumber};
 use super::run::{Simulation, TURNS_TO_HEAR};
 use super::service::Service;
 
@@ -26,7 +26,7 @@ pub(super) struct GroupTimers {
 }
 
 struct Started {
-    room: RoomNumber,
+    which: GroupNumber,
     /// Where it runs.
     worker: usize,
     timer: GroupTimer,
@@ -84,14 +84,14 @@ impl GroupTimers {
 }
 
 impl Book {
-    fn group_timer_started(&mut self, room: RoomNumber, id: SessionId, timer: GroupTimer) {
+    fn group_timer_started(&mut self, which: GroupNumber, id: SessionId, timer: GroupTimer) {
         self.marks.count("group timer started");
         let started = Started {
-            room,
+            which,
             worker: id.worker(),
             timer,
             due: timer.deadline(),
-            moment: self.rooms.moment(),
+            moment: self.groups.moment(),
             state: State::Running,
             heard: BTreeSet::new(),
             settled_at: None,
@@ -106,8 +106,8 @@ impl Book {
         self.must_be_connected(client, "a group's timer");
         let at = usize::try_from(token).unwrap_or(usize::MAX);
         let wrong = match self.group_timers.started.get_mut(at) {
-            Some(timer) if rooms::name(timer.room) == group => {
-                let is_member = self.rooms.is_in(timer.room, client);
+            Some(timer) if groups::name(timer.which) == group => {
+                let is_member = self.groups.is_in(timer.which, client);
                 timer.heard_by(client, is_member, now)
             }
             _ => Some(("I5", "is no timer of it")),
@@ -141,7 +141,7 @@ impl Book {
             return;
         }
         let was_in = |client: &ClientNumber| {
-            self.rooms.since(timer.room, *client).is_some_and(|since| since < timer.moment)
+            self.groups.since(timer.which, *client).is_some_and(|since| since < timer.moment)
         };
         let owed = members.iter().filter_map(|id| self.client_of(*id)).filter(was_in);
         let (heard, deaf): (Vec<_>, Vec<_>) = owed.partition(|it| timer.heard.contains(it));
@@ -191,15 +191,15 @@ impl Service {
     }
 
     fn start_group_timer(&self, ctx: &mut Context<'_>) {
-        let (room, micros, token) = self.record.with(|book| {
-            let room = rooms::room_of(book.dice.u64(..));
+        let (which, micros, token) = self.record.with(|book| {
+            let which = groups::group_of(book.dice.u64(..));
             let most = AFTER_MICROS[book.dice.usize(..AFTER_MICROS.len())];
-            (room, book.dice.u64(..=most), book.group_timers.started.len())
+            (which, book.dice.u64(..=most), book.group_timers.started.len())
         });
-        let group = ctx.group(&rooms::name(room));
+        let group = ctx.group(&groups::name(which));
         let timer = ctx.start_group_timer(&group, Duration::from_micros(micros), token as u64);
         self.record.with(|book| match timer {
-            Some(timer) => book.group_timer_started(room, ctx.id(), timer),
+            Some(timer) => book.group_timer_started(which, ctx.id(), timer),
             None => book.violate("I8", || format!("timer {token} of a group cannot be started")),
         });
     }
@@ -215,7 +215,7 @@ impl Service {
             1 => self.send_own(ctx, 'T', 20),
             2 => {
                 ctx.leave(group);
-                self.record.with(|book| book.rooms.left_by_name(group.name(), client));
+                self.record.with(|book| book.groups.left_by_name(group.name(), client));
             }
             _ => {}
         }
@@ -241,8 +241,8 @@ impl Simulation {
         let now = self.network.now();
         let next = || self.record.with(|book| book.group_timers.take_settled(now, &self.turns));
         while let Some(token) = next() {
-            let room = self.record.with(|book| book.group_timers.started[token].room);
-            let members = handle.group(&rooms::name(room)).members();
+            let which = self.record.with(|book| book.group_timers.started[token].which);
+            let members = handle.group(&groups::name(which)).members();
             let members: Vec<SessionId> = members.iter().map(|member| member.session).collect();
             self.record.with(|book| book.check_that_all_have_heard(token, &members));
         }

@@ -8,7 +8,7 @@
 //! | [`calm`], [`door`], [`hoarders`], [`ceiling`] | then one without |
 //! | [`plan`], [`extras`] | what a seed draws first |
 //! | [`service`], [`client`], [`wire`], [`netstring`] | the two sides |
-//! | [`record`], [`rooms`], [`posts`] | what was seen, and what of it breaks an invariant |
+//! | [`record`], [`groups`], [`posts`] | what was seen, and what of it breaks an invariant |
 //! | [`group_timers`], [`deadlines`], [`marks`] | the same |
 //! | [`panics`] | assertions that fail, and sessions that panic on purpose |
 //! | [`report`] | what is shown |
@@ -21,6 +21,7 @@ mod deadlines;
 mod door;
 mod extras;
 mod group_timers;
+mod groups;
 mod hoarders;
 mod marks;
 mod netstring;
@@ -30,7 +31,6 @@ mod plan;
 mod posts;
 mod record;
 mod report;
-mod rooms;
 mod run;
 mod service;
 mod wire;

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use wharf::{Arrival, Context, OnMessage, Outcome, SendStatus, SessionId, TypedRef};
 
+use super::groups::OUTSIDE;
 use super::record::{Book, ClientNumber};
-use super::rooms::OUTSIDE;
 use super::run::Simulation;
 use super::service::Service;
 

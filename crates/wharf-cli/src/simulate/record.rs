@@ -11,9 +11,9 @@ use wharf::{Address, CloseReason, Limits, SendStatus, SessionId, SlowReader, Tim
 use super::ceiling::Overload;
 use super::deadlines::Heard;
 use super::group_timers::GroupTimers;
+use super::groups::Groups;
 use super::marks::Marks;
 use super::posts::Posts;
-use super::rooms::Rooms;
 
 /// A client, by its number.
 pub(super) type ClientNumber = usize;
@@ -42,7 +42,7 @@ pub(super) struct Book {
     has_frames: bool,
     pub(super) violation: Option<Violation>,
     pub(super) marks: Marks,
-    pub(super) rooms: Rooms,
+    pub(super) groups: Groups,
     pub(super) posts: Posts,
     pub(super) group_timers: GroupTimers,
     pub(super) load: Option<Overload>,
@@ -118,7 +118,7 @@ impl Record {
             has_frames,
             violation: None,
             marks: Marks::default(),
-            rooms: Rooms::default(),
+            groups: Groups::default(),
             posts: Posts::default(),
             group_timers: GroupTimers::default(),
             load: None,
@@ -260,7 +260,7 @@ impl Book {
         let text = String::from_utf8_lossy(said).into_owned();
         let drops = !matches!(self.limits.slow_reader, SlowReader::Pause | SlowReader::Disconnect);
         self.marks.count("broadcast delivered");
-        if let Some((invariant, what)) = self.rooms.heard(client, &text, drops) {
+        if let Some((invariant, what)) = self.groups.heard(client, &text, drops) {
             self.violate(invariant, || format!("client {client} {what}"));
         }
     }

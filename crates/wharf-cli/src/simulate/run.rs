@@ -11,11 +11,11 @@ use wharf::{
 use super::client::{Client, Habits, Mood, Progress};
 use super::door::Door;
 use super::extras::{Extras, Farewell};
+use super::groups;
 use super::marks::Marks;
 use super::panics;
 use super::plan::Plan;
 use super::record::{Record, Violation};
-use super::rooms;
 use super::service::{BURST_BYTES, Manners, Service};
 use super::wire::{self, Wire};
 
@@ -194,12 +194,12 @@ impl Simulation {
 
     /// Somebody who has no session tells the members of a group something.
     fn announce(&mut self) {
-        let room = rooms::room_of(self.dice.u64(..));
-        let group = self.server.handle().group(&rooms::name(room));
-        let (number, text) = self.record.with(|book| book.rooms.next(room, rooms::OUTSIDE));
+        let which = groups::group_of(self.dice.u64(..));
+        let group = self.server.handle().group(&groups::name(which));
+        let (number, text) = self.record.with(|book| book.groups.next(which, groups::OUTSIDE));
         let fits = text.len() <= self.plan.said_max();
         if fits && group.broadcast(&self.plan.wire.payload(&text)) == SendStatus::Queued {
-            self.record.with(|book| book.rooms.was_said(room, rooms::OUTSIDE, number, None));
+            self.record.with(|book| book.groups.was_said(which, groups::OUTSIDE, number, None));
             self.mark("announcement");
         }
     }

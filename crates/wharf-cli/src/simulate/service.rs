@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use wharf::{Arrival, CloseReason, Context, Group, JoinError, Outcome, SendStatus, Session, Time};
 
+use super::groups;
 use super::panics;
 use super::record::{ClientNumber, Record};
-use super::rooms;
 use super::wire::{self, Wire};
 
 /// Frames of a burst, and their size: enough to fill any queue that a plan has.
@@ -167,13 +167,13 @@ impl Service {
         if !self.manners.wire.has_frames() {
             return;
         }
-        let room = self.record.with(|book| rooms::room_of(book.dice.u64(..)));
-        let group = ctx.group(&rooms::name(room));
+        let which = self.record.with(|book| groups::group_of(book.dice.u64(..)));
+        let group = ctx.group(&groups::name(which));
         match what {
             b'j' => {
                 let joined = ctx.join(&group);
                 self.record.with(|book| match joined {
-                    Ok(()) => book.rooms.joined(room, self.client),
+                    Ok(()) => book.groups.joined(which, self.client),
                     // What it had broadcast before has filled its own queue.
                     Err(JoinError::Closing) => self.is_closing = true,
                     Err(error) => book.violate("I2", || format!("a session cannot join: {error}")),
@@ -182,16 +182,16 @@ impl Service {
             b'v' => {
                 let left = ctx.leave(&group);
                 self.record.with(|book| {
-                    if left != book.rooms.is_in(room, self.client) {
+                    if left != book.groups.is_in(which, self.client) {
                         book.violate("I2", || format!("leaving a group is {left}"));
                     }
-                    book.rooms.left(room, self.client);
+                    book.groups.left(which, self.client);
                 });
             }
             b'q' if self.record.with(|book| book.calm.is_none()) => group.close_all(),
             b'q' => {}
             _ => {
-                rooms::broadcast(ctx, self, room, what == b'g');
+                groups::broadcast(ctx, self, which, what == b'g');
             }
         }
     }
@@ -305,7 +305,7 @@ impl Session for Service {
 
     fn on_disconnected(&mut self, ctx: &mut Context<'_>, reason: &CloseReason) {
         self.record.with(|book| book.disconnected(self.client, reason, ctx.now()));
-        if rooms::is_ghost(ctx) {
+        if groups::is_ghost(ctx) {
             let client = self.client;
             self.record.with(|book| {
                 book.violate("I2", || format!("client {client} has ended and is a member still"));

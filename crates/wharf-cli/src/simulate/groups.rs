@@ -8,32 +8,32 @@ use super::record::ClientNumber;
 use super::service::Service;
 
 /// Groups of a run. Few, so that they are shared.
-const ROOMS: u64 = 3;
+const GROUPS: u64 = 3;
 /// The number of the one who broadcasts from outside of the sessions.
 pub(super) const OUTSIDE: ClientNumber = 1_000_000;
 
 /// A group, by its number.
-pub(super) type RoomNumber = u64;
+pub(super) type GroupNumber = u64;
 
-pub(super) fn name(room: RoomNumber) -> String {
-    format!("room {room}")
+pub(super) fn name(which: GroupNumber) -> String {
+    format!("group {which}")
 }
 
 /// The group that a frame of this number is about.
-pub(super) const fn room_of(number: u64) -> RoomNumber {
-    number % ROOMS
+pub(super) const fn group_of(number: u64) -> GroupNumber {
+    number % GROUPS
 }
 
 /// Whether an ended session is still a member of something.
 pub(super) fn is_ghost(ctx: &Context<'_>) -> bool {
-    let is_member = |room: Group| room.members().iter().any(|member| member.session == ctx.id());
-    (0..ROOMS).map(|room| ctx.group(&name(room))).any(is_member)
+    let is_member = |group: Group| group.members().iter().any(|member| member.session == ctx.id());
+    (0..GROUPS).map(|which| ctx.group(&name(which))).any(is_member)
 }
 
 /// What is known of the groups of a run.
 #[derive(Default)]
-pub(super) struct Rooms {
-    members: BTreeMap<(RoomNumber, ClientNumber), Membership>,
+pub(super) struct Groups {
+    members: BTreeMap<(GroupNumber, ClientNumber), Membership>,
     /// The last broadcast of each sender.
     said: BTreeMap<ClientNumber, u64>,
     /// Counts those who join: what was before what.
@@ -52,9 +52,9 @@ struct Membership {
     heard: BTreeMap<ClientNumber, u64>,
 }
 
-impl Rooms {
-    pub(super) fn joined(&mut self, room: RoomNumber, client: ClientNumber) {
-        let membership = self.members.entry((room, client)).or_default();
+impl Groups {
+    pub(super) fn joined(&mut self, which: GroupNumber, client: ClientNumber) {
+        let membership = self.members.entry((which, client)).or_default();
         if !membership.is_in {
             (membership.is_in, membership.since) = (true, self.joins);
             self.joins += 1;
@@ -62,15 +62,15 @@ impl Rooms {
     }
 
     /// It has left: what is on its way from other workers no longer comes.
-    pub(super) fn left(&mut self, room: RoomNumber, client: ClientNumber) {
-        let membership = self.members.entry((room, client)).or_default();
+    pub(super) fn left(&mut self, which: GroupNumber, client: ClientNumber) {
+        let membership = self.members.entry((which, client)).or_default();
         membership.is_in = false;
         membership.owed.clear();
     }
 
     pub(super) fn left_by_name(&mut self, name: &str, client: ClientNumber) {
-        if let Some(room) = (0..ROOMS).find(|room| self::name(*room) == name) {
-            self.left(room, client);
+        if let Some(which) = (0..GROUPS).find(|which| self::name(*which) == name) {
+            self.left(which, client);
         }
     }
 
@@ -80,32 +80,32 @@ impl Rooms {
     }
 
     /// When somebody joined who is in.
-    pub(super) fn since(&self, room: RoomNumber, client: ClientNumber) -> Option<u64> {
-        let membership = self.members.get(&(room, client))?;
+    pub(super) fn since(&self, which: GroupNumber, client: ClientNumber) -> Option<u64> {
+        let membership = self.members.get(&(which, client))?;
         membership.is_in.then_some(membership.since)
     }
 
-    pub(super) fn is_in(&self, room: RoomNumber, client: ClientNumber) -> bool {
-        self.members.get(&(room, client)).is_some_and(|membership| membership.is_in)
+    pub(super) fn is_in(&self, which: GroupNumber, client: ClientNumber) -> bool {
+        self.members.get(&(which, client)).is_some_and(|membership| membership.is_in)
     }
 
     /// What a sender broadcasts next to a group: `R`, group, sender, number.
-    pub(super) fn next(&mut self, room: RoomNumber, sender: ClientNumber) -> (u64, Vec<u8>) {
+    pub(super) fn next(&mut self, which: GroupNumber, sender: ClientNumber) -> (u64, Vec<u8>) {
         let number = self.said.entry(sender).or_default();
         *number += 1;
-        (*number, format!("R{room}:{sender}:{number}:").into_bytes())
+        (*number, format!("R{which}:{sender}:{number}:").into_bytes())
     }
 
     /// All members were sent something, one perhaps excepted.
     pub(super) fn was_said(
         &mut self,
-        room: RoomNumber,
+        which: GroupNumber,
         sender: ClientNumber,
         number: u64,
         except: Option<ClientNumber>,
     ) {
         for ((of, client), membership) in &mut self.members {
-            if *of == room && membership.is_in && Some(*client) != except {
+            if *of == which && membership.is_in && Some(*client) != except {
                 membership.owed.entry(sender).or_default().push_back(number);
             }
         }
@@ -119,13 +119,13 @@ impl Rooms {
         drops: bool,
     ) -> Option<(&'static str, String)> {
         let mut parts = text.split(':').map(str::parse::<u64>);
-        let (Some(Ok(room)), Some(Ok(sender)), Some(Ok(number))) =
+        let (Some(Ok(which)), Some(Ok(sender)), Some(Ok(number))) =
             (parts.next(), parts.next(), parts.next())
         else {
             return Some(("I3", format!("got a torn broadcast: R{text}")));
         };
         let sender = usize::try_from(sender).unwrap_or(usize::MAX);
-        let Some(membership) = self.members.get_mut(&(room, client)) else {
+        let Some(membership) = self.members.get_mut(&(which, client)) else {
             return Some(("I5", format!("got R{text} and was never in that group")));
         };
         let last = membership.heard.insert(sender, number);
@@ -148,17 +148,17 @@ impl Rooms {
 pub(super) fn broadcast(
     ctx: &mut Context<'_>,
     service: &Service,
-    room: RoomNumber,
+    which: GroupNumber,
     to_itself: bool,
 ) {
     let Service { record, client, manners, .. } = service;
     let client = *client;
-    let (number, text) = record.with(|book| book.rooms.next(room, client));
+    let (number, text) = record.with(|book| book.groups.next(which, client));
     if text.len() > manners.said_max {
         return;
     }
     let text = manners.wire.payload(&text);
-    let group = ctx.group(&name(room));
+    let group = ctx.group(&name(which));
     let (status, except) = if to_itself {
         (ctx.broadcast(&group, &text), None)
     } else {
@@ -166,7 +166,7 @@ pub(super) fn broadcast(
     };
     record.with(|book| match status {
         SendStatus::Queued => {
-            book.rooms.was_said(room, client, number, except);
+            book.groups.was_said(which, client, number, except);
             book.marks.count("broadcast");
         }
         SendStatus::Overloaded => book.marks.count("broadcast refused: full"),
