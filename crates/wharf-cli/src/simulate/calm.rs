@@ -7,7 +7,7 @@ use wharf::Time;
 use wharf::sim::Faults;
 
 use super::client::{End, Habits, Mood, Progress};
-use super::run::{Checked, Simulation, violated};
+use super::run::{Checked, Simulation, TURNS_TO_HEAR, violated};
 
 /// What this phase may take beyond the deadlines of the plan, by the clock of the network: who gets no
 /// answer gives up after 10 s.
@@ -41,6 +41,9 @@ impl Simulation {
         if self.is_paused() {
             self.open_door();
         }
+        if self.plan.extras.rooms && !self.ending {
+            self.let_rooms_tick()?;
+        }
         let limits = self.plan.limits.clone();
         let longest =
             limits.idle.into_iter().chain(limits.frame_deadline).chain(limits.first_frame);
@@ -72,6 +75,7 @@ impl Simulation {
         }
         self.go_on("the server ends", Mood::AsItLikes, drain, |run| run.server.is_done())?;
         self.clients.clear();
+        self.run_last_jobs()?;
         self.check_that_nothing_is_left()
     }
 
@@ -122,6 +126,9 @@ impl Simulation {
         self.record.with(|book| book.check_deadlines(now));
         for worker in 0..self.plan.workers {
             self.turn(worker)?;
+        }
+        if self.plan.extras.defers && !self.ending {
+            self.run_job()?;
         }
         let mut idle = true;
         for at in (0..self.clients.len()).rev() {
@@ -209,6 +216,7 @@ impl Simulation {
                 return violated("I7", format!("worker {worker} has no session, and {view:?}"));
             }
         }
+        self.check_that_rooms_are_empty()?;
         let groups = self.server.handle().groups();
         if groups > 0 && self.server.handle().sessions() == 0 {
             return violated("I7", format!("no session is left, and {groups} groups are"));
@@ -217,12 +225,29 @@ impl Simulation {
         if messages > 0 && self.server.handle().sessions() == 0 {
             return violated("I7", format!("no session is left, and {messages} messages are"));
         }
-        let handlers = self.record.holders() - self.others_with_record;
+        let others = self.record.with(|book| book.deferred.works() + book.rooms.halls());
+        let handlers = self.record.holders() - self.others_with_record - others;
         let sessions = self.server.handle().sessions();
         if sessions == 0 && handlers > 0 {
             return violated("I7", format!("{handlers} handlers of sessions that have ended live"));
         }
         Ok(())
+    }
+
+    /// With no session left, no room has a member.
+    fn check_that_rooms_are_empty(&mut self) -> Checked {
+        let handle = self.server.handle();
+        if !self.plan.extras.rooms || handle.sessions() > 0 {
+            return Ok(());
+        }
+        // What a session has said last goes from its worker to the room's.
+        for _ in 0..TURNS_TO_HEAR {
+            self.go_round(Mood::AsItLikes)?;
+        }
+        if handle.sessions() == 0 {
+            self.record.with(super::record::Book::check_that_rooms_are_empty);
+        }
+        self.check_record()
     }
 
     fn check_that_nothing_is_left(&mut self) -> Checked {
@@ -248,6 +273,7 @@ impl Simulation {
             book.marks.add("session", stats.accepted);
             book.marks.add("session drained", report.drained);
             book.marks.add("session forced", report.forced);
+            book.check_ticks_counted(&stats);
             book.check_that_all_have_ended();
         });
         self.check_record()

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use fastrand::Rng;
 use wharf::sim::Peer;
 
+use super::extras::Extras;
 use super::record::{ClientNumber, Record};
 use super::wire::{self, Wire};
 
@@ -96,7 +97,7 @@ pub(super) enum End {
 }
 
 impl Habits {
-    pub(super) fn draw(dice: &mut Rng, said_max: usize) -> Self {
+    pub(super) fn draw(dice: &mut Rng, said_max: usize, extras: &Extras) -> Self {
         const KINDS: [&[u8]; 10] = [
             b"e",
             b"eeeo",
@@ -109,6 +110,8 @@ impl Habits {
             b"jjttttye",
             b"jjjtttvgghye",
         ];
+        const IN_ROOMS: [&[u8]; 3] = [b"nmmmme", b"nnmmmmmmmmmmmmmbre", b"nnmmmrnmrjgdpokcfx"];
+        const WITH_JOBS: [&[u8]; 2] = [b"ddde", b"ddepdobclfx"];
         const FAREWELLS: [Farewell; 9] = [
             Farewell::Stay,
             Farewell::HalfClose,
@@ -123,6 +126,11 @@ impl Habits {
         if dice.u8(..5) == 0 {
             return Self::chatty(dice, said_max);
         }
+        let kinds = match dice.u8(..4) {
+            0 if extras.defers => WITH_JOBS[dice.usize(..WITH_JOBS.len())],
+            1..3 if extras.rooms => IN_ROOMS[dice.usize(..IN_ROOMS.len())],
+            _ => KINDS[dice.usize(..KINDS.len())],
+        };
         Self {
             frames: dice.u32(0..40),
             batch_max: 1,
@@ -130,7 +138,7 @@ impl Habits {
             write_max: 1 << dice.u32(..=12),
             read_max: 1 << dice.u32(..=12),
             reads: [1, 8, 8, 15][dice.usize(..4)],
-            kinds: KINDS[dice.usize(..KINDS.len())],
+            kinds,
             farewell: FAREWELLS[dice.usize(..FAREWELLS.len())],
             is_garbage: dice.u8(..16) == 0,
         }

@@ -64,7 +64,7 @@ impl Simulation {
         }
     }
 
-    fn turns_from_now(&self) -> Vec<u64> {
+    pub(super) fn turns_from_now(&self) -> Vec<u64> {
         self.turns.iter().map(|turns| turns + TURNS_TO_HEAR).collect()
     }
 

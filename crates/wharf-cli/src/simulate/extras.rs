@@ -9,6 +9,10 @@ pub(super) struct Extras {
     pub(super) posts: u8,
     /// Inboxes are filled.
     pub(super) floods: bool,
+    /// There are rooms with a tick.
+    pub(super) rooms: bool,
+    /// Sessions defer work.
+    pub(super) defers: bool,
     /// Groups have timers.
     pub(super) group_timers: bool,
     /// Accepting is paused.
@@ -36,6 +40,8 @@ impl Extras {
         Self {
             posts: if dice.bool() { dice.u8(1..=4) } else { 0 },
             floods: dice.u8(..32) == 0,
+            rooms: dice.u8(..3) == 0,
+            defers: dice.u8(..3) == 0,
             group_timers: dice.bool(),
             pauses: dice.u8(..6) == 0,
             overload: dice.u8(..64) == 0,

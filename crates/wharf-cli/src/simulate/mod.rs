@@ -9,7 +9,7 @@
 //! | [`plan`], [`extras`] | what a seed draws first |
 //! | [`service`], [`client`], [`wire`], [`netstring`] | the two sides |
 //! | [`record`], [`groups`], [`posts`] | what was seen, and what of it breaks an invariant |
-//! | [`group_timers`], [`deadlines`], [`marks`] | the same |
+//! | [`rooms`], [`deferred`], [`group_timers`], [`deadlines`], [`marks`] | the same |
 //! | [`panics`] | assertions that fail, and sessions that panic on purpose |
 //! | [`report`] | what is shown |
 
@@ -18,6 +18,7 @@ mod campaign;
 mod ceiling;
 mod client;
 mod deadlines;
+mod deferred;
 mod door;
 mod extras;
 mod group_timers;
@@ -31,6 +32,8 @@ mod plan;
 mod posts;
 mod record;
 mod report;
+mod rooms;
+
 mod run;
 mod service;
 mod wire;

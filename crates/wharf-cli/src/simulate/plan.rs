@@ -161,10 +161,10 @@ fn draw_limits(dice: &mut Rng, wire: Wire) -> Limits {
         send_burst_time: millis(dice, 10_000),
         send_deadline: dice.bool().then(|| millis(dice, 10_000)),
         slow_reader: policies[dice.usize(..usable)],
-        groups_per_session_max: 4,
+        groups_per_session_max: 6,
         timers_per_session_max: 4,
         rooms_max: 4,
-        deferred_max: 4,
+        deferred_max: 1 << dice.u32(..=3),
         // Far beyond everything that a run takes: who needs it hangs.
         flush: Duration::from_secs(600),
         drain: millis(dice, 10_000),

@@ -1,8 +1,7 @@
 //! What has been sent, queued and seen in one run, and what of it breaks an invariant.
 
-use std::cell::RefCell;
 use std::collections::{BTreeMap, VecDeque};
-use std::rc::Rc;
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 use fastrand::Rng;
@@ -10,17 +9,20 @@ use wharf::{Address, CloseReason, Limits, SendStatus, SessionId, SlowReader, Tim
 
 use super::ceiling::Overload;
 use super::deadlines::Heard;
+use super::deferred::Deferred;
 use super::group_timers::GroupTimers;
 use super::groups::Groups;
 use super::marks::Marks;
 use super::posts::Posts;
+use super::rooms::Rooms;
 
 /// A client, by its number.
 pub(super) type ClientNumber = usize;
 
-/// The record that a server's sessions and their clients write together. All of them are on one thread.
+/// The record that a server's sessions, its rooms and jobs, and their clients write together. All of them
+/// are on one thread, of which the library knows nothing.
 #[derive(Clone)]
-pub(super) struct Record(Rc<RefCell<Book>>);
+pub(super) struct Record(Arc<Mutex<Book>>);
 
 /// What a run is held against. The research names them I1 to I9.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,9 +43,13 @@ pub(super) struct Book {
     pub(super) limits: Limits,
     has_frames: bool,
     pub(super) violation: Option<Violation>,
+    /// The run is over, whether well or not: what is dropped now breaks nothing.
+    pub(super) is_over: bool,
     pub(super) marks: Marks,
     pub(super) groups: Groups,
     pub(super) posts: Posts,
+    pub(super) deferred: Deferred,
+    pub(super) rooms: Rooms,
     pub(super) group_timers: GroupTimers,
     pub(super) load: Option<Overload>,
     /// Some sessions have wider queues than the server's.
@@ -95,8 +101,16 @@ enum Life {
     #[default]
     Unborn,
     Connected,
+    /// A job of it has panicked: it ends without a word, or as it was about to.
+    Doomed,
     Panicked,
     Disconnected,
+}
+
+impl Life {
+    const fn is_connected(self) -> bool {
+        matches!(self, Self::Connected | Self::Doomed)
+    }
 }
 
 /// What one session gets at most of a turn: the contract of the sessions, rule 9.
@@ -109,7 +123,7 @@ const LEARNS: Duration = Duration::from_secs(2);
 
 impl Record {
     pub(super) fn new(dice: Rng, limits: Limits, has_frames: bool) -> Self {
-        Self(Rc::new(RefCell::new(Book {
+        Self(Arc::new(Mutex::new(Book {
             clients: Vec::new(),
             by_address: BTreeMap::new(),
             sessions: Vec::new(),
@@ -117,9 +131,12 @@ impl Record {
             limits,
             has_frames,
             violation: None,
+            is_over: false,
             marks: Marks::default(),
             groups: Groups::default(),
             posts: Posts::default(),
+            deferred: Deferred::default(),
+            rooms: Rooms::default(),
             group_timers: GroupTimers::default(),
             load: None,
             is_wide: false,
@@ -134,18 +151,23 @@ impl Record {
 
     /// How many there are that can write to it.
     pub(super) fn holders(&self) -> usize {
-        Rc::strong_count(&self.0)
+        Arc::strong_count(&self.0)
     }
 
     pub(super) fn with<T>(&self, work: impl FnOnce(&mut Book) -> T) -> T {
-        work(&mut self.0.borrow_mut())
+        match self.0.try_lock() {
+            Ok(mut book) => work(&mut book),
+            Err(TryLockError::Poisoned(poisoned)) => work(&mut poisoned.into_inner()),
+            // It would wait for itself.
+            Err(TryLockError::WouldBlock) => panic!("the record is written within a write"),
+        }
     }
 }
 
 impl Book {
     /// Notes that an invariant is broken; the first counts.
     pub(super) fn violate(&mut self, invariant: &'static str, what: impl FnOnce() -> String) {
-        if self.violation.is_none() {
+        if self.violation.is_none() && !self.is_over {
             self.violation = Some(Violation { invariant, what: what() });
         }
     }
@@ -313,7 +335,7 @@ impl Book {
     /// A callback has come that only a session which is connected may have.
     pub(super) fn must_be_connected(&mut self, client: ClientNumber, what: &str) {
         let life = self.clients[client].life;
-        if life != Life::Connected {
+        if !life.is_connected() {
             self.violate("I2", || format!("client {client}: {what}, but {life:?}"));
         }
     }
@@ -325,7 +347,7 @@ impl Book {
             self.limits.frames_per_second.is_some() || self.limits.bytes_per_second.is_some();
         let pauses = rated || self.limits.slow_reader == SlowReader::Pause;
         let (has_frames, entry) = (self.has_frames, &mut self.clients[client]);
-        if entry.life != Life::Connected {
+        if !entry.life.is_connected() {
             let life = entry.life;
             return self.violate("I2", || format!("client {client}: a frame, but {life:?}"));
         }
@@ -384,6 +406,14 @@ impl Book {
         self.change_life(client, Life::Connected, Life::Panicked);
     }
 
+    /// A job of a session has panicked.
+    pub(super) fn is_doomed(&mut self, client: ClientNumber) {
+        let life = &mut self.clients[client].life;
+        if *life == Life::Connected {
+            *life = Life::Doomed;
+        }
+    }
+
     /// A session has sent something to another.
     pub(super) fn noted(&mut self, status: SendStatus) {
         self.marks.count(match status {
@@ -440,7 +470,8 @@ impl Book {
     fn change_life(&mut self, client: ClientNumber, from: Life, to: Life) {
         let life = self.clients[client].life;
         self.clients[client].life = to;
-        if life != from {
+        let is_right = if from == Life::Connected { life.is_connected() } else { life == from };
+        if !is_right {
             self.violate("I2", || format!("client {client} becomes {to:?}, but is {life:?}"));
         }
     }

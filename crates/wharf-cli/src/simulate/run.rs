@@ -57,8 +57,9 @@ pub(super) fn run(seed: u64, wanted: &Faults, trace: bool) -> Outcome {
     }
     let run = || {
         let mut simulation = Simulation::start(plan, network.clone(), record.clone(), dice)?;
-        simulation.storm()?;
-        simulation.calm()
+        let ended = simulation.storm().and_then(|()| simulation.calm());
+        record.with(|book| book.is_over = true);
+        ended
     };
     let ended = panics::caught(run)
         .unwrap_or_else(|words| Err(Violation { invariant: "panic", what: words }));
@@ -96,6 +97,8 @@ pub(super) struct Simulation {
     pub(super) door: Door,
     /// Turns of each worker.
     pub(super) turns: Vec<u64>,
+    /// The turns after which each worker knows that the server ends, if it does.
+    pub(super) ended_at: Option<Vec<u64>>,
 }
 
 impl Simulation {
@@ -112,6 +115,8 @@ impl Simulation {
             said_max: plan.said_max(),
             greets: plan.greets,
             posts: plan.extras.posts,
+            rooms: plan.extras.rooms,
+            defers: plan.extras.defers,
             group_timers: plan.extras.group_timers && plan.wire.has_frames(),
             says_goodbye: plan.extras.says_goodbye,
         };
@@ -143,6 +148,7 @@ impl Simulation {
                     ending,
                     door,
                     turns,
+                    ended_at: None,
                 })
             }
             Err(error) => violated("I8", format!("the server does not start: {error}")),
@@ -151,6 +157,9 @@ impl Simulation {
 
     /// Anything may go wrong, in any order.
     fn storm(&mut self) -> Checked {
+        if self.plan.extras.rooms {
+            (0..self.dice.u8(1..=3)).for_each(|_| self.open_room());
+        }
         for step in 0..self.plan.steps {
             if let Some(end) = self.plan.end
                 && end.at_step == step
@@ -159,6 +168,9 @@ impl Simulation {
             }
             match self.dice.u8(..32) {
                 0..16 => {
+                    if self.plan.extras.defers && self.dice.u8(..4) == 0 {
+                        self.run_job()?;
+                    }
                     let worker = self.dice.usize(..self.plan.workers);
                     self.turn(worker)?;
                 }
@@ -167,7 +179,8 @@ impl Simulation {
                     self.step_client(client, Mood::AsItLikes)?;
                 }
                 28 if self.clients.len() < self.plan.clients_max => {
-                    let habits = Habits::draw(&mut self.dice, self.plan.said_max());
+                    let said_max = self.plan.said_max();
+                    let habits = Habits::draw(&mut self.dice, said_max, &self.plan.extras);
                     let host = self.dice.u8(2..=5);
                     self.connect(host, habits);
                 }
@@ -183,11 +196,12 @@ impl Simulation {
 
     /// Somebody who has no session does something.
     fn act_from_outside(&mut self) {
-        let Extras { posts, floods, pauses, .. } = self.plan.extras;
+        let Extras { posts, floods, pauses, rooms, .. } = self.plan.extras;
         match self.dice.u8(..8) {
             0..2 if posts > 0 => self.post_from_outside(),
             2 if floods && self.dice.bool() => self.flood_inbox(),
             3 if pauses && !self.ending => self.swing_door(),
+            4..7 if rooms => self.act_on_rooms(),
             _ => self.announce(),
         }
     }
@@ -211,6 +225,8 @@ impl Simulation {
             self.drain();
         }
         self.ending = true;
+        self.ended_at = Some(self.turns_from_now());
+        self.record.with(|book| book.rooms.server_ends = true);
         self.door_opens();
         self.mark(if stops { "server stopped" } else { "server drained" });
     }
@@ -258,6 +274,12 @@ impl Simulation {
         }
         if self.plan.extras.group_timers {
             self.check_group_timers();
+        }
+        if self.plan.extras.rooms {
+            self.check_rooms(worker)?;
+        }
+        if self.plan.extras.defers {
+            self.check_jobs()?;
         }
         self.check_that_nothing_leaked()?;
         self.check_worker(worker)?;

@@ -23,6 +23,8 @@ pub(super) struct Manners {
     pub(super) greets: bool,
     /// Messages that they post when they are asked to, at most.
     pub(super) posts: u8,
+    pub(super) rooms: bool,
+    pub(super) defers: bool,
     pub(super) group_timers: bool,
     /// They say something of their own when the server drains, or fail.
     pub(super) says_goodbye: bool,
@@ -176,6 +178,7 @@ impl Service {
                     Ok(()) => book.groups.joined(which, self.client),
                     // What it had broadcast before has filled its own queue.
                     Err(JoinError::Closing) => self.is_closing = true,
+                    Err(JoinError::TooMany(_)) if book.rooms.are_there() => {}
                     Err(error) => book.violate("I2", || format!("a session cannot join: {error}")),
                 });
             }
@@ -235,6 +238,8 @@ impl Session for Service {
             Some(b'k') => self.kick(ctx),
             Some(b'w') => self.widen(ctx),
             Some(&what @ (b't' | b'y')) if self.manners.group_timers => self.time(ctx, what),
+            Some(&what @ (b'n' | b'm' | b'r')) if self.manners.rooms => self.visit(ctx, what),
+            Some(b'd') if self.manners.defers => self.defer(ctx),
             Some(b'p') if self.manners.posts > 0 => self.post(ctx),
             Some(&what @ (b'j' | b'v' | b'g' | b'h' | b'q')) => self.meet(ctx, what),
             Some(b'c') => {
