@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use wharf_port::Address;
+
 use super::target::Destination;
 use crate::inbox::{Message, Refused};
 use crate::send_queue::SendStatus;
@@ -108,6 +110,7 @@ impl fmt::Debug for TargetRef {
 #[derive(Clone, Debug)]
 pub struct Outgoing {
     pub(crate) target: TargetRef,
+    pub(crate) local: Option<Address>,
     pub(crate) opener: Option<SessionId>,
     pub(crate) reconnects: u64,
     pub(crate) attempts: u32,
@@ -117,6 +120,12 @@ impl Outgoing {
     /// What is connected.
     pub const fn target(&self) -> &TargetRef {
         &self.target
+    }
+
+    /// The local address of the connection, by which its peer knows it if nothing stands between; `None` if
+    /// the system does not tell.
+    pub const fn local(&self) -> Option<&Address> {
+        self.local.as_ref()
     }
 
     /// The session that asked for it by [`Context::connect`](crate::Context::connect), if one did: it

@@ -23,6 +23,7 @@ use crate::support::wire::Wire;
 
 each_backend! {
     a_client_connects_talks_and_ends_with_its_last_target,
+    it_is_told_the_address_by_which_its_server_knows_it,
     many_targets_share_few_workers,
     each_target_is_tried_though_the_first_is_over_at_once,
     a_target_that_is_stopped_is_not_connected_again,
@@ -77,6 +78,24 @@ fn a_client_connects_talks_and_ends_with_its_last_target(backend: Backend) {
     let stats = handle.stats();
     assert_eq!((stats.connected, stats.accepted, stats.connect_failures), (1, 0, 0));
     assert_eq!((handle.sessions(), handle.targets()), (0, 0));
+}
+
+fn it_is_told_the_address_by_which_its_server_knows_it(backend: Backend) {
+    let (peers, seen) = channel();
+    let server = Setup::new(backend).start(move |arrival| {
+        peers.send(arrival.peer().clone()).unwrap();
+        Echo
+    });
+    let (locals, told) = channel();
+    let running = client(backend).connect(server.address()).start(move |arrival: &Arrival| {
+        locals.send(arrival.outgoing().and_then(Outgoing::local).cloned()).unwrap();
+        Echo
+    });
+    let running = running.unwrap();
+    let peer = seen.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(told.recv_timeout(PATIENCE).unwrap(), Some(peer));
+    running.handle().stop();
+    running.join().unwrap();
 }
 
 fn many_targets_share_few_workers(backend: Backend) {

@@ -224,6 +224,7 @@ impl Core {
         }
         let outgoing = Outgoing {
             target: TargetRef::new(id, dial.destination(), &shared),
+            local: port.local_address(socket),
             opener: dial.target.opener,
             reconnects: dial.sessions,
             attempts: std::mem::take(&mut dial.attempts),
