@@ -179,14 +179,15 @@ impl Cage {
         self.simulate(wharf, canary, 0, SEEDS_MAX)
     }
 
-    /// Runs seeds, of which one must show the bug.
+    /// Runs seeds, of which one must show the bug; and that one once more, which must show the same.
     fn simulate(&self, wharf: &Path, canary: &Canary, from: u64, seeds: u64) -> Result<String> {
-        let mut sim = Command::new(wharf);
-        sim.args(["sim", "--replays", "0", "--json", "-", "--jobs", "1"]);
-        sim.args(["--from", &from.to_string(), "--seeds", &seeds.to_string()]);
-        let ended = process::run(sim.current_dir(&self.tree), FOUND_WITHIN)?;
+        let ended = self.run_seeds(wharf, from, seeds)?;
         ensure(ended.code != Some(0), || format!("not found in {} seeds", grouped(seeds)))?;
-        let (invariant, seed) = violation(&ended)?;
+        let (invariant, seed, what) = violation(&ended)?;
+        let again = violation(&self.run_seeds(wharf, seed, 1)?)?.2;
+        ensure(what == again, || {
+            format!("seed {seed} shows another thing again: {what}; {again}")
+        })?;
         let expected = canary.shows.join(" or ");
         ensure(canary.shows.contains(&invariant), || {
             format!("seed {seed} breaks {invariant}, and {expected} was to break")
@@ -198,15 +199,25 @@ impl Cage {
     }
 }
 
-/// Which invariant was broken, and by which seed.
-fn violation(ended: &Ended) -> Result<(String, u64)> {
+impl Cage {
+    fn run_seeds(&self, wharf: &Path, from: u64, seeds: u64) -> Result<Ended> {
+        let mut sim = Command::new(wharf);
+        sim.args(["sim", "--replays", "0", "--json", "-", "--jobs", "1"]);
+        sim.args(["--from", &from.to_string(), "--seeds", &seeds.to_string()]);
+        process::run(sim.current_dir(&self.tree), FOUND_WITHIN)
+    }
+}
+
+/// Which invariant was broken, by which seed, and how.
+fn violation(ended: &Ended) -> Result<(String, u64, String)> {
     let report: Value = serde_json::from_str(&ended.stdout)
         .map_err(|error| format!("no report ({error}): {}{}", ended.stdout, ended.stderr))?;
     let violation = &report["violation"];
-    let invariant = violation["invariant"].as_str().map(str::to_owned);
-    invariant
-        .zip(violation["seed"].as_u64())
-        .ok_or_else(|| format!("no violation: {report}").into())
+    let text = |key: &str| violation[key].as_str().map(str::to_owned);
+    match (text("invariant"), violation["seed"].as_u64(), text("what")) {
+        (Some(invariant), Some(seed), Some(what)) => Ok((invariant, seed, what)),
+        _ => Err(format!("no violation: {report}").into()),
+    }
 }
 
 #[cfg(test)]
@@ -216,7 +227,7 @@ mod tests {
     #[test]
     fn every_invariant_has_a_canary_that_breaks_no_other() {
         let canaries = all().unwrap();
-        for invariant in 1..=11 {
+        for invariant in 1..=14 {
             let name = format!("I{invariant}");
             assert!(canaries.iter().any(|canary| canary.shows == [&*name]), "none for {name}");
         }

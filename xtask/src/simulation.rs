@@ -22,7 +22,7 @@ const EACH_FAULT: u64 = 1_000;
 const FAULT_KINDS: usize = 20;
 /// What must be met: every reason to end, every outcome of a send, every way to be turned away, and both
 /// ends of a drain. A simulation that no longer gets there proves nothing about it.
-const MET: [&str; 47] = [
+const MET: [&str; 70] = [
     "peer_closed",
     "truncated",
     "peer_reset",
@@ -58,6 +58,29 @@ const MET: [&str; 47] = [
     "group timer was due to",
     "accepting paused",
     "honest after a pause",
+    "target connected",
+    "target reconnected",
+    "target stopped",
+    "target given up",
+    "connect failed",
+    "opener told of a failure",
+    "heartbeat heard",
+    "all targets have come through",
+    "client ends with its last target",
+    "room opened",
+    "room entered",
+    "room spoken to",
+    "room left",
+    "room closed",
+    "room panicked",
+    "room tick",
+    "room ticks skipped",
+    "room ticked in calm",
+    "room broadcast",
+    "job panicked",
+    "result delivered",
+    "result dropped",
+    "result was due to",
     "overload",
     "overload: refused",
     "overload: fullest closed",

@@ -44,6 +44,7 @@ impl Simulation {
         if self.plan.extras.rooms && !self.ending {
             self.let_rooms_tick()?;
         }
+        self.let_callers_connect_and_end()?;
         let limits = self.plan.limits.clone();
         let longest =
             limits.idle.into_iter().chain(limits.frame_deadline).chain(limits.first_frame);
@@ -117,7 +118,7 @@ impl Simulation {
 
     fn is_any_worker_busy(&self) -> bool {
         let mut views = (0..self.plan.workers).filter_map(|worker| self.server.worker(worker));
-        views.any(|view| view.is_busy)
+        views.any(|view| view.is_busy) || self.is_any_caller_busy()
     }
 
     /// Turns every worker and every client once; whether the clients had nothing to do.
@@ -126,6 +127,9 @@ impl Simulation {
         self.record.with(|book| book.check_deadlines(now));
         for worker in 0..self.plan.workers {
             self.turn(worker)?;
+        }
+        for worker in 0..self.caller_workers() {
+            self.turn_caller(worker)?;
         }
         if self.plan.extras.defers && !self.ending {
             self.run_job()?;

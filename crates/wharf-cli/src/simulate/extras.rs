@@ -9,6 +9,8 @@ pub(super) struct Extras {
     pub(super) posts: u8,
     /// Inboxes are filled.
     pub(super) floods: bool,
+    /// There is a client of the library's, with targets.
+    pub(super) callers: bool,
     /// There are rooms with a tick.
     pub(super) rooms: bool,
     /// Sessions defer work.
@@ -40,6 +42,7 @@ impl Extras {
         Self {
             posts: if dice.bool() { dice.u8(1..=4) } else { 0 },
             floods: dice.u8(..32) == 0,
+            callers: dice.u8(..3) == 0,
             rooms: dice.u8(..3) == 0,
             defers: dice.u8(..3) == 0,
             group_timers: dice.bool(),

@@ -7,12 +7,13 @@
 //! | [`run`] | one seed: first a phase with faults |
 //! | [`calm`], [`door`], [`hoarders`], [`ceiling`] | then one without |
 //! | [`plan`], [`extras`] | what a seed draws first |
-//! | [`service`], [`client`], [`wire`], [`netstring`] | the two sides |
+//! | [`service`], [`client`], [`callers`], [`wire`], [`netstring`] | the two sides |
 //! | [`record`], [`groups`], [`posts`] | what was seen, and what of it breaks an invariant |
 //! | [`rooms`], [`deferred`], [`group_timers`], [`deadlines`], [`marks`] | the same |
 //! | [`panics`] | assertions that fail, and sessions that panic on purpose |
 //! | [`report`] | what is shown |
 
+mod callers;
 mod calm;
 mod campaign;
 mod ceiling;

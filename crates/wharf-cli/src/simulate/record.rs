@@ -7,6 +7,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use wharf::{Address, CloseReason, Limits, SendStatus, SessionId, SlowReader, Time};
 
+use super::callers::{HEARTBEAT, Targets};
 use super::ceiling::Overload;
 use super::deadlines::Heard;
 use super::deferred::Deferred;
@@ -24,7 +25,7 @@ pub(super) type ClientNumber = usize;
 #[derive(Clone)]
 pub(super) struct Record(Arc<Mutex<Book>>);
 
-/// What a run is held against. The research names them I1 to I9.
+/// What a run is held against. `docs/testing.md` names them.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Violation {
     /// Such as `I3`; or `panic`, if an assertion of the libraries failed.
@@ -50,6 +51,7 @@ pub(super) struct Book {
     pub(super) posts: Posts,
     pub(super) deferred: Deferred,
     pub(super) rooms: Rooms,
+    pub(super) targets: Targets,
     pub(super) group_timers: GroupTimers,
     pub(super) load: Option<Overload>,
     /// Some sessions have wider queues than the server's.
@@ -137,6 +139,7 @@ impl Record {
             posts: Posts::default(),
             deferred: Deferred::default(),
             rooms: Rooms::default(),
+            targets: Targets::default(),
             group_timers: GroupTimers::default(),
             load: None,
             is_wide: false,
@@ -372,6 +375,9 @@ impl Book {
         let entry = &mut self.clients[client];
         if entry.is_garbage {
             return;
+        }
+        if has_frames && frame == HEARTBEAT {
+            return self.marks.count("heartbeat heard");
         }
         let expected = if has_frames {
             entry.to_service.pop_front().is_some_and(|next| next == frame)

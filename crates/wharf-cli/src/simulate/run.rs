@@ -8,6 +8,7 @@ use wharf::{
     Arrival, Backend, PortOptions, SendStatus, Server, SlowReader, SocketOptions, SteppedServer,
 };
 
+use super::callers::Callers;
 use super::client::{Client, Habits, Mood, Progress};
 use super::door::Door;
 use super::extras::{Extras, Farewell};
@@ -20,7 +21,7 @@ use super::service::{BURST_BYTES, Manners, Service};
 use super::wire::{self, Wire};
 
 /// Where the server listens.
-const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 7777);
+pub(super) const SERVER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1)), 7777);
 
 /// Turns of a worker within which it has what another thread has told it, unless its port is kept from it.
 pub(super) const TURNS_TO_HEAR: u64 = 8;
@@ -90,6 +91,8 @@ pub(super) struct Simulation {
     pub(super) record: Record,
     pub(super) dice: Rng,
     pub(super) clients: Vec<Client>,
+    /// A client of the library's, while there is one.
+    pub(super) callers: Option<Callers>,
     /// Who else than a session writes to the record.
     pub(super) others_with_record: usize,
     /// The server was told to end.
@@ -144,6 +147,7 @@ impl Simulation {
                     record,
                     dice,
                     clients,
+                    callers: None,
                     others_with_record,
                     ending,
                     door,
@@ -157,6 +161,9 @@ impl Simulation {
 
     /// Anything may go wrong, in any order.
     fn storm(&mut self) -> Checked {
+        if self.plan.extras.callers {
+            self.start_callers()?;
+        }
         if self.plan.extras.rooms {
             (0..self.dice.u8(1..=3)).for_each(|_| self.open_room());
         }
@@ -168,11 +175,14 @@ impl Simulation {
             }
             match self.dice.u8(..32) {
                 0..16 => {
-                    if self.plan.extras.defers && self.dice.u8(..4) == 0 {
+                    if self.plan.extras.defers && self.dice.u8(..12) == 0 {
                         self.run_job()?;
                     }
-                    let worker = self.dice.usize(..self.plan.workers);
-                    self.turn(worker)?;
+                    let worker = self.dice.usize(..self.plan.workers + self.caller_workers());
+                    match worker.checked_sub(self.plan.workers) {
+                        Some(of_client) => self.turn_caller(of_client)?,
+                        None => self.turn(worker)?,
+                    }
                 }
                 16..28 if !self.clients.is_empty() => {
                     let client = self.dice.usize(..self.clients.len());
@@ -196,12 +206,13 @@ impl Simulation {
 
     /// Somebody who has no session does something.
     fn act_from_outside(&mut self) {
-        let Extras { posts, floods, pauses, rooms, .. } = self.plan.extras;
+        let Extras { posts, floods, pauses, rooms, callers, .. } = self.plan.extras;
         match self.dice.u8(..8) {
             0..2 if posts > 0 => self.post_from_outside(),
             2 if floods && self.dice.bool() => self.flood_inbox(),
             3 if pauses && !self.ending => self.swing_door(),
-            4..7 if rooms => self.act_on_rooms(),
+            4..6 if rooms => self.act_on_rooms(),
+            6.. if callers => self.act_on_targets(),
             _ => self.announce(),
         }
     }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use wharf::{Arrival, CloseReason, Context, Group, JoinError, Outcome, SendStatus, Session, Time};
 
+use super::callers;
 use super::groups;
 use super::panics;
 use super::record::{ClientNumber, Record};
@@ -44,7 +45,12 @@ pub(super) struct Service {
 
 impl Service {
     pub(super) fn new(record: &Record, arrival: &Arrival, manners: Manners) -> Self {
-        let found = record.with(|book| book.client_at(arrival.peer()));
+        let found = record.with(|book| {
+            let peer = arrival.peer();
+            // Which side of such a connection hears of it first is not known.
+            let known = book.client_at(peer);
+            known.or_else(|| callers::is_caller(peer).then(|| book.client(peer.clone(), false)))
+        });
         let client = found.unwrap_or_else(|| {
             let peer = arrival.peer().clone();
             record.with(|book| {
@@ -231,7 +237,7 @@ impl Session for Service {
         self.record.with(|book| book.arrived(self.client, said, ctx.now()));
         self.start_timer(ctx, said);
         match said.first() {
-            Some(b's') => {}
+            Some(b's' | b'i') => {}
             Some(b'b') => self.burst(ctx),
             Some(b'u') => self.update(ctx, said),
             Some(b'o') => self.note(ctx),
