@@ -13,8 +13,11 @@ use crate::totals;
 use crate::{Result, workspace};
 
 /// Pages that have a translation: the English one, and the Korean one.
-const PAGES: [(&str, &str); 2] =
-    [("docs/guide.md", "docs/ko/guide.md"), ("docs/from-iocp.md", "docs/ko/from-iocp.md")];
+const PAGES: [(&str, &str); 3] = [
+    ("README.md", "README.ko.md"),
+    ("docs/guide.md", "docs/ko/guide.md"),
+    ("docs/from-iocp.md", "docs/ko/from-iocp.md"),
+];
 /// What the last line of a translation begins and ends with.
 const MARK: [&str; 2] = ["<!-- translation of ", " -->"];
 /// Languages of blocks whose comments may be translated; what is behind a `#` is not compared there.
