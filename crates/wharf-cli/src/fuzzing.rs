@@ -10,6 +10,7 @@ use wharf::{Framing, Limits, SlowReader};
 
 use crate::args::{Command, Listen, Parsed, Target, UNBOUNDED, bytes, definition, parse_line};
 use crate::failure::Exit;
+use crate::load::LoadOptions;
 use crate::serve::ServeOptions;
 
 /// Values that mean something to one flag or another.
@@ -148,12 +149,8 @@ fn is_one_line(text: &str) -> bool {
 fn check(command: &Command) {
     match command {
         Command::ServeEcho(options) | Command::ServeChat(options) => check_serve(options),
-        Command::LoadEcho(options) | Command::LoadChat(options) => {
-            let framing = &options.framing;
-            assert!(options.size <= framing.payload_max() && options.size >= framing.payload_min());
-            assert!(options.sessions > 0 && options.size > 0);
-            comes_back::<Target>(&options.connect.to_string());
-        }
+        Command::LoadEcho(options) | Command::LoadChat(options) => check_load(options),
+        Command::LoadAccept(options) => check_load(&options.load),
         Command::Proxy(options) => {
             comes_back::<Listen>(&options.listen.to_string());
             comes_back::<Target>(&options.connect.to_string());
@@ -163,6 +160,13 @@ fn check(command: &Command) {
             assert!(!options.trace || options.seeds.count == 1);
         }
     }
+}
+
+fn check_load(options: &LoadOptions) {
+    let framing = &options.framing;
+    assert!(options.size <= framing.payload_max() && options.size >= framing.payload_min());
+    assert!(options.sessions > 0 && options.size > 0);
+    comes_back::<Target>(&options.connect.to_string());
 }
 
 fn check_serve(options: &ServeOptions) {

@@ -21,7 +21,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::load::LoadOptions;
+use crate::load::{AcceptOptions, LoadOptions};
 use crate::proxy::ProxyOptions;
 use crate::serve::ServeOptions;
 use crate::simulate::SimOptions;
@@ -85,6 +85,8 @@ pub(crate) enum Command {
     LoadEcho(LoadOptions),
     /// `wharf load chat`.
     LoadChat(LoadOptions),
+    /// `wharf load accept`.
+    LoadAccept(Box<AcceptOptions>),
     /// `wharf proxy`.
     Proxy(Box<ProxyOptions>),
     /// `wharf sim`.
@@ -127,12 +129,7 @@ fn read(line: &[OsString]) -> Result<Result<Parsed, Failure>, clap::Error> {
     let cli = Cli::from_arg_matches(&matches)?;
     let command = match cli.command {
         TopLevel::Serve { mode } => return read_serve(line, &matches, mode),
-        TopLevel::Load { mode: LoadMode::Echo(args) } => {
-            args.check(&Given::of(&matches)).map(Command::LoadEcho)
-        }
-        TopLevel::Load { mode: LoadMode::Chat(args) } => {
-            args.check(&Given::of(&matches)).map(Command::LoadChat)
-        }
+        TopLevel::Load { mode } => mode.check(&Given::of(&matches)),
         TopLevel::Proxy(args) => args.check().map(Box::new).map(Command::Proxy),
         TopLevel::Sim(args) => args.check().map(Command::Sim),
     };

@@ -3,12 +3,14 @@
 use std::net::ToSocketAddrs;
 use std::time::Duration;
 
+use wharf::IpNet;
 use wharf_port::{
     Address, Completion, CompletionPort, ConnectError, SocketId, SocketOptions, Time,
 };
 
 use super::progress::Progress;
 use super::report::grouped;
+use super::source::Sources;
 use crate::args::Target;
 use crate::failure::{Exit, Failure};
 
@@ -56,58 +58,94 @@ pub(super) fn check_descriptors(sessions: u64) -> Result<(), Failure> {
     }
 }
 
-/// Connects `sessions` sockets to the first of the addresses that answers, which is returned with
-/// them. All or nothing: a run with fewer sessions than asked for would measure something else.
+/// Where a server answers, and where connections to it come from.
+pub(super) struct Way {
+    pub(super) address: Address,
+    pub(super) sources: Sources,
+}
+
+/// Finds the first of the addresses that answers, with one connection: `localhost` is often two, one of
+/// them idle. A failure says how many `sessions` there were to be.
+pub(super) fn find(
+    port: &mut CompletionPort,
+    target: &Target,
+    source: Option<IpNet>,
+    sessions: usize,
+) -> Result<(Way, SocketId), Failure> {
+    let mut last = None;
+    for address in resolve(target)? {
+        let sources = match Sources::new(source, &address) {
+            Ok(sources) => sources,
+            Err(failure) => {
+                last.get_or_insert(failure);
+                continue;
+            }
+        };
+        let mut way = Way { address, sources };
+        let mut attempt = Connector::new(port, &mut way, 1);
+        let refusal = match (attempt.run(None)?, attempt.connected.pop()) {
+            (Ok(()), Some(socket)) => return Ok((way, socket)),
+            (Ok(()), None) => ConnectError::Unreachable,
+            (Err(error), _) => error,
+        };
+        last = Some(not_connected(target, source, &way.address, (0, sessions), refusal));
+    }
+    Err(last.unwrap_or_else(|| Failure::new(Exit::NotConnected, "there is no address")))
+}
+
+/// Connects `sessions` sockets to the first address that answers. All or nothing: a run with fewer
+/// sessions than asked for would measure something else.
 pub(super) fn connect_all(
     port: &mut CompletionPort,
     target: &Target,
-    addresses: &[Address],
+    source: Option<IpNet>,
     sessions: usize,
     progress: Option<&Progress>,
-) -> Result<(Address, Vec<SocketId>), Failure> {
-    // The first session finds the address that answers: `localhost` is often two, one of them idle.
-    let mut refusal = ConnectError::Unreachable;
-    let mut first = None;
-    for address in addresses {
-        let mut attempt = Connector::new(port, address, 1);
-        match attempt.run(None)? {
-            Ok(()) => {
-                first = Some((address.clone(), attempt.connected));
-                break;
-            }
-            Err(error) => refusal = error,
-        }
-    }
-    let not_connected = |address: &Address, count: usize, error: ConnectError| {
-        let resolved = match target {
-            Target::Address(_) => String::new(),
-            Target::Name(..) => format!(" ({address})"),
-        };
-        Failure::new(
-            Exit::NotConnected,
-            format_args!(
-                "cannot connect to {target}{resolved}: {error} ({} of {} sessions connected); {}",
-                grouped(count as u64),
-                grouped(sessions as u64),
-                advice(error)
-            ),
-        )
-    };
-    let Some((address, mut connected)) = first else {
-        return Err(not_connected(&addresses[addresses.len() - 1], 0, refusal));
-    };
-    let mut rest = Connector::new(port, &address, sessions - 1);
+) -> Result<(Way, Vec<SocketId>), Failure> {
+    let (mut way, first) = find(port, target, source, sessions)?;
+    let mut rest = Connector::new(port, &mut way, sessions - 1);
     let outcome = rest.run(progress)?;
+    let mut connected = vec![first];
     connected.append(&mut rest.connected);
     match outcome {
-        Ok(()) => Ok((address, connected)),
-        Err(error) => Err(not_connected(&address, connected.len(), error)),
+        Ok(()) => Ok((way, connected)),
+        Err(error) => {
+            let count = (connected.len(), sessions);
+            Err(not_connected(target, source, &way.address, count, error))
+        }
     }
 }
 
+/// That a connect failed, after so many of so many had not.
+pub(super) fn not_connected(
+    target: &Target,
+    source: Option<IpNet>,
+    address: &Address,
+    (count, all): (usize, usize),
+    error: ConnectError,
+) -> Failure {
+    let resolved = match target {
+        Target::Address(_) => String::new(),
+        Target::Name(..) => format!(" ({address})"),
+    };
+    let from = source.map_or_else(String::new, |source| format!(" from {source}"));
+    Failure::new(
+        Exit::NotConnected,
+        format_args!(
+            "cannot connect to {target}{resolved}{from}: {error} ({} of {} sessions connected); {}",
+            grouped(count as u64),
+            grouped(all as u64),
+            advice(error, source.is_some())
+        ),
+    )
+}
+
 /// What to do about a connect that failed.
-const fn advice(error: ConnectError) -> &'static str {
+const fn advice(error: ConnectError, has_source: bool) -> &'static str {
     match error {
+        ConnectError::Shortage(_) | ConnectError::Os(_) if has_source => {
+            "check that all of --source are addresses of this machine, or give more of them"
+        }
         ConnectError::Refused | ConnectError::NoSocket => "start the server, or check --connect",
         ConnectError::Shortage(_) => "ask for fewer --sessions, or raise what is short",
         _ => "check --connect and the way there",
@@ -117,19 +155,19 @@ const fn advice(error: ConnectError) -> &'static str {
 /// Connects a number of sockets to one address.
 struct Connector<'a> {
     port: &'a mut CompletionPort,
-    address: &'a Address,
+    way: &'a mut Way,
     wanted: usize,
     started: usize,
-    in_flight: Vec<SocketId>,
+    in_flight: Vec<(SocketId, SocketOptions)>,
     connected: Vec<SocketId>,
     failed: Option<ConnectError>,
 }
 
 impl<'a> Connector<'a> {
-    fn new(port: &'a mut CompletionPort, address: &'a Address, wanted: usize) -> Self {
+    fn new(port: &'a mut CompletionPort, way: &'a mut Way, wanted: usize) -> Self {
         Self {
             port,
-            address,
+            way,
             wanted,
             started: 0,
             in_flight: Vec::with_capacity(IN_FLIGHT_MAX),
@@ -172,11 +210,13 @@ impl<'a> Connector<'a> {
             && self.started < self.wanted
             && self.in_flight.len() < IN_FLIGHT_MAX
         {
-            match self.port.connect(self.address, &SocketOptions::default()) {
+            let options = self.way.sources.options();
+            match self.port.connect(&self.way.address, &options) {
                 Ok(socket) => {
                     self.started += 1;
-                    self.in_flight.push(socket);
+                    self.in_flight.push((socket, options));
                 }
+                Err(error) if self.way.sources.spread(&options, error) => {}
                 Err(error) => self.failed = Some(error),
             }
         }
@@ -184,24 +224,30 @@ impl<'a> Connector<'a> {
 
     fn finish(&mut self, socket: SocketId, result: Result<(), ConnectError>) {
         // What is not among them is an attempt on another address that had been given up.
-        let Some(at) = self.in_flight.iter().position(|&started| started == socket) else { return };
-        self.in_flight.swap_remove(at);
+        let Some(at) = self.in_flight.iter().position(|(started, _)| *started == socket) else {
+            return;
+        };
+        let (_, options) = self.in_flight.swap_remove(at);
         // Where nobody listens, a port of the range for outgoing connections may connect to itself,
         // and would echo perfectly.
-        let met = |local: Address| local == *self.address;
+        let met = |local: Address| local == self.way.address;
         let to_itself = result.is_ok() && self.port.local_address(socket).is_some_and(met);
         let result = if to_itself { Err(ConnectError::Refused) } else { result };
         match result {
             Ok(()) => self.connected.push(socket),
             Err(error) => {
-                self.failed.get_or_insert(error);
+                if self.way.sources.spread(&options, error) {
+                    self.started -= 1;
+                } else {
+                    self.failed.get_or_insert(error);
+                }
                 close(self.port, socket);
             }
         }
     }
 
     fn give_up(&mut self) {
-        for socket in self.in_flight.drain(..) {
+        for (socket, _) in self.in_flight.drain(..) {
             close(self.port, socket);
         }
     }

@@ -4,17 +4,18 @@
 //! |---|---|
 //! | [`options`] | what is asked for |
 //! | [`framing`] | how messages are told apart |
-//! | [`connect`] | resolves, checks the limits, connects |
+//! | [`connect`], [`source`] | resolves, checks the limits, connects, and from where |
 //! | [`pattern`] | the bytes of every session's stream, in one table |
 //! | [`session`] | how far each stream has been due, sent, answered |
 //! | [`schedule`] | when messages are due in an open loop |
 //! | [`run`], [`crowd`], [`phase`] | what the runs of all modes have |
 //! | [`mode`] | what a mode adds, and the steps that all take |
-//! | [`mod@echo`], [`mod@chat`] | the modes |
+//! | [`mod@echo`], [`mod@chat`], [`mod@accept`] | the modes |
 //! | [`tally`] | what went wrong |
 //! | [`measurement`], [`latency`], [`series`], [`cpu`] | what is measured |
 //! | [`progress`], [`report`], [`plot`] | what is shown |
 
+mod accept;
 mod chat;
 mod connect;
 mod cpu;
@@ -34,8 +35,12 @@ mod run;
 mod schedule;
 mod series;
 mod session;
+mod source;
 mod tally;
 
+use std::fmt;
+
+use serde::Serialize;
 use wharf_port::{CompletionPort, PortOptions};
 
 use crate::failure::{self, Exit, Failure};
@@ -44,7 +49,7 @@ use chat::Chat;
 use cpu::CpuMeter;
 use echo::Echo;
 pub(crate) use framing::Framing;
-pub(crate) use options::{Length, LoadOptions, Pace};
+pub(crate) use options::{AcceptOptions, Ending, Length, LoadOptions, Pace};
 use pattern::Pattern;
 use plot::{Plot, PlotSink};
 use progress::Progress;
@@ -61,35 +66,29 @@ pub(crate) fn chat(options: &LoadOptions) -> Result<(), Failure> {
     load("chat", options, Chat::execute)
 }
 
+/// Runs `wharf load accept`.
+pub(crate) fn accept(options: &AcceptOptions) -> Result<(), Failure> {
+    accept::run(options)
+}
+
 fn load(
     mode: &'static str,
     options: &LoadOptions,
     execute: impl FnOnce(Setup) -> Result<Outcome, Failure>,
 ) -> Result<(), Failure> {
-    let server_cpu = options.server_pid.map(server_cpu).transpose()?;
-    let mut json = JsonSink::open(options.json.as_ref())?;
-    let plot = PlotSink::open(options.plot.as_deref())?;
-    connect::check_descriptors(options.sessions)?;
-    let too_large = |_| Failure::arguments("--size or --sessions is too large for this machine");
-    let sessions = usize::try_from(options.sessions).map_err(too_large)?;
-    let size = usize::try_from(options.size).map_err(too_large)?;
-
-    let addresses = connect::resolve(&options.connect)?;
-    let port_options = PortOptions { backend: options.backend, ..PortOptions::default() };
-    let mut port =
-        CompletionPort::open(&port_options).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let Started { server_cpu, mut outputs, mut port, sessions, pattern } = Started::new(options)?;
     let backend = port.backend();
-    if let Some(reason) = port.fallback_reason() {
-        eprintln!("wharf: backend {backend}, since the best one is not to be had: {reason}");
-    }
-    let pattern = Pattern::new(&options.framing, size, sessions);
-
     let progress = Progress::new();
     if let Some(progress) = &progress {
         progress.expect(options.sessions);
     }
-    let (address, sockets) =
-        connect::connect_all(&mut port, &options.connect, &addresses, sessions, progress.as_ref())?;
+    let (way, sockets) = connect::connect_all(
+        &mut port,
+        &options.connect,
+        options.source,
+        sessions,
+        progress.as_ref(),
+    )?;
     let outcome = execute(Setup {
         port,
         sockets,
@@ -97,28 +96,83 @@ fn load(
         pace: options.pace,
         length: options.length,
         server_cpu,
-        with_series: plot.is_wanted(),
+        with_series: outputs.plot.is_wanted(),
         progress,
     })?;
 
     let report = Report::new(mode, options, &outcome);
-    let summary = Summary { options, address, backend, report: &report, outcome: &outcome };
-    if options.json == Some(JsonTarget::Stdout) {
-        eprint!("{summary}");
-    } else {
-        failure::print(&summary);
-    }
-    json.write(&report)?;
-    plot.write(&Plot {
+    let summary =
+        Summary { options, address: way.address, backend, report: &report, outcome: &outcome };
+    let plot = Plot {
         title: format!("wharf load {mode}"),
         subtitle: summary.in_a_line(),
         unit: "messages",
         latency: &outcome.latency,
         series: &outcome.series,
-    })?;
-    match outcome.tally.verdict(report.missing, phase::PATIENCE) {
+    };
+    outputs.write(&summary, &report, &plot)?;
+    match outcome.tally.verdict(report.missing.unwrap_or_default(), phase::PATIENCE) {
         None => Ok(()),
         Some(verdict) => Err(Failure::new(Exit::Failed, verdict)),
+    }
+}
+
+/// What every run has before it connects.
+struct Started {
+    server_cpu: Option<CpuMeter>,
+    outputs: Outputs,
+    port: CompletionPort,
+    sessions: usize,
+    pattern: Pattern,
+}
+
+impl Started {
+    fn new(options: &LoadOptions) -> Result<Self, Failure> {
+        let server_cpu = options.server_pid.map(server_cpu).transpose()?;
+        let outputs = Outputs {
+            to_stdout: options.json == Some(JsonTarget::Stdout),
+            json: JsonSink::open(options.json.as_ref())?,
+            plot: PlotSink::open(options.plot.as_deref())?,
+        };
+        connect::check_descriptors(options.sessions)?;
+        let too_large =
+            |_| Failure::arguments("--size or --sessions is too large for this machine");
+        let sessions = usize::try_from(options.sessions).map_err(too_large)?;
+        let size = usize::try_from(options.size).map_err(too_large)?;
+        let port_options = PortOptions { backend: options.backend, ..PortOptions::default() };
+        let port = CompletionPort::open(&port_options)
+            .map_err(|error| Failure::new(Exit::Failed, error))?;
+        if let Some(reason) = port.fallback_reason() {
+            let backend = port.backend();
+            eprintln!("wharf: backend {backend}, since the best one is not to be had: {reason}");
+        }
+        let pattern = Pattern::new(&options.framing, size, sessions);
+        Ok(Self { server_cpu, outputs, port, sessions, pattern })
+    }
+}
+
+/// Where the result goes.
+struct Outputs {
+    to_stdout: bool,
+    json: JsonSink,
+    plot: PlotSink,
+}
+
+impl Outputs {
+    /// Writes the lines for people, out of the JSON's way, the JSON and the picture.
+    fn write(
+        &mut self,
+        summary: &impl fmt::Display,
+        report: &impl Serialize,
+        plot: &Plot<'_>,
+    ) -> Result<(), Failure> {
+        if self.to_stdout {
+            eprint!("{summary}");
+        } else {
+            failure::print(summary);
+        }
+        self.json.write(report)?;
+        self.plot.write(plot)
     }
 }
 

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::ValueEnum;
+use wharf::IpNet;
 use wharf_port::Backend;
 
 use super::framing::Framing;
@@ -20,9 +22,29 @@ pub(crate) struct LoadOptions {
     pub(crate) pace: Pace,
     pub(crate) length: Length,
     pub(crate) backend: Backend,
+    /// The local addresses that sessions come from, in turn.
+    pub(crate) source: Option<IpNet>,
     pub(crate) server_pid: Option<u64>,
     pub(crate) json: Option<JsonTarget>,
     pub(crate) plot: Option<PathBuf>,
+}
+
+/// What `wharf load accept` is asked for beyond that. The pace is of connections, if it has a rate.
+#[derive(Debug)]
+pub(crate) struct AcceptOptions {
+    pub(crate) load: LoadOptions,
+    /// Whether each connection has a message echoed.
+    pub(crate) echoes: bool,
+    pub(crate) ending: Ending,
+}
+
+/// How a connection is ended by this side.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
+pub(crate) enum Ending {
+    /// By a reset.
+    Reset,
+    /// By an end of stream.
+    Close,
 }
 
 /// When a message is due.

@@ -14,24 +14,25 @@ use crate::args::Bytes;
 /// The JSON of `wharf load`. Scripts rely on the names.
 ///
 /// `sent`, `received`, `wrong` and `missing` count the messages of the whole run, warm-up and
-/// stragglers included; the others are of the measured window.
+/// stragglers included; the others are of the measured window. What means nothing
+/// in a mode is null.
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
-    mode: &'static str,
-    sessions: u64,
-    sent: u64,
+    pub(super) mode: &'static str,
+    pub(super) sessions: u64,
+    pub(super) sent: Option<u64>,
     /// Messages that came back whole, right or wrong.
-    received: u64,
+    pub(super) received: Option<u64>,
     /// Messages with a wrong byte.
-    wrong: u64,
+    pub(super) wrong: Option<u64>,
     /// Messages that were sent, at least in part, and did not come back whole.
-    pub(super) missing: u64,
+    pub(super) missing: Option<u64>,
     /// Messages that came back.
-    per_second: f64,
+    pub(super) per_second: Option<f64>,
     /// Payload that came back.
-    bytes_per_second: f64,
-    latency_us: LatencyMicros,
-    server_cpu_ns_per_message: Option<f64>,
+    pub(super) bytes_per_second: Option<f64>,
+    pub(super) latency_us: LatencyMicros,
+    pub(super) server_cpu_ns_per_message: Option<f64>,
 }
 
 impl Report {
@@ -42,12 +43,12 @@ impl Report {
         Self {
             mode,
             sessions: options.sessions,
-            sent: outcome.sent,
-            received: outcome.received,
-            wrong: outcome.tally.wrong,
-            missing: outcome.sent - outcome.received,
-            per_second: per_second.unwrap_or(0.0),
-            bytes_per_second: per_second.unwrap_or(0.0) * options.size as f64,
+            sent: Some(outcome.sent),
+            received: Some(outcome.received),
+            wrong: Some(outcome.tally.wrong),
+            missing: Some(outcome.sent - outcome.received),
+            per_second: Some(per_second.unwrap_or(0.0)),
+            bytes_per_second: Some(per_second.unwrap_or(0.0) * options.size as f64),
             latency_us: outcome.latency.micros(),
             server_cpu_ns_per_message: cpu,
         }
@@ -55,7 +56,7 @@ impl Report {
 }
 
 /// With one decimal; `None` if nothing was there to divide by.
-fn ratio(of: u128, to: u128) -> Option<f64> {
+pub(super) fn ratio(of: u128, to: u128) -> Option<f64> {
     let tenths = (of * 10).checked_div(to)?;
     Some(tenths as f64 / 10.0)
 }
@@ -80,8 +81,8 @@ impl Summary<'_> {
             ": {} messages/s over {}, {} wrong, {} missing",
             grouped(rate),
             Micros(window.nanos as f64 / 1_000.0),
-            grouped(self.report.wrong),
-            grouped(self.report.missing)
+            grouped(self.outcome.tally.wrong),
+            grouped(self.outcome.sent - self.outcome.received)
         )
     }
 
@@ -111,10 +112,10 @@ impl fmt::Display for Summary<'_> {
         writeln!(
             f,
             "  messages    {} sent, {} received, {} wrong, {} missing",
-            grouped(report.sent),
-            grouped(report.received),
-            grouped(report.wrong),
-            grouped(report.missing)
+            grouped(outcome.sent),
+            grouped(outcome.received),
+            grouped(outcome.tally.wrong),
+            grouped(outcome.sent - outcome.received)
         )?;
         if outcome.unsent > 0 {
             writeln!(
@@ -124,7 +125,7 @@ impl fmt::Display for Summary<'_> {
             )?;
         }
         let warmed_up = matches!(options.length, Length::Time { warmup, .. } if !warmup.is_zero());
-        let mib = report.bytes_per_second / f64::from(1 << 20);
+        let mib = report.bytes_per_second.unwrap_or_default() / f64::from(1 << 20);
         let per_second = per_second(window.received, Duration::from_nanos(window.nanos));
         writeln!(
             f,
@@ -133,12 +134,7 @@ impl fmt::Display for Summary<'_> {
             Micros(window.nanos as f64 / 1_000.0),
             if warmed_up { " after the warm-up" } else { "" }
         )?;
-        let LatencyMicros { p50, p90, p99, p999, max } = report.latency_us;
-        if let (Some(p50), Some(p90), Some(p99), Some(p999), Some(max)) = (p50, p90, p99, p999, max)
-        {
-            let [p50, p90, p99, p999, max] = [p50, p90, p99, p999, max].map(Micros);
-            writeln!(f, "  latency     p50 {p50}, p90 {p90}, p99 {p99}, p99.9 {p999}, max {max}")?;
-        }
+        write_latency(f, "latency", report.latency_us)?;
         if let Some(nanos) = window.server_cpu.and_then(|cpu| cpu.checked_div(window.received)) {
             writeln!(f, "  server CPU  {} ns per message", grouped(nanos))?;
         } else if options.server_pid.is_some() {
@@ -158,8 +154,22 @@ impl fmt::Display for Summary<'_> {
     }
 }
 
+/// A line of latencies, if any were measured.
+pub(super) fn write_latency(
+    f: &mut fmt::Formatter<'_>,
+    name: &str,
+    latency: LatencyMicros,
+) -> fmt::Result {
+    let LatencyMicros { p50, p90, p99, p999, max } = latency;
+    if let (Some(p50), Some(p90), Some(p99), Some(p999), Some(max)) = (p50, p90, p99, p999, max) {
+        let [p50, p90, p99, p999, max] = [p50, p90, p99, p999, max].map(Micros);
+        writeln!(f, "  {name:10}  p50 {p50}, p90 {p90}, p99 {p99}, p99.9 {p999}, max {max}")?;
+    }
+    Ok(())
+}
+
 /// A time, in the unit that suits it.
-struct Micros(f64);
+pub(super) struct Micros(pub(super) f64);
 
 impl fmt::Display for Micros {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

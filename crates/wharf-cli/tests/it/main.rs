@@ -4,6 +4,7 @@
 
 mod arguments;
 mod failing;
+mod load_accept;
 mod load_chat;
 mod load_echo;
 mod load_framings;

@@ -32,8 +32,8 @@ impl PlotSink {
     }
 
     /// Draws, if there is to be a picture.
-    pub(super) fn write(self, plot: &Plot<'_>) -> Result<(), Failure> {
-        let Some((mut file, name)) = self.0 else { return Ok(()) };
+    pub(super) fn write(&mut self, plot: &Plot<'_>) -> Result<(), Failure> {
+        let Some((file, name)) = &mut self.0 else { return Ok(()) };
         let broken = |why: String| {
             Failure::new(Exit::Failed, format_args!("cannot write --plot {name}: {why}"))
         };

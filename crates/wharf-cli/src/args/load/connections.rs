@@ -1,0 +1,77 @@
+//! The flags of the modes that are about connections.
+
+use std::time::Duration;
+
+use clap::Args;
+
+use super::common::CommonArgs;
+use crate::args::values::{MIB, bytes, number, seconds};
+use crate::failure::Failure;
+use crate::load::{AcceptOptions, Ending, Length, LoadOptions, Pace};
+
+#[derive(Debug, Args)]
+pub(super) struct ConnectionArgs {
+    #[command(flatten)]
+    common: CommonArgs,
+
+    /// Connections per second, due at even distances whether or not the server keeps up; latency counts
+    /// from when one was due [default: as many as the server takes].
+    #[arg(
+        long,
+        env = "WHARF_RATE",
+        value_name = "N",
+        allow_negative_numbers = true,
+        value_parser = number(1, 100_000_000)
+    )]
+    rate: Option<u64>,
+
+    /// How long, in seconds.
+    #[arg(
+        long,
+        env = "WHARF_DURATION",
+        value_name = "SECS",
+        default_value = "10",
+        allow_negative_numbers = true,
+        value_parser = seconds(1_000_000)
+    )]
+    duration: Duration,
+
+    /// Payload of a message, up to 16MiB; framed with u16, up to 65535 [default: no message is sent].
+    #[arg(
+        long,
+        env = "WHARF_SIZE",
+        value_name = "BYTES",
+        allow_negative_numbers = true,
+        value_parser = bytes(1, 16 * MIB)
+    )]
+    size: Option<u64>,
+}
+
+impl ConnectionArgs {
+    fn check(self) -> Result<LoadOptions, Failure> {
+        let pace = match self.rate {
+            Some(per_second) => Pace::Rate { per_second, depth: None },
+            None => Pace::Closed { depth: 1 },
+        };
+        let length = Length::Time { warmup: Duration::ZERO, duration: self.duration };
+        let size = self.size.unwrap_or_else(|| self.common.shortest());
+        self.common.check(size, pace, length)
+    }
+}
+
+#[derive(Debug, Args)]
+pub(in crate::args) struct AcceptArgs {
+    #[command(flatten)]
+    connections: ConnectionArgs,
+
+    /// How a connection is ended by this side.
+    #[arg(long, env = "WHARF_ENDING", value_name = "HOW", default_value = "reset")]
+    ending: Ending,
+}
+
+impl AcceptArgs {
+    pub(in crate::args) fn check(self) -> Result<AcceptOptions, Failure> {
+        let echoes = self.connections.size.is_some();
+        Ok(AcceptOptions { load: self.connections.check()?, echoes, ending: self.ending })
+    }
+}

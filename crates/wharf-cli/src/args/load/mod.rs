@@ -1,0 +1,63 @@
+//! The flags of `wharf load`.
+
+mod common;
+mod connections;
+mod messages;
+
+use clap::Subcommand;
+
+use super::Command;
+use super::Given;
+use crate::failure::Failure;
+use connections::AcceptArgs;
+use messages::LoadArgs;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum LoadMode {
+    /// Send messages, expect each of them back, and compare every byte.
+    ///
+    /// Exit code: 0 all is well, 1 wrong or missing bytes (or it could not start), 2 wrong arguments,
+    /// 4 could not connect all sessions.
+    Echo(LoadArgs),
+    /// Have one session of a chat send messages, expect each of them at every session, and compare every
+    /// byte. Throughput, latencies and counts are of deliveries: a message that comes to a hundred
+    /// sessions is a hundred.
+    ///
+    /// Exit code: 0 all is well, 1 wrong or missing bytes (or it could not start, or the server is no
+    /// chat), 2 wrong arguments, 4 could not connect all sessions.
+    #[command(
+        mut_arg("framing", |framing| framing.default_value("lines")),
+        mut_arg("sessions", |sessions| sessions.help("How many sessions; one of them sends")),
+        mut_arg("depth", |depth| depth.help(CHAT_DEPTH)),
+        mut_arg("rate", |rate| rate.help(CHAT_RATE)),
+        mut_arg("messages", |messages| messages.help(CHAT_MESSAGES)),
+    )]
+    Chat(LoadArgs),
+    /// Connect, have a message echoed if there is a --size, and end the connection, again and again.
+    ///
+    /// Exit code: 0 all is well, 1 wrong or missing bytes (or it could not start), 2 wrong arguments,
+    /// 4 could not connect, or not every time.
+    #[command(
+        mut_arg("sessions", |sessions| sessions.help("How many connections at a time"))
+    )]
+    Accept(AcceptArgs),
+}
+
+impl LoadMode {
+    /// Checks what clap cannot: flags against each other.
+    pub(super) fn check(self, given: &Given<'_>) -> Result<Command, Failure> {
+        Ok(match self {
+            Self::Echo(args) => Command::LoadEcho(args.check(given)?),
+            Self::Chat(args) => Command::LoadChat(args.check(given)?),
+            Self::Accept(args) => Command::LoadAccept(Box::new(args.check()?)),
+        })
+    }
+}
+
+const CHAT_DEPTH: &str = "How many messages are in flight: sent, and not come to all sessions \
+                          [default: 1; with --rate: no limit]";
+const CHAT_RATE: &str = "Messages per second that are sent, due at even distances whether or not the \
+                         server keeps up; latency counts from when a message was due [default: the next \
+                         is sent when one has come to all]";
+const CHAT_MESSAGES: &str =
+    "Instead of a duration: this many messages are sent, all of them measured";

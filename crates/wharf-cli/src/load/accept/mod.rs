@@ -1,0 +1,339 @@
+//! Connections that come and go: connect, one echo if there is a size, reset or close, and again.
+//!
+//! At most as many are under way as there are sessions. In a closed loop the next begins when one is closed;
+//! at a rate, when it is due, and its latencies count from then.
+
+mod report;
+mod visit;
+
+use std::time::Duration;
+
+use wharf_port::{
+    Completion, CompletionPort, ConnectError, Received, SocketId, SocketOptions, Time,
+};
+
+use super::connect::{self, Way};
+use super::crowd::verify;
+use super::latency::Latency;
+use super::measurement::Measurement;
+use super::options::{AcceptOptions, Ending, Pace};
+use super::pattern::Pattern;
+use super::phase::PATIENCE;
+use super::progress::{LiveLine, Progress, Words, millis};
+use super::schedule::Schedule;
+use super::tally::{Loss, Tally};
+use super::{Outputs, Started};
+use crate::failure::{Exit, Failure};
+use visit::{Stage, Visit, Visits};
+
+const WORDS: Words = Words { unit: "connections", last: "waiting for the last connections" };
+/// How long none is begun after one has failed: who listens no more must not be asked all the time.
+const REST: Duration = Duration::from_millis(10);
+/// How often it is looked for those that take too long.
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
+
+/// Runs `wharf load accept`.
+pub(super) fn run(options: &AcceptOptions) -> Result<(), Failure> {
+    let Started { server_cpu, mut outputs, mut port, sessions, pattern } =
+        Started::new(&options.load)?;
+    let load = &options.load;
+    // Nothing is measured if nobody is there.
+    let (way, first) = connect::find(&mut port, &load.connect, load.source, sessions)?;
+    let _ = port.abort(first);
+    let measurement = Measurement::new(server_cpu, outputs.plot.is_wanted())?;
+    let mut accept = Accept::new(options, port, way, sessions, pattern, measurement)?;
+    accept.work()?;
+    accept.finish(&mut outputs)
+}
+
+/// What came of the connections.
+#[derive(Debug, Default)]
+struct Counts {
+    connected: u64,
+    /// Connects that failed.
+    failed: u64,
+    first_failure: Option<ConnectError>,
+    /// Messages that were sent.
+    sent: u64,
+    /// Messages that came back.
+    echoed: u64,
+    /// Connections that were due and could not be begun in time.
+    unstarted: u64,
+}
+
+struct Accept<'a> {
+    options: &'a AcceptOptions,
+    port: CompletionPort,
+    way: Way,
+    pattern: Pattern,
+    places: usize,
+    visits: Visits,
+    /// The timetable, and how many have been due that are not begun, the oldest of them being `begun`.
+    schedule: Option<Schedule>,
+    begun: u64,
+    due: u64,
+    rests_until: Time,
+    look_at: Time,
+    counts: Counts,
+    tally: Tally,
+    connects: Latency,
+    /// What it counts as received are the connections that have done what they were for.
+    measurement: Measurement,
+    live_line: LiveLine,
+}
+
+impl<'a> Accept<'a> {
+    fn new(
+        options: &'a AcceptOptions,
+        port: CompletionPort,
+        way: Way,
+        places: usize,
+        pattern: Pattern,
+        measurement: Measurement,
+    ) -> Result<Self, Failure> {
+        let now = port.now();
+        Ok(Self {
+            options,
+            port,
+            way,
+            pattern,
+            places,
+            visits: Visits::default(),
+            schedule: None,
+            begun: 0,
+            due: 0,
+            rests_until: Time::ZERO,
+            look_at: now,
+            counts: Counts::default(),
+            tally: Tally::default(),
+            connects: Latency::new()?,
+            measurement,
+            live_line: LiveLine::new(Progress::new(), &WORDS, now),
+        })
+    }
+
+    /// Begins connections for the whole of the duration, then waits for those under way.
+    fn work(&mut self) -> Result<(), Failure> {
+        // This wait does not wait: it ends the connection that found the way, and asks for the time.
+        let start = self.wait(Time::ZERO)?;
+        if let Pace::Rate { per_second, .. } = self.options.load.pace {
+            self.schedule = Some(Schedule::new(start, per_second, 1, u64::MAX));
+        }
+        let duration = self.options.load.length.duration().unwrap_or_default();
+        let end = start + duration;
+        self.live_line.expect(millis(duration));
+        self.measurement.open(start);
+        self.connects.count_from(start);
+        let mut now = start;
+        while now < end {
+            self.begin_due(now);
+            now = self.wait(self.deadline(end))?;
+            self.look(now);
+            self.measurement.sample(now);
+            if self.live_line.is_due(now)
+                && let Some((elapsed, done)) = self.measurement.since_opened(now)
+            {
+                self.live_line.show(millis(elapsed), done, elapsed);
+            }
+        }
+        self.measurement.close(now);
+        self.counts.unstarted = self.due - self.begun.min(self.due);
+        self.live_line.say_last();
+        let last = now + PATIENCE;
+        while !self.visits.is_empty() && now < last {
+            now = self.wait(last.min(now + LOOK_INTERVAL))?;
+            self.look(now);
+        }
+        for socket in self.visits.unfinished_since(Time::from_nanos(u64::MAX)) {
+            self.lose(socket, Loss::Unanswered);
+        }
+        Ok(())
+    }
+
+    fn deadline(&self, end: Time) -> Time {
+        let has_room = self.visits.len() < self.places;
+        let next = has_room.then(|| match self.schedule.as_ref().and_then(Schedule::next_due) {
+            Some(due) if self.begun == self.due => due,
+            // There is something to begin, and it rests.
+            _ => self.rests_until,
+        });
+        let looks = [self.look_at, self.measurement.series.next()];
+        let all = looks.into_iter().chain(next).chain(self.live_line.due());
+        all.fold(end, Time::min)
+    }
+
+    /// Begins as many as there is room for, and as are due.
+    fn begin_due(&mut self, now: Time) {
+        if let Some(schedule) = &mut self.schedule {
+            while schedule.take_due(now).is_some() {
+                self.due += 1;
+            }
+        }
+        while self.visits.len() < self.places && now >= self.rests_until {
+            let due = match &self.schedule {
+                Some(_) if self.begun == self.due => return,
+                Some(schedule) => schedule.due(0, self.begun),
+                None => now,
+            };
+            self.begin(due, now);
+        }
+    }
+
+    fn begin(&mut self, due: Time, now: Time) {
+        let options = self.way.sources.options();
+        match self.port.connect(&self.way.address, &options) {
+            Ok(socket) => {
+                let number = usize::try_from(self.begun).unwrap_or_default();
+                let lane = self.pattern.lane(number % self.places);
+                self.begun += 1;
+                self.visits.insert(Visit::new(socket, lane, options, due, now));
+            }
+            Err(error) => self.fail(&options, error, now),
+        }
+    }
+
+    /// A connect has failed. One that failed for want of a port is made again from another address.
+    fn fail(&mut self, options: &SocketOptions, error: ConnectError, now: Time) {
+        if self.way.sources.spread(options, error) {
+            return;
+        }
+        self.counts.failed += 1;
+        self.counts.first_failure.get_or_insert(error);
+        self.rests_until = now + REST;
+    }
+
+    fn wait(&mut self, deadline: Time) -> Result<Time, Failure> {
+        self.port.wait(Some(deadline)).map_err(|error| Failure::new(Exit::Failed, error))?;
+        let now = self.port.now();
+        while let Some(completion) = self.port.take() {
+            match completion {
+                Completion::Connected { socket, result } => self.on_connected(socket, result, now),
+                Completion::Received { socket, what: Received::Data(bytes) } => {
+                    self.on_bytes(socket, &bytes, now);
+                }
+                Completion::Received { socket, what: Received::End } => {
+                    self.lose(socket, Loss::EndedEarly);
+                }
+                Completion::Received { socket, what: Received::Failed(error) } => {
+                    self.lose(socket, error.into());
+                }
+                Completion::Sent { socket, result: Err(error), .. } => {
+                    self.lose(socket, error.into());
+                }
+                Completion::Closed { socket } => self.visits.remove(socket),
+                _ => {}
+            }
+        }
+        Ok(now)
+    }
+
+    fn on_connected(&mut self, socket: SocketId, result: Result<(), ConnectError>, now: Time) {
+        let Some(visit) = self.visits.get_mut(socket) else { return };
+        if visit.stage != Stage::Connecting {
+            return;
+        }
+        if let Err(error) = result {
+            visit.stage = Stage::Over;
+            let options = visit.options.clone();
+            let _ = self.port.close(socket);
+            return self.fail(&options, error, now);
+        }
+        self.counts.connected += 1;
+        self.connects.record(visit.due, now, 1);
+        if !self.options.echoes {
+            return self.done(socket);
+        }
+        visit.stage = Stage::Echoing;
+        let bytes = self.pattern.message();
+        let mut segments = Vec::new();
+        let len = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.pattern.segments(visit.session.lane, 0, len, &mut segments);
+        visit.session.staged = bytes;
+        self.counts.sent += 1;
+        let _ = self.port.receive(socket);
+        let _ = self.port.send(socket, segments);
+    }
+
+    fn on_bytes(&mut self, socket: SocketId, bytes: &[u8], now: Time) {
+        let Some(visit) = self.visits.get_mut(socket) else { return };
+        if visit.stage != Stage::Echoing {
+            return;
+        }
+        let (session, due) = (&mut visit.session, visit.due);
+        let verified = verify(session, session.staged, bytes, &self.pattern, &mut self.tally);
+        if verified.extra > 0 {
+            return self.lose(socket, Loss::Extra);
+        }
+        if session.answered == 1 {
+            self.counts.echoed += 1;
+            self.measurement.latency.record(due, now, 1);
+            self.done(socket);
+        }
+    }
+
+    /// A connection has done what it was for.
+    fn done(&mut self, socket: SocketId) {
+        self.measurement.received += 1;
+        if let Some(visit) = self.visits.get_mut(socket) {
+            visit.stage = Stage::Over;
+        }
+        let _ = match self.options.ending {
+            Ending::Reset => self.port.abort(socket),
+            Ending::Close => self.port.close(socket),
+        };
+    }
+
+    fn lose(&mut self, socket: SocketId, loss: Loss) {
+        let Some(visit) = self.visits.get_mut(socket) else { return };
+        if visit.stage == Stage::Over {
+            return;
+        }
+        visit.stage = Stage::Over;
+        self.tally.count_loss(loss);
+        let _ = self.port.abort(socket);
+    }
+
+    /// Gives up those that take too long.
+    fn look(&mut self, now: Time) {
+        if now < self.look_at {
+            return;
+        }
+        self.look_at = now + LOOK_INTERVAL;
+        let nanos = now.as_nanos().saturating_sub(u64::try_from(PATIENCE.as_nanos()).unwrap_or(0));
+        for socket in self.visits.unfinished_since(Time::from_nanos(nanos)) {
+            let is_connecting =
+                self.visits.get_mut(socket).is_some_and(|it| it.stage == Stage::Connecting);
+            if is_connecting {
+                // Its completion may come yet: it was asked to close, and is no failure then.
+                self.counts.failed += 1;
+                self.counts.first_failure.get_or_insert(ConnectError::TimedOut);
+                if let Some(visit) = self.visits.get_mut(socket) {
+                    visit.stage = Stage::Over;
+                }
+                let _ = self.port.abort(socket);
+            } else {
+                self.lose(socket, Loss::Unanswered);
+            }
+        }
+    }
+
+    fn finish(self, outputs: &mut Outputs) -> Result<(), Failure> {
+        drop(self.live_line);
+        let backend = self.port.backend();
+        if let Err(error) = self.port.shut_down(PATIENCE) {
+            eprintln!("wharf: {error}");
+        }
+        report::write(
+            outputs,
+            &report::Accepted {
+                options: self.options,
+                way: &self.way,
+                backend,
+                counts: &self.counts,
+                tally: &self.tally,
+                connects: &self.connects,
+                measurement: &self.measurement,
+            },
+        )
+    }
+}

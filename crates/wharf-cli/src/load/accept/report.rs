@@ -1,0 +1,173 @@
+//! What came of connections that came and went.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use wharf_port::Backend;
+
+use super::Counts;
+use crate::args::Bytes;
+use crate::failure::{Exit, Failure};
+use crate::load::Outputs;
+use crate::load::connect::Way;
+use crate::load::latency::{Latency, LatencyMicros};
+use crate::load::measurement::Measurement;
+use crate::load::options::{AcceptOptions, Ending, Pace};
+use crate::load::phase::PATIENCE;
+use crate::load::plot::Plot;
+use crate::load::report::{Micros, Report, grouped, per_second, ratio, write_latency};
+use crate::load::tally::Tally;
+
+/// The result of a run.
+pub(super) struct Accepted<'a> {
+    pub(super) options: &'a AcceptOptions,
+    pub(super) way: &'a Way,
+    pub(super) backend: Backend,
+    pub(super) counts: &'a Counts,
+    pub(super) tally: &'a Tally,
+    pub(super) connects: &'a Latency,
+    pub(super) measurement: &'a Measurement,
+}
+
+/// The JSON of `wharf load accept`.
+#[derive(Debug, Serialize)]
+struct AcceptReport {
+    #[serde(flatten)]
+    report: Report,
+    /// Connections that were made in the whole run.
+    connections: u64,
+    /// Connects that failed.
+    connect_failed: u64,
+    /// Connections that had done what they were for within the measured time.
+    connections_per_second: f64,
+    connect_us: LatencyMicros,
+    server_cpu_ns_per_connection: Option<f64>,
+}
+
+/// Writes the result, and says whether all was well.
+pub(super) fn write(outputs: &mut Outputs, accepted: &Accepted<'_>) -> Result<(), Failure> {
+    let Accepted { options, counts, tally, connects, measurement, .. } = accepted;
+    let latency = if options.echoes { &measurement.latency } else { connects };
+    let plot = Plot {
+        title: "wharf load accept".to_owned(),
+        subtitle: format!("{}: {} connections/s", accepted.asked(), grouped(accepted.rate())),
+        unit: "connections",
+        latency,
+        series: &measurement.series,
+    };
+    outputs.write(accepted, &accepted.report(), &plot)?;
+    let missing = counts.sent - counts.echoed;
+    if let Some(verdict) = tally.verdict(missing, PATIENCE) {
+        return Err(Failure::new(Exit::Failed, verdict));
+    }
+    match counts.first_failure {
+        None => Ok(()),
+        Some(error) => Err(Failure::new(
+            Exit::NotConnected,
+            format_args!(
+                "{} of {} connects failed, the first one so: {error}; ask for fewer --sessions at a \
+                 time, or for a lower --rate",
+                grouped(counts.failed),
+                grouped(counts.failed + counts.connected),
+            ),
+        )),
+    }
+}
+
+impl Accepted<'_> {
+    fn rate(&self) -> u64 {
+        let window = self.measurement.window();
+        per_second(window.received, Duration::from_nanos(window.nanos))
+    }
+
+    fn report(&self) -> AcceptReport {
+        let Self { options, counts, tally, connects, measurement, .. } = self;
+        let window = measurement.window();
+        let rate = ratio(u128::from(window.received) * 1_000_000_000, window.nanos.into());
+        let rate = rate.unwrap_or(0.0);
+        let cpu = window.server_cpu.and_then(|nanos| ratio(nanos.into(), window.received.into()));
+        let if_echoed = |count: u64| options.echoes.then_some(count);
+        AcceptReport {
+            report: Report {
+                mode: "accept",
+                sessions: options.load.sessions,
+                sent: if_echoed(counts.sent),
+                received: if_echoed(counts.echoed),
+                wrong: if_echoed(tally.wrong),
+                missing: if_echoed(counts.sent - counts.echoed),
+                per_second: options.echoes.then_some(rate),
+                bytes_per_second: options.echoes.then_some(rate * options.load.size as f64),
+                latency_us: measurement.latency.micros(),
+                server_cpu_ns_per_message: cpu.filter(|_| options.echoes),
+            },
+            connections: counts.connected,
+            connect_failed: counts.failed,
+            connections_per_second: rate,
+            connect_us: connects.micros(),
+            server_cpu_ns_per_connection: cpu,
+        }
+    }
+
+    fn asked(&self) -> String {
+        let load = &self.options.load;
+        let at_a_time = format!("{} connections at a time", grouped(load.sessions));
+        let rate = match load.pace {
+            Pace::Rate { per_second, .. } => format!(", {}/s asked for", grouped(per_second)),
+            Pace::Closed { .. } => String::new(),
+        };
+        let echo = if self.options.echoes {
+            format!(", an echo of {} {}", Bytes(load.size), load.framing)
+        } else {
+            String::new()
+        };
+        let ending = match self.options.ending {
+            Ending::Reset => "reset",
+            Ending::Close => "closed",
+        };
+        format!("{at_a_time}{rate}{echo}, {ending}")
+    }
+}
+
+impl fmt::Display for Accepted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { options, way, backend, counts, tally, connects, measurement } = self;
+        let window = measurement.window();
+        writeln!(f, "accept {}: {}, backend {backend}", way.address, self.asked())?;
+        writeln!(
+            f,
+            "  connections {} made, {} failed",
+            grouped(counts.connected),
+            grouped(counts.failed)
+        )?;
+        if options.echoes {
+            writeln!(
+                f,
+                "  messages    {} sent, {} received, {} wrong, {} missing",
+                grouped(counts.sent),
+                grouped(counts.echoed),
+                grouped(tally.wrong),
+                grouped(counts.sent - counts.echoed)
+            )?;
+        }
+        if counts.unstarted > 0 {
+            writeln!(
+                f,
+                "  behind      {} more were due and could not be begun in time",
+                grouped(counts.unstarted)
+            )?;
+        }
+        writeln!(
+            f,
+            "  throughput  {} connections/s, over {}",
+            grouped(self.rate()),
+            Micros(window.nanos as f64 / 1_000.0)
+        )?;
+        write_latency(f, "connect", connects.micros())?;
+        write_latency(f, "first echo", measurement.latency.micros())?;
+        if let Some(nanos) = window.server_cpu.and_then(|cpu| cpu.checked_div(window.received)) {
+            writeln!(f, "  server CPU  {} ns per connection", grouped(nanos))?;
+        }
+        Ok(())
+    }
+}

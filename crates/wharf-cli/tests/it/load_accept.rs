@@ -1,0 +1,173 @@
+//! `wharf load accept`: connections that come and go.
+
+use std::collections::BTreeSet;
+use std::io::{ErrorKind, Read};
+use std::net::{SocketAddr, TcpListener};
+use std::process::Command;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::program::{count, load_echo, run, run_json, wharf};
+use crate::server;
+
+fn load_accept(server: SocketAddr, arguments: &str) -> Command {
+    let mut command = wharf(["load", "accept", "--connect", &server.to_string()]);
+    command.args(arguments.split_whitespace());
+    command
+}
+
+/// An echo server that says of each connection how many bytes came, and how it ended.
+fn telling_server() -> (SocketAddr, Receiver<(usize, Option<ErrorKind>)>) {
+    let (sender, receiver) = channel();
+    let server = server::serve(move |_, mut stream| {
+        let mut bytes = 0;
+        let mut buffer = [0; 1024];
+        let end = loop {
+            match stream.read(&mut buffer) {
+                Ok(0) => break None,
+                Ok(count) => {
+                    bytes += count;
+                    let _ = std::io::Write::write_all(&mut stream, &buffer[..count]);
+                }
+                Err(error) => break Some(error.kind()),
+            }
+        };
+        let _ = sender.send((bytes, end));
+    });
+    (server, receiver)
+}
+
+/// How so many connections have ended.
+fn endings(
+    told: &Receiver<(usize, Option<ErrorKind>)>,
+    connections: u64,
+) -> BTreeSet<(usize, Option<ErrorKind>)> {
+    let tell = |_| told.recv_timeout(Duration::from_secs(30)).unwrap();
+    (0..connections).map(tell).collect()
+}
+
+#[test]
+fn each_connection_has_its_echo_and_is_reset() {
+    let (server, told) = telling_server();
+    let flags = "--sessions 4 --size 100 --rate 300 --duration 0.5";
+    let (ended, json) = run_json(load_accept(server, flags));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let connections = count(&json, "connections");
+    assert!((20..=160).contains(&connections), "{json}");
+    for field in ["sent", "received"] {
+        assert_eq!(count(&json, field), connections, "{json}");
+    }
+    assert_eq!((count(&json, "wrong"), count(&json, "missing")), (0, 0));
+    for latency in ["connect_us", "latency_us"] {
+        assert!(json[latency]["p50"].as_f64().unwrap() > 0.0, "{json}");
+    }
+    assert!(json["latency_us"]["max"].as_f64() >= json["connect_us"]["p50"].as_f64(), "{json}");
+    // The one that found the server sent nothing.
+    let seen = endings(&told, connections + 1);
+    let reset = Some(ErrorKind::ConnectionReset);
+    assert_eq!(seen, BTreeSet::from([(0, reset), (100, reset)]));
+}
+
+#[test]
+fn connections_may_be_closed_and_send_nothing() {
+    let (server, told) = telling_server();
+    let (ended, json) =
+        run_json(load_accept(server, "--sessions 2 --rate 200 --duration 0.3 --ending close"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    for field in ["sent", "received", "wrong", "missing", "per_second", "bytes_per_second"] {
+        assert_eq!(json[field], Value::Null, "{field} in {json}");
+    }
+    assert_eq!(json["latency_us"]["p50"], Value::Null);
+    assert!(json["connections_per_second"].as_f64().unwrap() > 20.0, "{json}");
+    let connections = count(&json, "connections");
+    let seen = endings(&told, connections + 1);
+    let found = (0, Some(ErrorKind::ConnectionReset));
+    assert_eq!(seen, BTreeSet::from([(0, None), found]));
+}
+
+#[test]
+fn without_a_rate_the_next_one_begins_when_one_has_ended() {
+    let (server, told) = telling_server();
+    let (ended, json) = run_json(load_accept(server, "--sessions 1 --size 8 --duration 0.5"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let connections = count(&json, "connections");
+    assert!(connections >= 3, "{json}");
+    endings(&told, connections + 1);
+}
+
+#[test]
+fn what_is_wrong_or_missing_is_told() {
+    let server = server::echo_spoiled(|_, _, bytes| bytes[3] ^= 1);
+    let flags = "--sessions 1 --size 8 --rate 50 --duration 0.1";
+    let ended = run(load_accept(server, flags));
+    assert!(ended.failure(1).contains("came back wrong (the first in session 0: byte 3 is"));
+
+    let server = server::serve(|_, stream| server::echo_exactly(&stream, 5));
+    let ended = run(load_accept(server, flags));
+    let line = ended.failure(1);
+    assert!(line.contains("did not come back"), "{line}");
+}
+
+#[test]
+fn connects_that_fail_are_counted_and_do_not_hold_up_the_end() {
+    let ended = run(load_accept(server::nobody(), "--duration 0.1"));
+    assert!(ended.failure_alone(4).contains("nobody listens there"));
+
+    // Three are accepted, and then nobody listens.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        let accepted: Vec<_> = (0..3).map(|_| listener.accept().unwrap().0).collect();
+        drop(listener);
+        accepted.iter().for_each(server::swallow);
+    });
+    let (ended, json) = run_json(load_accept(server, "--sessions 1 --rate 100 --duration 0.5"));
+    let line = ended.failure(4);
+    assert!(line.contains("connects failed") && line.contains("nobody listens"), "{line}");
+    assert!(count(&json, "connect_failed") > 0, "{json}");
+}
+
+/// Where the connections of a run come from.
+fn sources_seen(mode: &str, source: &str) -> BTreeSet<String> {
+    let (sender, receiver) = channel();
+    let server = server::serve(move |_, stream| {
+        let _ = sender.send(stream.peer_addr().unwrap().ip().to_string());
+        server::pump(&stream, &stream, |_| {});
+    });
+    let mut command = wharf(["load", mode, "--connect", &server.to_string(), "--source", source]);
+    command.args(["--sessions", "9", "--duration", "0.2", "--size", "8", "--rate", "100"]);
+    let ended = run(command);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    receiver.try_iter().collect()
+}
+
+/// Where all of 127.0.0.0/8 are addresses of the machine.
+#[cfg(target_os = "linux")]
+#[test]
+fn sessions_come_from_the_addresses_of_the_source_in_turn() {
+    for mode in ["echo", "accept"] {
+        let seen = sources_seen(mode, "127.5.0.0/30");
+        assert_eq!(seen, BTreeSet::from(["127.5.0.1", "127.5.0.2"].map(String::from)), "{mode}");
+        let seen = sources_seen(mode, "127.5.0.9");
+        assert_eq!(seen, BTreeSet::from(["127.5.0.9".to_owned()]), "{mode}");
+    }
+}
+
+#[test]
+fn a_source_that_leads_nowhere_is_one_clear_line() {
+    let server = server::echo();
+    for (source, code, says) in [
+        ("::1", 2, "--source ::1/128 does not lead to"),
+        ("10.0.0.1/8", 2, "it has bits behind its length"),
+        ("here", 2, "give an address or a network"),
+        // The address of no machine.
+        ("192.0.2.1", 4, "check that all of --source are addresses of this machine"),
+    ] {
+        let mut command = load_echo(server, "--sessions 2 --messages 1");
+        command.args(["--source", source]);
+        let line = run(command).failure_alone(code).to_owned();
+        assert!(line.contains(says), "{source}: {line}");
+    }
+}
