@@ -58,7 +58,7 @@ impl<'worker> Context<'worker> {
     /// with one system call at its end. A frame that was just received is sent without a copy.
     #[inline]
     pub fn send(&mut self, payload: &[u8]) -> SendStatus {
-        if self.core.must_wait(self.id.socket()) {
+        if self.must_wait() {
             return self.send_behind(payload.to_vec().into());
         }
         self.core.send(self.id.socket(), payload)
@@ -74,7 +74,7 @@ impl<'worker> Context<'worker> {
     /// takes it from where it lies, if it lies in one buffer. What goes to many as the same frame is best
     /// a [`SharedFrame`], which has its header with it.
     pub fn send_owned(&mut self, payload: impl Into<OwnedPayload>) -> SendStatus {
-        if self.core.must_wait(self.id.socket()) {
+        if self.must_wait() {
             return self.send_behind(payload.into());
         }
         self.core.send_owned(self.id.socket(), payload.into())
@@ -98,7 +98,7 @@ impl<'worker> Context<'worker> {
     /// Sends one frame that is given in parts, one behind the other, without putting them together first.
     #[inline]
     pub fn send_parts(&mut self, parts: &[&[u8]]) -> SendStatus {
-        if self.core.must_wait(self.id.socket()) {
+        if self.must_wait() {
             return self.send_behind(parts.concat().into());
         }
         self.core.send_parts(self.id.socket(), parts)
@@ -124,7 +124,7 @@ impl<'worker> Context<'worker> {
     /// Sends a frame that is encoded already to this session, without a copy.
     pub fn send_frame(&mut self, frame: &SharedFrame) -> SendStatus {
         let socket = self.id.socket();
-        if self.core.must_wait(socket) {
+        if self.must_wait() {
             return self.core.post_here(socket, Message::SendFrame(self.id, frame.clone()));
         }
         self.core.send_frame(socket, frame)
@@ -420,6 +420,13 @@ impl<'worker> Context<'worker> {
     /// A random number for jitter and hash seeds; not for secrets.
     pub fn random(&mut self) -> u64 {
         self.core.random()
+    }
+
+    /// Whether what it sends to itself waits behind what it has sent before. Who closes sends nothing.
+    #[inline]
+    fn must_wait(&self) -> bool {
+        let socket = self.id.socket();
+        self.core.must_wait(socket) && self.core.is_open(socket)
     }
 
     #[cold]

@@ -56,6 +56,21 @@ impl LocalMessages {
         Some(message)
     }
 
+    /// Takes out the frames that wait for a session, in order. Their places stay, as others count them: what
+    /// is left there is nothing to do.
+    fn take_frames(&mut self, session: SessionId) -> Vec<Message> {
+        let mut frames = Vec::new();
+        for message in &mut self.messages {
+            if let Message::Send(to, _) | Message::SendFrame(to, _) = message
+                && *to == session
+            {
+                self.bytes -= message.counted_bytes();
+                frames.push(std::mem::replace(message, Message::Look));
+            }
+        }
+        frames
+    }
+
     /// Whether the message waits that was the last of so many. A session that was silent for four billion
     /// messages may be taken for one that waits, and then does.
     fn has(&self, end: u32) -> bool {
@@ -89,6 +104,21 @@ impl Core {
     #[inline]
     pub(crate) fn must_wait(&self, sender: SocketId) -> bool {
         !self.local.is_empty() && self.has_waiting(sender, |connection| connection.sends_wait)
+    }
+
+    /// Sends what waits here for a session that is about to close: it was told that this is queued, and its
+    /// stream ends behind it.
+    pub(super) fn send_waiting(&mut self, socket: SocketId) {
+        if !self.must_wait(socket) {
+            return;
+        }
+        for message in self.local.take_frames(self.session_id(socket)) {
+            match message {
+                Message::Send(_, payload) => self.send_owned(socket, payload),
+                Message::SendFrame(_, frame) => self.send_frame(socket, &frame),
+                _ => SendStatus::Queued,
+            };
+        }
     }
 
     fn waits_behind_own(&self, sender: SocketId) -> bool {

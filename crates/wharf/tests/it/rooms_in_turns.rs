@@ -92,6 +92,11 @@ impl Session for Guest {
                 self.post(ctx, ctx.id(), b"nothing")?;
                 return self.on_frame(ctx, b"order");
             }
+            b"last words" => {
+                self.say_behind_a_post(ctx)?;
+                ctx.close();
+                assert_eq!(ctx.send(b"too late"), SendStatus::Closed);
+            }
             b"order behind another's post" => {
                 self.post(ctx, *self.first.wait(), b"post")?;
                 self.post(ctx, ctx.id(), b"order")?;
@@ -101,6 +106,10 @@ impl Session for Guest {
             }
         }
         Ok(())
+    }
+
+    fn on_drain(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        self.say_behind_a_post(ctx)
     }
 
     fn on_disconnected(&mut self, ctx: &mut Context<'_>, _: &CloseReason) {
@@ -113,6 +122,15 @@ impl Guest {
     fn post(&self, ctx: &mut Context<'_>, to: SessionId, frame: &'static [u8]) -> Outcome {
         let to = ctx.session_ref(to).typed::<Self>()?;
         assert_eq!(ctx.post(&to, frame), SendStatus::Queued);
+        Ok(())
+    }
+
+    /// Says several things to its own peer, none of which can be queued at once.
+    fn say_behind_a_post(&self, ctx: &mut Context<'_>) -> Outcome {
+        self.post(ctx, ctx.id(), b"nothing")?;
+        assert_eq!(ctx.send_to(ctx.id(), b"first"), SendStatus::Queued);
+        assert_eq!(ctx.send(b"second"), SendStatus::Queued);
+        assert_eq!(ctx.send_frame(&ctx.frame(b"third")?), SendStatus::Queued);
         Ok(())
     }
 }
@@ -308,5 +326,21 @@ fn what_one_session_sends_keeps_its_order() {
         stage.turns(&[0], 40);
         assert_eq!(heard(&mut first), "first\nsecond\n", "{line}");
         assert_eq!(heard(&mut second), "second\nthird\nfourth\nfifth\nsixth\n", "{line}");
+    }
+}
+
+#[test]
+fn what_waits_behind_a_post_is_sent_before_its_session_closes() {
+    for (line, last) in [("last words", ""), ("drain", "farewell\n")] {
+        let mut stage = stage(1, 0);
+        let mut peer = stage.enter();
+        if line == "drain" {
+            stage.server.handle().drain_with(b"farewell").unwrap();
+        } else {
+            say(&mut peer, line);
+        }
+        stage.turns(&[0], 40);
+        assert_eq!(heard(&mut peer), format!("first\nsecond\nthird\n{last}"), "{line}");
+        assert_eq!(stage.server.handle().stats().panics, 0, "{line}");
     }
 }
