@@ -102,6 +102,8 @@ mod buffer;
 mod clock;
 mod completion;
 mod error;
+#[cfg(unix)]
+mod full_queues;
 mod ids;
 #[cfg(any(windows, test))]
 mod iocp;

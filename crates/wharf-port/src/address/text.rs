@@ -199,6 +199,27 @@ mod tests {
         assert_eq!(r"unix:\x2fa".parse::<Address>().unwrap().to_string(), "unix:/a");
     }
 
+    /// Whatever bytes somebody has named a socket with.
+    #[test]
+    fn any_bytes_are_displayed_in_one_word_and_come_back() {
+        let mut random = crate::clock::Random::new(1);
+        for _ in 0..20_000 {
+            let len = random.next() % 24 + 1;
+            // Mostly what means something: escapes, separators, the beginnings of characters.
+            let byte = |_| match random.next().to_le_bytes() {
+                [0..=99, pick, ..] => b"\\x@,0 \n/\xc3\xa4\xe2\x80"[usize::from(pick) % 12],
+                [_, any, ..] => any,
+            };
+            let bytes: Vec<u8> = (0..len).map(byte).collect();
+            let addresses = [UnixAddress::named(&bytes), UnixAddress::at_bytes(&bytes)];
+            for address in addresses.into_iter().flatten() {
+                let text = address.to_string();
+                assert!(!text.contains(is_escaped), "{text:?}");
+                assert_eq!(text.parse(), Ok(address), "{text}");
+            }
+        }
+    }
+
     #[test]
     fn what_is_no_address_is_told_why() {
         let long = format!("unix:/{}", "p".repeat(200));

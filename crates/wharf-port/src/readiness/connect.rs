@@ -1,7 +1,5 @@
 //! Connecting: started by a wait, ended by the edge that says the socket is writable.
 
-use std::time::Duration;
-
 use rustix::io::Errno;
 
 use super::connection::{Connection, Outgoing};
@@ -29,25 +27,10 @@ impl Readiness {
     }
 }
 
-/// How soon a Unix socket whose queue was full is tried again: nothing tells when it has room.
-const FULL_RETRY: Duration = Duration::from_millis(10);
-
 impl Readiness {
-    /// How long a wait may take for those that are to be tried again.
-    pub(super) fn retry_in(&self, timeout: Option<Duration>) -> Option<Duration> {
-        if self.refused_room.is_empty() {
-            return timeout;
-        }
-        Some(timeout.map_or(FULL_RETRY, |timeout| timeout.min(FULL_RETRY)))
-    }
-
     /// Has the next wait try those again that found a queue full.
     pub(super) fn retry_connects(&mut self, now: Time) {
-        if self.refused_room.is_empty() || self.retried_at + FULL_RETRY > now {
-            return;
-        }
-        self.retried_at = now;
-        for id in std::mem::take(&mut self.refused_room) {
+        for id in self.full_queues.take_due(now) {
             if let Ok(connection) = lookup(&mut self.connections, id) {
                 connection.stage(id, &mut self.staged);
             }

@@ -8,6 +8,7 @@ use super::poller::UNTIL_BLOCKED;
 use super::send::Sending;
 use crate::address::Address;
 use crate::completion::Completion;
+use crate::full_queues::FullQueues;
 use crate::ids::SocketId;
 use crate::port::Stats;
 use crate::sys::Socket;
@@ -102,19 +103,19 @@ impl Connection {
         }
     }
 
-    /// Starts what was staged; its final completion, if it ends at once. What connects and is refused room
-    /// for now is put there.
+    /// Starts what was staged; its final completion, if it ends at once. What connects and finds the
+    /// listener's queue full is put there.
     pub(super) fn start(
         &mut self,
         id: SocketId,
         stats: &mut Stats,
-        refused_room: &mut Vec<SocketId>,
+        full_queues: &mut FullQueues,
     ) -> Option<Completion> {
         match &self.outgoing {
             Outgoing::Connect(_) => {
                 let connected = self.start_connect(id);
                 if matches!(self.outgoing, Outgoing::Connect(_)) {
-                    refused_room.push(id);
+                    full_queues.add(id);
                 }
                 connected
             }

@@ -39,6 +39,7 @@ use crate::buffer::BufferPool;
 use crate::clock::Time;
 use crate::completion::Completion;
 use crate::error::{OpenError, UnknownSocket};
+use crate::full_queues::FullQueues;
 use crate::ids::SocketId;
 use crate::options::PortOptions;
 use crate::port::Stats;
@@ -67,10 +68,7 @@ pub(crate) struct Readiness {
     turns: usize,
     /// Whether the head of the line found no buffer and has been counted for it.
     starved: bool,
-    /// Those that connect and found the listener's queue full.
-    refused_room: Vec<SocketId>,
-    /// When they were last tried again.
-    retried_at: Time,
+    full_queues: FullQueues,
     /// Completions that are made and not taken.
     done: VecDeque<Completion>,
     /// Operations whose final completion has not been taken.
@@ -92,8 +90,7 @@ impl Readiness {
             line: VecDeque::new(),
             turns: 0,
             starved: false,
-            refused_room: Vec::new(),
-            retried_at: Time::ZERO,
+            full_queues: FullQueues::default(),
             done: VecDeque::new(),
             operations: 0,
             stats: Stats::default(),
@@ -128,7 +125,7 @@ impl Readiness {
         self.stats.waits += 1;
         self.carry_out();
         let blocks = self.staged.is_empty() && !self.has_ready();
-        let timeout = self.retry_in(timeout);
+        let timeout = self.full_queues.at_most(timeout);
         let asked = self.ask(if blocks { timeout } else { Some(Duration::ZERO) });
         self.turns = self.line.len();
         asked
@@ -142,7 +139,7 @@ impl Readiness {
         for id in staged.drain(..) {
             let Ok(connection) = lookup(&mut self.connections, id) else { continue };
             connection.staged = false;
-            self.done.extend(connection.start(id, &mut self.stats, &mut self.refused_room));
+            self.done.extend(connection.start(id, &mut self.stats, &mut self.full_queues));
             if connection.owes_an_end() {
                 connection.end(id, &mut self.done);
             }

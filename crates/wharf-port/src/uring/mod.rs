@@ -155,10 +155,12 @@ impl Uring {
         self.arm_wake();
         self.provided.refill();
         let all_armed = self.rearm_parked();
+        self.connect_unix();
         self.stats.waits += 1;
         // A try that succeeds has no completion of its own to end a wait with; and those that are armed
         // now may turn out to have nothing to receive, while others still wait for the same buffers.
-        let may_sleep = self.tried.is_empty() && all_armed;
+        let may_sleep = self.tried.is_empty() && all_armed && self.ready.is_empty();
+        let timeout = self.unix_connects.full_queues.at_most(timeout);
         let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
         let first = self.outcomes.len();
         let entered = self.ring.enter(timeout, &mut self.outcomes)?;
@@ -261,13 +263,12 @@ impl Uring {
     /// Looks at what is due: listeners and connects that rest, and sockets that have gone quiet.
     pub(crate) fn tick(&mut self, now: Time) {
         self.end_rests(now);
-        self.end_connect_rests(now);
+        self.retry_connects(now);
         self.look_at_quiet(now);
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {
-        let retried = self.unix_connects.next_deadline();
-        [self.rests_until(), self.watched.next(), retried].into_iter().flatten().min()
+        self.rests_until().into_iter().chain(self.watched.next()).min()
     }
 
     pub(crate) fn has_ready(&self) -> bool {

@@ -234,7 +234,7 @@ impl Uring {
                 socket.send_cancelled = true;
                 self.stage_cancel(Token::new(Kind::Connect, id));
             }
-            Send::Resting => self.cancel_resting(id),
+            Send::Unstarted => self.cancel_unstarted(id),
         }
     }
 

@@ -64,8 +64,8 @@ pub(super) enum Send {
     /// In the kernel until the peer has made room.
     Waiting,
     Connecting,
-    /// A connect that is to be tried again, and is not in the kernel.
-    Resting,
+    /// A connect that is not in the kernel.
+    Unstarted,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

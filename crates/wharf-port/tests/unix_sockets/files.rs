@@ -104,24 +104,47 @@ fn of_many_that_take_over_at_once_one_has_the_path() {
             let mut port = open(Backend::Readiness).unwrap();
             barrier.wait();
             let listened = listen(&mut port, &path);
-            // None of them ends before all have tried.
+            // None of them ends before all have tried, nor before the one that has it is reached.
             barrier.wait();
-            let got = listened.is_ok();
-            if got {
-                let _client = UnixStream::connect(&path).unwrap();
-                accepted(&mut port);
-            }
-            assert!(got || matches!(listened, Err(ListenError::AddressInUse(_))), "{listened:?}");
+            let client = listened.is_ok().then(|| UnixStream::connect(&path));
+            let until = port.now() + LIMIT;
+            let _ = port.wait(Some(if client.is_some() { until } else { port.now() }));
+            let is_reached = matches!(port.take(), Some(Completion::Accepted { .. }));
             barrier.wait();
-            got
+            (listened, is_reached)
         };
-        let have = thread::scope(|scope| {
+        let ended: Vec<_> = thread::scope(|scope| {
             let servers: Vec<_> = (0..SERVERS).map(|_| scope.spawn(serve)).collect();
-            servers.into_iter().map(|it| it.join().unwrap()).filter(|got| *got).count()
+            servers.into_iter().map(|it| it.join().unwrap()).collect()
         });
+        let have = ended.iter().filter(|(listened, _)| listened.is_ok()).count();
+        for (listened, is_reached) in ended {
+            let in_use = matches!(listened, Err(ListenError::AddressInUse(_)));
+            assert!(in_use || listened.is_ok(), "{listened:?}");
+            assert_eq!(is_reached, listened.is_ok());
+        }
         assert_eq!(have, 1, "servers at one path");
         assert!(place.files().is_empty(), "{:?}", place.files());
     }
+}
+
+/// The system takes a ring of a process apart when that has ended, and its listener answers until then.
+#[test]
+fn a_socket_that_outlives_its_killed_server_is_waited_for() {
+    on_each_backend(|mut port| {
+        let place = Place::new();
+        let path = place.path("socket");
+        fs::write(place.path("socket.lock"), "").unwrap();
+        let dying = UnixListener::bind(&path).unwrap();
+        let last = thread::spawn(move || {
+            let (_visitor, _) = dying.accept().unwrap();
+            drop(dying);
+        });
+        listen(&mut port, &path).unwrap();
+        last.join().unwrap();
+        let _client = UnixStream::connect(&path).unwrap();
+        accepted(&mut port);
+    });
 }
 
 #[test]

@@ -7,16 +7,19 @@ use wharf_port::{
     Address, Completion, CompletionPort, ConnectError, ListenOptions, SocketOptions, UnixAddress,
 };
 
-use crate::place::{Place, accepted, at, on_each_backend, take};
+use crate::place::{LIMIT, Place, accepted, at, on_each_backend, take};
 
 #[track_caller]
 fn connected(port: &mut CompletionPort, to: Address) -> Result<(), ConnectError> {
+    let begin = port.clock().now();
     let socket = port.connect(to.clone(), &SocketOptions::default())?;
     let (of, result) = take(port, "a connect to end", |_, completion| match completion {
         Completion::Connected { socket, result } => Some((socket, result)),
         _ => None,
     });
     assert_eq!(of, socket);
+    // It ends within the wait that starts it, which does not sleep on what it has found.
+    assert!(port.clock().now() < begin + LIMIT / 2, "the wait has slept");
     if result.is_ok() {
         assert_eq!(port.peer_address(socket), Some(to));
         assert_eq!(port.local_address(socket), Some(UnixAddress::unnamed().into()));
