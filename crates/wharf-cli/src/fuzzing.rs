@@ -151,6 +151,7 @@ fn check(command: &Command) {
         Command::ServeEcho(options) | Command::ServeChat(options) => check_serve(options),
         Command::LoadEcho(options) | Command::LoadChat(options) => check_load(options),
         Command::LoadAccept(options) => check_load(&options.load),
+        Command::LoadIdle(options) => check_load(&options.load),
         Command::Proxy(options) => {
             comes_back::<Listen>(&options.listen.to_string());
             comes_back::<Target>(&options.connect.to_string());

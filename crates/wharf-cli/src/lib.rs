@@ -46,6 +46,7 @@ pub fn run() -> ExitCode {
         Ok(Parsed::Run(Command::LoadEcho(options))) => load::echo(&options),
         Ok(Parsed::Run(Command::LoadChat(options))) => load::chat(&options),
         Ok(Parsed::Run(Command::LoadAccept(options))) => load::accept(&options),
+        Ok(Parsed::Run(Command::LoadIdle(options))) => load::idle(&options),
         Ok(Parsed::Run(Command::Proxy(options))) => proxy::proxy(&options),
         Ok(Parsed::Run(Command::Sim(options))) => simulate::simulate(&options),
         Ok(Parsed::Print(text)) => {

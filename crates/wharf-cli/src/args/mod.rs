@@ -21,7 +21,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::load::{AcceptOptions, LoadOptions};
+use crate::load::{AcceptOptions, IdleOptions, LoadOptions};
 use crate::proxy::ProxyOptions;
 use crate::serve::ServeOptions;
 use crate::simulate::SimOptions;
@@ -87,6 +87,8 @@ pub(crate) enum Command {
     LoadChat(LoadOptions),
     /// `wharf load accept`.
     LoadAccept(Box<AcceptOptions>),
+    /// `wharf load idle`.
+    LoadIdle(Box<IdleOptions>),
     /// `wharf proxy`.
     Proxy(Box<ProxyOptions>),
     /// `wharf sim`.

@@ -10,18 +10,22 @@
 //! | [`schedule`] | when messages are due in an open loop |
 //! | [`run`], [`crowd`], [`phase`] | what the runs of all modes have |
 //! | [`mode`] | what a mode adds, and the steps that all take |
-//! | [`mod@echo`], [`mod@chat`], [`mod@accept`] | the modes |
+//! | [`mod@echo`], [`mod@chat`], [`mod@accept`], [`mod@idle`] | the modes |
+//! | [`by_slot`], [`visit`], [`closures`] | what modes with a loop of their own have |
 //! | [`tally`] | what went wrong |
 //! | [`measurement`], [`latency`], [`series`], [`cpu`] | what is measured |
 //! | [`progress`], [`report`], [`plot`] | what is shown |
 
 mod accept;
+mod by_slot;
 mod chat;
+mod closures;
 mod connect;
 mod cpu;
 mod crowd;
 mod echo;
 mod framing;
+mod idle;
 mod latency;
 mod measurement;
 mod mode;
@@ -37,6 +41,7 @@ mod series;
 mod session;
 mod source;
 mod tally;
+mod visit;
 
 use std::fmt;
 
@@ -49,7 +54,7 @@ use chat::Chat;
 use cpu::CpuMeter;
 use echo::Echo;
 pub(crate) use framing::Framing;
-pub(crate) use options::{AcceptOptions, Ending, Length, LoadOptions, Pace};
+pub(crate) use options::{AcceptOptions, Ending, IdleOptions, Length, LoadOptions, Pace};
 use pattern::Pattern;
 use plot::{Plot, PlotSink};
 use progress::Progress;
@@ -69,6 +74,11 @@ pub(crate) fn chat(options: &LoadOptions) -> Result<(), Failure> {
 /// Runs `wharf load accept`.
 pub(crate) fn accept(options: &AcceptOptions) -> Result<(), Failure> {
     accept::run(options)
+}
+
+/// Runs `wharf load idle`.
+pub(crate) fn idle(options: &IdleOptions) -> Result<(), Failure> {
+    idle::run(options)
 }
 
 fn load(

@@ -47,6 +47,14 @@ pub(crate) enum Ending {
     Close,
 }
 
+/// What `wharf load idle` is asked for beyond that. The pace is that of opening, if it has a rate.
+#[derive(Debug)]
+pub(crate) struct IdleOptions {
+    pub(crate) load: LoadOptions,
+    /// How often each session sends a message.
+    pub(crate) every: Option<Duration>,
+}
+
 /// When a message is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Pace {

@@ -16,6 +16,12 @@ use wharf_port::Time;
 /// come back.
 pub(super) const PATIENCE: Duration = Duration::from_secs(5);
 
+/// What began before that has run out of patience.
+pub(super) fn long_ago(now: Time) -> Time {
+    let patience = u64::try_from(PATIENCE.as_nanos()).unwrap_or(u64::MAX);
+    Time::from_nanos(now.as_nanos().saturating_sub(patience))
+}
+
 /// Where a run stands.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Phase {

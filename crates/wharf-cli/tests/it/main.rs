@@ -8,6 +8,7 @@ mod load_accept;
 mod load_chat;
 mod load_echo;
 mod load_framings;
+mod load_idle;
 mod load_plot;
 #[cfg(unix)]
 mod pages;

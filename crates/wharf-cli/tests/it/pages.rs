@@ -76,9 +76,16 @@ fn the_readme_leads_to_every_page_and_names_every_command() {
         let is_page = name.ends_with(".md");
         assert!(!is_page || README.contains(&format!("(docs/{name})")), "{name} has no link");
     }
-    for command in
-        ["serve echo", "serve chat", "load echo", "load chat", "load accept", "proxy", "sim"]
-    {
+    for command in [
+        "serve echo",
+        "serve chat",
+        "load echo",
+        "load chat",
+        "load accept",
+        "load idle",
+        "proxy",
+        "sim",
+    ] {
         assert!(README.contains(&format!("| `wharf {command}` |")), "{command}");
     }
 }

@@ -7,7 +7,7 @@ use clap::Args;
 use super::common::CommonArgs;
 use crate::args::values::{MIB, bytes, number, seconds};
 use crate::failure::Failure;
-use crate::load::{AcceptOptions, Ending, Length, LoadOptions, Pace};
+use crate::load::{AcceptOptions, Ending, IdleOptions, Length, LoadOptions, Pace};
 
 #[derive(Debug, Args)]
 pub(super) struct ConnectionArgs {
@@ -73,5 +73,34 @@ impl AcceptArgs {
     pub(in crate::args) fn check(self) -> Result<AcceptOptions, Failure> {
         let echoes = self.connections.size.is_some();
         Ok(AcceptOptions { load: self.connections.check()?, echoes, ending: self.ending })
+    }
+}
+
+#[derive(Debug, Args)]
+pub(in crate::args) struct IdleArgs {
+    #[command(flatten)]
+    connections: ConnectionArgs,
+
+    /// Seconds from one message of a session to its next [default: no message is sent].
+    #[arg(
+        long,
+        env = "WHARF_EVERY",
+        value_name = "SECS",
+        allow_negative_numbers = true,
+        value_parser = seconds(1_000_000)
+    )]
+    every: Option<Duration>,
+}
+
+impl IdleArgs {
+    pub(in crate::args) fn check(mut self) -> Result<IdleOptions, Failure> {
+        let size = &mut self.connections.size;
+        if size.is_some() && self.every.is_none() {
+            return Err(Failure::arguments("--size is that of messages: give --every as well"));
+        }
+        if self.every.is_some() {
+            size.get_or_insert(64);
+        }
+        Ok(IdleOptions { load: self.connections.check()?, every: self.every })
     }
 }

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use super::Command;
 use super::Given;
 use crate::failure::Failure;
-use connections::AcceptArgs;
+use connections::{AcceptArgs, IdleArgs};
 use messages::LoadArgs;
 
 #[derive(Debug, Subcommand)]
@@ -41,7 +41,21 @@ pub(super) enum LoadMode {
         mut_arg("sessions", |sessions| sessions.help("How many connections at a time"))
     )]
     Accept(AcceptArgs),
+    /// Open sessions, keep them, and count those that the server loses, and when.
+    ///
+    /// Exit code: 0 all is well, also if sessions were lost, 1 wrong or missing bytes (or it could not start),
+    /// 2 wrong arguments, 4 could not connect all sessions.
+    #[command(
+        mut_arg("rate", |rate| rate.help(IDLE_RATE)),
+        mut_arg("duration", |duration| duration.help("How long to keep them once all are open, in seconds")),
+        mut_arg("size", |size| size.help(IDLE_SIZE)),
+    )]
+    Idle(IdleArgs),
 }
+
+const IDLE_RATE: &str = "Sessions opened per second [default: as many as the server takes]";
+const IDLE_SIZE: &str = "Payload of the messages of --every, up to 16MiB; framed with u16, up to 65535 \
+                         [default: 64]";
 
 impl LoadMode {
     /// Checks what clap cannot: flags against each other.
@@ -49,6 +63,7 @@ impl LoadMode {
         Ok(match self {
             Self::Echo(args) => Command::LoadEcho(args.check(given)?),
             Self::Chat(args) => Command::LoadChat(args.check(given)?),
+            Self::Idle(args) => Command::LoadIdle(Box::new(args.check()?)),
             Self::Accept(args) => Command::LoadAccept(Box::new(args.check()?)),
         })
     }

@@ -4,7 +4,6 @@
 //! at a rate, when it is due, and its latencies count from then.
 
 mod report;
-mod visit;
 
 use std::time::Duration;
 
@@ -12,19 +11,20 @@ use wharf_port::{
     Completion, CompletionPort, ConnectError, Received, SocketId, SocketOptions, Time,
 };
 
+use super::by_slot::BySlot;
 use super::connect::{self, Way};
 use super::crowd::verify;
 use super::latency::Latency;
 use super::measurement::Measurement;
 use super::options::{AcceptOptions, Ending, Pace};
 use super::pattern::Pattern;
-use super::phase::PATIENCE;
+use super::phase::{PATIENCE, long_ago};
 use super::progress::{LiveLine, Progress, Words, millis};
 use super::schedule::Schedule;
 use super::tally::{Loss, Tally};
+use super::visit::{Stage, Visit};
 use super::{Outputs, Started};
 use crate::failure::{Exit, Failure};
-use visit::{Stage, Visit, Visits};
 
 const WORDS: Words = Words { unit: "connections", last: "waiting for the last connections" };
 /// How long none is begun after one has failed: who listens no more must not be asked all the time.
@@ -67,7 +67,7 @@ struct Accept<'a> {
     way: Way,
     pattern: Pattern,
     places: usize,
-    visits: Visits,
+    visits: BySlot<Visit>,
     /// The timetable, and how many have been due that are not begun, the oldest of them being `begun`.
     schedule: Option<Schedule>,
     begun: u64,
@@ -98,7 +98,7 @@ impl<'a> Accept<'a> {
             way,
             pattern,
             places,
-            visits: Visits::default(),
+            visits: BySlot::new(),
             schedule: None,
             begun: 0,
             due: 0,
@@ -140,11 +140,11 @@ impl<'a> Accept<'a> {
         self.counts.unstarted = self.due - self.begun.min(self.due);
         self.live_line.say_last();
         let last = now + PATIENCE;
-        while !self.visits.is_empty() && now < last {
+        while self.visits.len() > 0 && now < last {
             now = self.wait(last.min(now + LOOK_INTERVAL))?;
             self.look(now);
         }
-        for socket in self.visits.unfinished_since(Time::from_nanos(u64::MAX)) {
+        for socket in self.visits.sockets(|visit| visit.stage != Stage::Over) {
             self.lose(socket, Loss::Unanswered);
         }
         Ok(())
@@ -186,7 +186,7 @@ impl<'a> Accept<'a> {
                 let number = usize::try_from(self.begun).unwrap_or_default();
                 let lane = self.pattern.lane(number % self.places);
                 self.begun += 1;
-                self.visits.insert(Visit::new(socket, lane, options, due, now));
+                self.visits.insert(socket, Visit::new(socket, (0, lane), options, due, now));
             }
             Err(error) => self.fail(&options, error, now),
         }
@@ -220,7 +220,7 @@ impl<'a> Accept<'a> {
                 Completion::Sent { socket, result: Err(error), .. } => {
                     self.lose(socket, error.into());
                 }
-                Completion::Closed { socket } => self.visits.remove(socket),
+                Completion::Closed { socket } => drop(self.visits.remove(socket)),
                 _ => {}
             }
         }
@@ -243,7 +243,7 @@ impl<'a> Accept<'a> {
         if !self.options.echoes {
             return self.done(socket);
         }
-        visit.stage = Stage::Echoing;
+        visit.stage = Stage::Open;
         let bytes = self.pattern.message();
         let mut segments = Vec::new();
         let len = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -256,7 +256,7 @@ impl<'a> Accept<'a> {
 
     fn on_bytes(&mut self, socket: SocketId, bytes: &[u8], now: Time) {
         let Some(visit) = self.visits.get_mut(socket) else { return };
-        if visit.stage != Stage::Echoing {
+        if visit.stage != Stage::Open {
             return;
         }
         let (session, due) = (&mut visit.session, visit.due);
@@ -299,8 +299,9 @@ impl<'a> Accept<'a> {
             return;
         }
         self.look_at = now + LOOK_INTERVAL;
-        let nanos = now.as_nanos().saturating_sub(u64::try_from(PATIENCE.as_nanos()).unwrap_or(0));
-        for socket in self.visits.unfinished_since(Time::from_nanos(nanos)) {
+        let moment = long_ago(now);
+        let is_late = |visit: &Visit| visit.since <= moment && visit.stage != Stage::Over;
+        for socket in self.visits.sockets(is_late) {
             let is_connecting =
                 self.visits.get_mut(socket).is_some_and(|it| it.stage == Stage::Connecting);
             if is_connecting {

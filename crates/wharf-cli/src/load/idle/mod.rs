@@ -1,0 +1,348 @@
+//! Sessions that are opened, kept and counted: how many the server keeps, and when it loses the others.
+
+mod report;
+
+use std::collections::VecDeque;
+
+use wharf_port::{Completion, CompletionPort, ConnectError, Received, SocketId, Time};
+
+use super::by_slot::BySlot;
+use super::closures::Closures;
+use super::connect::{self, Way};
+use super::crowd::verify;
+use super::latency::Latency;
+use super::measurement::Measurement;
+use super::options::{IdleOptions, Pace};
+use super::pattern::Pattern;
+use super::phase::{PATIENCE, long_ago};
+use super::progress::{LiveLine, Progress, Words};
+use super::schedule::Schedule;
+use super::tally::{Loss, Tally};
+use super::visit::{Stage, Visit};
+use super::{Outputs, Started};
+use crate::failure::{Exit, Failure};
+
+const WORDS: Words = Words { unit: "sessions", last: "keeping them" };
+/// Connects under way at a time.
+const IN_FLIGHT_MAX: u64 = 256;
+/// How often it is looked for connects that take too long.
+const LOOK_INTERVAL: std::time::Duration = std::time::Duration::from_millis(250);
+
+/// Runs `wharf load idle`.
+pub(super) fn run(options: &IdleOptions) -> Result<(), Failure> {
+    let Started { server_cpu, mut outputs, mut port, pattern, sessions } =
+        Started::new(&options.load)?;
+    let load = &options.load;
+    let (way, first) = connect::find(&mut port, &load.connect, load.source, sessions)?;
+    let _ = port.abort(first);
+    let measurement = Measurement::new(server_cpu, outputs.plot.is_wanted())?;
+    let mut idle = Idle::new(options, port, way, pattern, measurement)?;
+    idle.work()?;
+    idle.finish(&mut outputs)
+}
+
+/// What came of the sessions.
+#[derive(Debug, Default)]
+struct Counts {
+    opened: u64,
+    failed: u64,
+    first_failure: Option<ConnectError>,
+    sent: u64,
+    received: u64,
+}
+
+struct Idle<'a> {
+    options: &'a IdleOptions,
+    port: CompletionPort,
+    way: Way,
+    pattern: Pattern,
+    sessions: BySlot<Visit>,
+    schedule: Option<Schedule>,
+    /// Connects that were begun, and that have been due.
+    begun: u64,
+    due: u64,
+    look_at: Time,
+    /// When sessions send their next message. All have the same distance: the order stays.
+    next_messages: VecDeque<(Time, SocketId)>,
+    counts: Counts,
+    lost: Closures,
+    tally: Tally,
+    connects: Latency,
+    /// What it counts as received are messages, or sessions that were opened if none are sent.
+    measurement: Measurement,
+    live_line: LiveLine,
+}
+
+impl<'a> Idle<'a> {
+    fn new(
+        options: &'a IdleOptions,
+        port: CompletionPort,
+        way: Way,
+        pattern: Pattern,
+        measurement: Measurement,
+    ) -> Result<Self, Failure> {
+        let now = port.now();
+        Ok(Self {
+            options,
+            port,
+            way,
+            pattern,
+            sessions: BySlot::new(),
+            schedule: None,
+            begun: 0,
+            due: 0,
+            look_at: now,
+            next_messages: VecDeque::new(),
+            counts: Counts::default(),
+            lost: Closures::default(),
+            tally: Tally::default(),
+            connects: Latency::new()?,
+            measurement,
+            live_line: LiveLine::new(Progress::new(), &WORDS, now),
+        })
+    }
+
+    /// Opens them all, keeps them for the duration, and waits for the last answers.
+    fn work(&mut self) -> Result<(), Failure> {
+        // This wait does not wait: it asks for the time.
+        let start = self.wait(Time::ZERO)?;
+        let wanted = self.options.load.sessions;
+        if let Pace::Rate { per_second, .. } = self.options.load.pace {
+            self.schedule = Some(Schedule::new(start, per_second, 1, wanted));
+        } else {
+            self.due = wanted;
+        }
+        self.live_line.expect(wanted);
+        self.measurement.open(start);
+        self.connects.count_from(start);
+        let mut now = start;
+        let mut until = None;
+        while until.is_none_or(|until| now < until) {
+            self.begin_due(now);
+            self.send_due(now);
+            if until.is_none() && self.counts.opened + self.counts.failed == wanted {
+                let duration = self.options.load.length.duration();
+                until = Some(now + duration.unwrap_or_default());
+            }
+            now = self.wait(self.deadline(until))?;
+            self.give_up_connects(now);
+            self.measurement.sample(now);
+            self.show(now);
+        }
+        self.measurement.close(now);
+        let last = now + PATIENCE;
+        while self.counts.received < self.counts.sent && self.has_unanswered() && now < last {
+            now = self.wait(last)?;
+        }
+        Ok(())
+    }
+
+    fn deadline(&self, until: Option<Time>) -> Time {
+        let next = self.schedule.as_ref().and_then(Schedule::next_due);
+        let message = self.next_messages.front().map(|(due, _)| *due);
+        let dues = [next, message, until, self.live_line.due()].into_iter().flatten();
+        dues.chain([self.measurement.series.next()]).fold(self.look_at, Time::min)
+    }
+
+    fn show(&mut self, now: Time) {
+        if self.live_line.is_due(now)
+            && let Some((elapsed, _)) = self.measurement.since_opened(now)
+        {
+            if self.counts.opened < self.options.load.sessions {
+                self.live_line.show(self.counts.opened, self.counts.opened, elapsed);
+            } else {
+                self.live_line.say_last();
+            }
+        }
+    }
+
+    fn begin_due(&mut self, now: Time) {
+        if let Some(schedule) = &mut self.schedule {
+            while schedule.take_due(now).is_some() {
+                self.due += 1;
+            }
+        }
+        let ended = |counts: &Counts| counts.opened + counts.failed;
+        while self.begun < self.due && self.begun - ended(&self.counts) < IN_FLIGHT_MAX {
+            let due = self.schedule.as_ref().map_or(now, |schedule| schedule.due(0, self.begun));
+            self.begin(due, now);
+        }
+    }
+
+    fn begin(&mut self, due: Time, now: Time) {
+        let options = self.way.sources.options();
+        match self.port.connect(&self.way.address, &options) {
+            Ok(socket) => {
+                let number = usize::try_from(self.begun).unwrap_or_default();
+                let lane = self.pattern.lane(number);
+                self.begun += 1;
+                let visit = Visit::new(socket, (number, lane), options, due, now);
+                self.sessions.insert(socket, visit);
+            }
+            Err(error) if self.way.sources.spread(&options, error) => {}
+            Err(error) => {
+                self.begun += 1;
+                self.count_failure(error);
+            }
+        }
+    }
+
+    fn count_failure(&mut self, error: ConnectError) {
+        self.counts.failed += 1;
+        self.counts.first_failure.get_or_insert(error);
+    }
+
+    fn wait(&mut self, deadline: Time) -> Result<Time, Failure> {
+        self.port.wait(Some(deadline)).map_err(|error| Failure::new(Exit::Failed, error))?;
+        let now = self.port.now();
+        while let Some(completion) = self.port.take() {
+            match completion {
+                Completion::Connected { socket, result } => self.on_connected(socket, result, now),
+                Completion::Received { socket, what: Received::Data(bytes) } => {
+                    self.on_bytes(socket, &bytes, now);
+                }
+                Completion::Received { socket, what: Received::End } => {
+                    self.lose(socket, false, now);
+                }
+                Completion::Received { socket, what: Received::Failed(_) }
+                | Completion::Sent { socket, result: Err(_), .. } => self.lose(socket, true, now),
+                Completion::Sent { socket, .. } => {
+                    if let Some(visit) = self.sessions.get_mut(socket) {
+                        visit.session.sending = false;
+                    }
+                }
+                Completion::Closed { socket } => drop(self.sessions.remove(socket)),
+                _ => {}
+            }
+        }
+        Ok(now)
+    }
+
+    fn on_connected(&mut self, socket: SocketId, result: Result<(), ConnectError>, now: Time) {
+        let Some(visit) = self.sessions.get_mut(socket) else { return };
+        if visit.stage != Stage::Connecting {
+            return;
+        }
+        if let Err(error) = result {
+            visit.stage = Stage::Over;
+            let options = visit.options.clone();
+            let _ = self.port.close(socket);
+            if self.way.sources.spread(&options, error) {
+                // The timetable is about how many have been begun, not about which.
+                self.begun -= 1;
+            } else {
+                self.count_failure(error);
+            }
+            return;
+        }
+        visit.stage = Stage::Open;
+        visit.since = now;
+        self.counts.opened += 1;
+        self.connects.record(visit.due, now, 1);
+        let _ = self.port.receive(socket);
+        match self.options.every {
+            Some(every) => self.next_messages.push_back((now + every, socket)),
+            None => self.measurement.received += 1,
+        }
+    }
+
+    /// Sends the messages whose time has come, but none to who has not answered the last one.
+    fn send_due(&mut self, now: Time) {
+        let Some(every) = self.options.every else { return };
+        let message = self.pattern.message();
+        while let Some((due, socket)) = self.next_messages.front().copied()
+            && due <= now
+        {
+            self.next_messages.pop_front();
+            let Some(visit) = self.sessions.get_mut(socket) else { continue };
+            if visit.stage != Stage::Open {
+                continue;
+            }
+            self.next_messages.push_back((due + every, socket));
+            let session = &mut visit.session;
+            if session.sending || session.received < session.staged {
+                continue;
+            }
+            visit.due = due;
+            session.sending = true;
+            let mut segments = Vec::new();
+            let len = usize::try_from(message).unwrap_or(usize::MAX);
+            self.pattern.segments(session.lane, session.staged, len, &mut segments);
+            session.staged += message;
+            self.counts.sent += 1;
+            let _ = self.port.send(socket, segments);
+        }
+    }
+
+    fn on_bytes(&mut self, socket: SocketId, bytes: &[u8], now: Time) {
+        let Some(visit) = self.sessions.get_mut(socket) else { return };
+        if visit.stage != Stage::Open {
+            return;
+        }
+        let (session, due) = (&mut visit.session, visit.due);
+        let verified = verify(session, session.staged, bytes, &self.pattern, &mut self.tally);
+        let messages = verified.messages.end - verified.messages.start;
+        if messages > 0 {
+            self.counts.received += messages;
+            self.measurement.received += messages;
+            self.measurement.latency.record(due, now, messages);
+        }
+        if verified.extra > 0 {
+            self.tally.count_loss(Loss::Extra);
+            visit.stage = Stage::Over;
+            let _ = self.port.abort(socket);
+        }
+    }
+
+    fn lose(&mut self, socket: SocketId, was_reset: bool, now: Time) {
+        let Some(visit) = self.sessions.get_mut(socket) else { return };
+        if visit.stage == Stage::Open {
+            visit.stage = Stage::Over;
+            self.lost.count(now - visit.since, was_reset);
+            let _ = self.port.abort(socket);
+        }
+    }
+
+    fn give_up_connects(&mut self, now: Time) {
+        if now < self.look_at {
+            return;
+        }
+        self.look_at = now + LOOK_INTERVAL;
+        let moment = long_ago(now);
+        for socket in self.sessions.sockets(|visit| visit.connects_since(moment)) {
+            if let Some(visit) = self.sessions.get_mut(socket) {
+                visit.stage = Stage::Over;
+            }
+            let _ = self.port.abort(socket);
+            self.count_failure(ConnectError::TimedOut);
+        }
+    }
+
+    /// Whether a session that is still there has an answer to come.
+    fn has_unanswered(&self) -> bool {
+        self.sessions.iter().any(|(_, visit)| {
+            visit.stage == Stage::Open && visit.session.received < visit.session.staged
+        })
+    }
+
+    fn finish(self, outputs: &mut Outputs) -> Result<(), Failure> {
+        drop(self.live_line);
+        let backend = self.port.backend();
+        if let Err(error) = self.port.shut_down(PATIENCE) {
+            eprintln!("wharf: {error}");
+        }
+        report::write(
+            outputs,
+            &report::Idled {
+                options: self.options,
+                way: &self.way,
+                backend,
+                counts: &self.counts,
+                lost: &self.lost,
+                tally: &self.tally,
+                connects: &self.connects,
+                measurement: &self.measurement,
+            },
+        )
+    }
+}

@@ -1,0 +1,146 @@
+//! What came of sessions that were kept.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::Serialize;
+use wharf_port::Backend;
+
+use super::Counts;
+use crate::args::Bytes;
+use crate::failure::{Exit, Failure};
+use crate::load::Outputs;
+use crate::load::closures::{Closures, ClosuresReport};
+use crate::load::connect::Way;
+use crate::load::latency::{Latency, LatencyMicros};
+use crate::load::measurement::Measurement;
+use crate::load::options::{IdleOptions, Pace};
+use crate::load::phase::PATIENCE;
+use crate::load::plot::Plot;
+use crate::load::report::{Micros, Report, grouped, ratio, write_latency};
+use crate::load::tally::Tally;
+
+/// The result of a run.
+pub(super) struct Idled<'a> {
+    pub(super) options: &'a IdleOptions,
+    pub(super) way: &'a Way,
+    pub(super) backend: Backend,
+    pub(super) counts: &'a Counts,
+    pub(super) lost: &'a Closures,
+    pub(super) tally: &'a Tally,
+    pub(super) connects: &'a Latency,
+    pub(super) measurement: &'a Measurement,
+}
+
+/// The JSON of `wharf load idle`.
+#[derive(Debug, Serialize)]
+struct IdleReport {
+    #[serde(flatten)]
+    report: Report,
+    /// Sessions that were opened.
+    opened: u64,
+    /// Connects that failed.
+    connect_failed: u64,
+    connect_us: LatencyMicros,
+    /// Sessions that the server ended.
+    lost: ClosuresReport,
+}
+
+/// Writes the result, and says whether all was well.
+pub(super) fn write(outputs: &mut Outputs, idled: &Idled<'_>) -> Result<(), Failure> {
+    let Idled { options, counts, tally, connects, measurement, .. } = idled;
+    let sends = options.every.is_some();
+    let plot = Plot {
+        title: "wharf load idle".to_owned(),
+        subtitle: format!("{}: {} lost", idled.asked(), idled.lost),
+        unit: if sends { "messages" } else { "connects" },
+        latency: if sends { &measurement.latency } else { connects },
+        series: &measurement.series,
+    };
+    outputs.write(idled, &idled.report(), &plot)?;
+    if let Some(verdict) = tally.verdict(counts.sent - counts.received, PATIENCE) {
+        return Err(Failure::new(Exit::Failed, verdict));
+    }
+    match counts.first_failure {
+        None => Ok(()),
+        Some(error) => Err(Failure::new(
+            Exit::NotConnected,
+            format_args!(
+                "{} of {} sessions could not be opened, the first one so: {error}; ask for fewer \
+                 --sessions, or for a lower --rate",
+                grouped(counts.failed),
+                grouped(options.load.sessions),
+            ),
+        )),
+    }
+}
+
+impl Idled<'_> {
+    fn report(&self) -> IdleReport {
+        let Self { options, counts, tally, measurement, .. } = self;
+        let window = measurement.window();
+        let rate = ratio(u128::from(window.received) * 1_000_000_000, window.nanos.into());
+        let rate = rate.filter(|_| options.every.is_some());
+        let cpu = window.server_cpu.and_then(|nanos| ratio(nanos.into(), window.received.into()));
+        let if_sent = |count: u64| options.every.map(|_| count);
+        IdleReport {
+            report: Report {
+                mode: "idle",
+                sessions: options.load.sessions,
+                sent: if_sent(counts.sent),
+                received: if_sent(counts.received),
+                wrong: if_sent(tally.wrong),
+                missing: if_sent(counts.sent - counts.received),
+                per_second: rate,
+                bytes_per_second: rate.map(|rate| rate * options.load.size as f64),
+                latency_us: measurement.latency.micros(),
+                server_cpu_ns_per_message: cpu.filter(|_| options.every.is_some()),
+            },
+            opened: counts.opened,
+            connect_failed: counts.failed,
+            connect_us: self.connects.micros(),
+            lost: self.lost.report(),
+        }
+    }
+
+    fn asked(&self) -> String {
+        let load = &self.options.load;
+        let rate = match load.pace {
+            Pace::Rate { per_second, .. } => format!(", opened at {}/s", grouped(per_second)),
+            Pace::Closed { .. } => String::new(),
+        };
+        let message = self.options.every.map_or_else(String::new, |every| {
+            format!(
+                ", a message of {} {} every {}",
+                Bytes(load.size),
+                load.framing,
+                Micros(Duration::as_secs_f64(&every) * 1e6)
+            )
+        });
+        let kept = load.length.duration().unwrap_or_default();
+        let kept = Micros(kept.as_secs_f64() * 1e6);
+        format!("{} sessions{rate}, kept for {kept}{message}", grouped(load.sessions))
+    }
+}
+
+impl fmt::Display for Idled<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { options, way, backend, counts, lost, tally, connects, measurement } = self;
+        writeln!(f, "idle {}: {}, backend {backend}", way.address, self.asked())?;
+        let (opened, failed) = (grouped(counts.opened), grouped(counts.failed));
+        writeln!(f, "  sessions    {opened} opened, {failed} not")?;
+        writeln!(f, "  lost        {lost}")?;
+        if options.every.is_some() {
+            writeln!(
+                f,
+                "  messages    {} sent, {} received, {} wrong, {} missing",
+                grouped(counts.sent),
+                grouped(counts.received),
+                grouped(tally.wrong),
+                grouped(counts.sent - counts.received)
+            )?;
+        }
+        write_latency(f, "connect", connects.micros())?;
+        write_latency(f, "latency", measurement.latency.micros())
+    }
+}
