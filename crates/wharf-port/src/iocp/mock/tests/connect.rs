@@ -73,3 +73,14 @@ fn a_connect_that_waits_can_be_cancelled_or_closed() {
         assert_clean(&rig.finish());
     }
 }
+
+#[test]
+fn unix_sockets_are_refused_and_open_nothing() {
+    let mut rig = Rig::new(Switches::default());
+    let address: crate::Address = "unix:/a".parse().unwrap();
+    let listened = rig.iocp.listen(&address, &ListenOptions::default()).unwrap_err();
+    assert!(listened.to_string().contains("there are no Unix sockets here"), "{listened}");
+    let connected = rig.iocp.connect(address, &SocketOptions::default()).unwrap_err();
+    assert!(connected.to_string().contains("there are no Unix sockets here"), "{connected}");
+    assert_clean(&rig.finish());
+}
