@@ -16,7 +16,7 @@ const WRONG: [(&str, &str, &str); 96] = [
     ("--deny", "", "give an address or a network"),
     ("--deny", "::ffff:10.0.0.0/104", "write an IPv4 address or network as such"),
     ("--deny", "10.0.0.0/8,", "give an address or a network"),
-    ("--listen", "here", "IP:PORT, [IPV6]:PORT or NAME:PORT"),
+    ("--listen", "here", "IP:PORT, [IPV6]:PORT, NAME:PORT or unix:/path"),
     ("--listen", "7777", "IP:PORT"),
     ("--listen", ":7777", "IP:PORT"),
     ("--listen", "127.0.0.1", "IP:PORT"),
