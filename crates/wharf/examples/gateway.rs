@@ -2,7 +2,6 @@
 //! reads slowly slows down its own sender and nobody else, and no more waits here than one queue each way.
 
 use std::sync::Arc;
-
 use wharf::{
     Arrival, CloseReason, ConnectFailure, Context, Framing, Limits, OnMessage, Outcome, SendStatus,
     Server, Session, SessionId, SlowReader, TargetRef,
@@ -31,9 +30,12 @@ impl Session for Half {
         if !ctx.is_writable(other) {
             ctx.pause_receiving(); // What was sent last is taken, and nothing comes behind it.
         }
-        // One that closes takes nothing. It is not writable either, and this half ends with it.
-        let fine = matches!(status, SendStatus::Queued | SendStatus::Closed);
-        if fine { Ok(()) } else { Err("bytes were not taken".into()) }
+        if status == SendStatus::Full { Err("bytes were not taken".into()) } else { Ok(()) }
+    }
+
+    fn on_end_of_stream(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        self.other.map(|other| ctx.finish_sending_to(other)); // What it sends may go on.
+        Ok(())
     }
 
     fn on_writable(&mut self, ctx: &mut Context<'_>) -> Outcome {
@@ -42,9 +44,8 @@ impl Session for Half {
     }
 
     fn on_connect_failed(&mut self, ctx: &mut Context<'_>, failure: &ConnectFailure) -> Outcome {
-        eprintln!("{failure}");
         ctx.reset_session(ctx.id());
-        Ok(())
+        Err(failure.to_string().into())
     }
 
     fn on_disconnected(&mut self, ctx: &mut Context<'_>, reason: &CloseReason) {
@@ -57,9 +58,8 @@ impl Session for Half {
 }
 
 impl OnMessage<SessionId> for Half {
-    /// The half that was made for this client is connected.
     fn on_message(&mut self, ctx: &mut Context<'_>, other: SessionId) -> Outcome {
-        self.other = Some(other);
+        self.other = Some(other); // The half that was made for this client.
         ctx.resume_receiving_of(other);
         ctx.resume_receiving();
         Ok(())

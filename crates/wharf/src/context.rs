@@ -252,9 +252,12 @@ impl<'worker> Context<'worker> {
     }
 
     /// Closes this session when what is queued has been sent. Frames that have been received and not
-    /// delivered are thrown away.
+    /// delivered are thrown away. The reason is [`CloseReason::Closed`], or
+    /// [`CloseReason::PeerClosed`] if the peer's stream [has ended](crate::Session::on_end_of_stream).
     pub fn close(&mut self) {
-        self.core.begin_close(self.id.socket(), CloseReason::Closed);
+        let ended = self.core.has_been_told_of_end(self.id.socket());
+        let reason = if ended { CloseReason::PeerClosed } else { CloseReason::Closed };
+        self.core.begin_close(self.id.socket(), reason);
     }
 
     /// Closes any session of the server, in the same way.
@@ -264,6 +267,23 @@ impl<'worker> Context<'worker> {
         } else {
             self.session_ref(session).close();
         }
+    }
+
+    /// Ends this side's stream behind what is queued, and nothing else: frames still come, and nothing can be
+    /// sent ([`SendStatus::Closed`]). The session closes when its peer's stream ends as well, or at once if
+    /// that [has ended](crate::Session::on_end_of_stream) before.
+    pub fn finish_sending(&mut self) {
+        self.core.finish_sending(self.id.socket());
+    }
+
+    /// The same for another session of this worker, at once, whatever was posted to it. False, and nothing
+    /// done, for one of another worker.
+    pub fn finish_sending_to(&mut self, session: SessionId) -> bool {
+        let here = session.worker() == self.id.worker();
+        if here {
+            self.core.finish_sending(session.socket());
+        }
+        here
     }
 
     /// Resets any session of the server at once: its peer sees a connection that has failed and no end of a

@@ -57,6 +57,21 @@ pub trait Session: 'static {
     /// Any: it closes the session.
     fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome;
 
+    /// The peer has ended its stream between two frames: none comes any more. By default the session
+    /// closes, with [`CloseReason::PeerClosed`], once what is queued has been sent.
+    ///
+    /// One that does not [close](Context::close) here stays open one way: it can be sent to, until it closes
+    /// or [ends its own stream](Context::finish_sending). Since nothing can be received any more,
+    /// [`Limits::idle`](crate::Limits::idle) counts from the last frame on, and a peer that is gone is
+    /// noticed when something is sent to it.
+    ///
+    /// # Errors
+    /// Any: it closes the session.
+    fn on_end_of_stream(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        ctx.close();
+        Ok(())
+    }
+
     /// The send queue had reached its limit and has fallen below half of it.
     ///
     /// # Errors

@@ -328,7 +328,10 @@ fn the_gateway_forwards_ends_and_resets() {
         let mut heard = String::new();
         second.read_to_string(&mut heard).unwrap();
         assert_eq!(heard, "the last words", "and then an end");
-        drop(both);
+        // The other direction goes on until it ends as well.
+        flows(second, first, 4 << 20);
+        second.shutdown(std::net::Shutdown::Write).unwrap();
+        assert_eq!(first.read(&mut [0]).unwrap(), 0, "and then another");
 
         let [client, half] = pair(&mut gateway, &upstream);
         let mut both = [Some(client), Some(half)];

@@ -41,6 +41,8 @@ pub enum Callback {
     Connected,
     /// [`Session::on_frame`](crate::Session::on_frame)
     Frame,
+    /// [`Session::on_end_of_stream`](crate::Session::on_end_of_stream)
+    EndOfStream,
     /// [`Session::on_writable`](crate::Session::on_writable)
     Writable,
     /// [`OnMessage::on_message`](crate::OnMessage::on_message), or what follows a
@@ -69,9 +71,10 @@ pub enum Callback {
 }
 
 impl Callback {
-    const ALL: [Self; 14] = [
+    const ALL: [Self; 15] = [
         Self::Connected,
         Self::Frame,
+        Self::EndOfStream,
         Self::Writable,
         Self::Message,
         Self::Timer,
@@ -91,6 +94,7 @@ impl Callback {
         match self {
             Self::Connected => "on_connected",
             Self::Frame => "on_frame",
+            Self::EndOfStream => "on_end_of_stream",
             Self::Writable => "on_writable",
             Self::Message => "on_message",
             Self::Timer => "on_timer",

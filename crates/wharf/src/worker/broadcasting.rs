@@ -10,7 +10,6 @@ use std::sync::Arc;
 use wharf_port::{SharedBytes, SocketId};
 
 use super::Core;
-use super::connection::State;
 use crate::group::{Group, GroupState};
 use crate::inbox::Message;
 use crate::send_queue::SendStatus;
@@ -217,7 +216,7 @@ impl Core {
     #[inline]
     fn enqueue_all(&mut self, member: SocketId, bytes: &SharedBytes, frames: &[Frame]) -> bool {
         let Some(connection) = self.connections.get_mut(member) else { return true };
-        if connection.state != State::Open {
+        if !connection.takes_frames() {
             return true;
         }
         let fits = connection.queue.fits(bytes.as_slice().len(), frames.len());

@@ -2,7 +2,7 @@
 
 use wharf_port::SocketId;
 
-use super::connection::State;
+use super::connection::{Sending, State};
 use super::{Core, Worker};
 use crate::arrival::Arrival;
 use crate::close_reason::CloseReason;
@@ -55,10 +55,35 @@ impl Core {
         connection.since = now;
         // Closing at once would make the kernel answer what is still coming in with a reset, and that
         // throws away what the peer has not read yet.
-        let told = self.port.shutdown(socket);
-        debug_assert!(told.is_ok(), "the socket is open");
+        self.end_own_stream(socket);
         self.set_receiving(socket);
         self.arm_next_timer(socket);
+    }
+
+    /// Ends this side's stream of an open session behind what is queued. With both streams over the session
+    /// closes.
+    pub(crate) fn finish_sending(&mut self, socket: SocketId) {
+        self.deliver_broadcasts();
+        let Some(connection) = self.connection(socket) else { return };
+        if !connection.takes_frames() {
+            return;
+        }
+        if connection.end_told {
+            return self.begin_close(socket, CloseReason::PeerClosed);
+        }
+        connection.sending = Sending::Ending;
+        if connection.queue.is_empty() {
+            self.end_own_stream(socket);
+        }
+    }
+
+    /// Tells the peer, once, that nothing more comes: all of it is with the kernel.
+    pub(super) fn end_own_stream(&mut self, socket: SocketId) {
+        let Some(connection) = self.connection(socket) else { return };
+        if std::mem::replace(&mut connection.sending, Sending::Ended) != Sending::Ended {
+            let told = self.port.shutdown(socket);
+            debug_assert!(told.is_ok(), "the socket is open");
+        }
     }
 
     /// Ends a session at once: its socket is closed, with a reset if wanted, and what is queued is lost.

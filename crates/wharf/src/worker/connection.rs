@@ -27,6 +27,16 @@ pub(crate) enum State {
     Terminating,
 }
 
+/// How far this side's own stream is, as long as its session is open.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Sending {
+    Open,
+    /// Nothing more is queued; the stream ends behind what is.
+    Ending,
+    /// The peer has been told.
+    Ended,
+}
+
 /// The I/O state of one session. Small: an idle one has no buffer, no queue, and one timer.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -34,6 +44,9 @@ pub(crate) struct Connection {
     pub(crate) state: State,
     /// The peer has ended its stream.
     pub(crate) peer_ended: bool,
+    /// The session has been told so.
+    pub(crate) end_told: bool,
+    pub(crate) sending: Sending,
     /// It stands in the list of those with something to send.
     pub(crate) dirty: bool,
     /// It stands in the list of those with received bytes to work on.
@@ -92,6 +105,8 @@ impl Connection {
             socket,
             state: State::Open,
             peer_ended: false,
+            end_told: false,
+            sending: Sending::Open,
             dirty: false,
             in_backlog: false,
             slow: false,
@@ -121,6 +136,12 @@ impl Connection {
             reason: None,
             seat,
         }
+    }
+
+    /// Whether something can be queued.
+    #[inline]
+    pub(crate) fn takes_frames(&self) -> bool {
+        self.state == State::Open && self.sending == Sending::Open
     }
 
     /// Whether received bytes must wait behind others of this session.

@@ -183,7 +183,11 @@ impl Core {
     /// Whether there is a session of this name whose queue takes frames, and will not be told that it does.
     pub(crate) fn is_writable(&self, socket: SocketId) -> bool {
         let connection = self.connections.get(socket);
-        connection.is_some_and(|it| it.state == State::Open && !it.was_full)
+        connection.is_some_and(|it| it.takes_frames() && !it.was_full)
+    }
+
+    pub(crate) fn has_been_told_of_end(&self, socket: SocketId) -> bool {
+        self.connections.get(socket).is_some_and(|connection| connection.end_told)
     }
 
     pub(crate) fn queued_bytes(&self, socket: SocketId) -> usize {

@@ -152,6 +152,7 @@ impl Core {
         let own = self.dialing.destination_of(socket);
         let idle = own.and_then(|own| own.idle).unwrap_or(self.limits.idle);
         let heartbeat = self.heartbeat_of(socket);
+        let heartbeat = heartbeat.filter(|_| connection.takes_frames());
         let heartbeat = heartbeat.map(|beat| connection.heartbeat_due(beat.every, self.now));
         Silence { idle, heartbeat }
     }

@@ -2,7 +2,6 @@
 
 use wharf_port::SocketId;
 
-use super::connection::State;
 use super::{Core, Worker};
 use crate::close_reason::CloseReason;
 use crate::session::Session;
@@ -50,7 +49,7 @@ impl Core {
         let Self { connections, chunks, .. } = self;
         let Some(connection) = connections.get_mut(socket) else { return };
         let len = frame.as_slice().len();
-        if connection.state != State::Open || len == 0 {
+        if !connection.takes_frames() || len == 0 {
             return;
         }
         connection.queue.push_shared(frame, std::iter::once(len), chunks);

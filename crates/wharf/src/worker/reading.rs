@@ -147,7 +147,25 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             }
             self.core.give_back_buffer(half);
         }
-        self.core.begin_close(socket, reason);
+        if matches!(reason, CloseReason::PeerClosed) {
+            self.tell_end(socket);
+        } else {
+            self.core.begin_close(socket, reason);
+        }
+    }
+
+    /// Lets the session decide what the end of its peer's stream means. One that has ended its own before has
+    /// nothing left to do.
+    fn tell_end(&mut self, socket: SocketId) {
+        let Some(connection) = self.core.connection(socket) else { return };
+        connection.end_told = true;
+        if connection.state == State::Open {
+            self.call(socket, Callback::EndOfStream, H::on_end_of_stream);
+        }
+        let Some(connection) = self.core.connection(socket) else { return };
+        if connection.state == State::Open && !connection.takes_frames() {
+            self.core.begin_close(socket, CloseReason::PeerClosed);
+        }
     }
 
     /// Goes on with the sessions that were held back, each until it has had its turn again.
@@ -191,7 +209,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         let Some(connection) = self.core.connection(socket) else { return };
         connection.held = None;
         connection.glutted = false;
-        let ended = connection.peer_ended;
+        let ended = connection.peer_ended && !connection.end_told;
         self.core.set_receiving(socket);
         if ended {
             self.end_of_frames(socket);

@@ -5,7 +5,7 @@ use std::ops::Range;
 use wharf_port::{Lease, Segment, SendError, SharedBytes, SocketId};
 
 use super::Core;
-use super::connection::State;
+use super::connection::{Sending, State};
 use super::core::Reading;
 use crate::close_reason::CloseReason;
 use crate::framing::{Envelope, FrameError};
@@ -36,7 +36,7 @@ impl Core {
     ) -> SendStatus {
         self.deliver_broadcasts();
         let Some(connection) = self.connection(socket) else { return SendStatus::Closed };
-        if connection.state != State::Open {
+        if !connection.takes_frames() {
             return SendStatus::Closed;
         }
         let full = connection.queue.is_full();
@@ -59,7 +59,7 @@ impl Core {
     pub(crate) fn send_keyed(&mut self, socket: SocketId, key: u64, payload: &[u8]) -> SendStatus {
         self.deliver_broadcasts();
         let Some(connection) = self.connection(socket) else { return SendStatus::Closed };
-        if connection.state != State::Open || connection.queue.policy() != SlowReader::Coalesce {
+        if !connection.takes_frames() || connection.queue.policy() != SlowReader::Coalesce {
             return self.send(socket, payload);
         }
         let envelope = match self.framing.wrap(&[payload], self.limits.frame_bytes_max) {
@@ -131,7 +131,7 @@ impl Core {
     pub(super) fn send_shared(&mut self, socket: SocketId, frame: SharedBytes) -> SendStatus {
         let len = frame.as_slice().len();
         let Some(connection) = self.connection(socket) else { return SendStatus::Closed };
-        if connection.state != State::Open {
+        if !connection.takes_frames() {
             return SendStatus::Closed;
         }
         let full = connection.queue.is_full();
@@ -276,6 +276,7 @@ impl Core {
             connection.was_full = false;
         }
         let resumes = drained && std::mem::take(&mut connection.slow);
+        let ends = state == State::Open && connection.sending == Sending::Ending;
         self.stats.bytes_out += gone as u64;
         if let Err(error) = result {
             return self.send_failed(socket, error, unsent);
@@ -284,6 +285,8 @@ impl Core {
             self.mark_dirty(socket);
         } else if state == State::Flushing {
             self.flushed(socket);
+        } else if ends {
+            self.end_own_stream(socket);
         }
         if drained && state == State::Open {
             self.writable.push(socket);

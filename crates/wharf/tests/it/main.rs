@@ -47,6 +47,7 @@ mod framings;
 mod gate;
 mod gate_in_time;
 mod groups;
+mod half_closing;
 mod heartbeats;
 mod ids;
 mod in_place;

@@ -200,6 +200,10 @@ impl<S: Session> Session for Recorded<S> {
         self.session.on_frame(ctx, frame)
     }
 
+    fn on_end_of_stream(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        self.session.on_end_of_stream(ctx)
+    }
+
     fn on_writable(&mut self, ctx: &mut Context<'_>) -> Outcome {
         self.write(ctx, What::Writable);
         self.session.on_writable(ctx)
