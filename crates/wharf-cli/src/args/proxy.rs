@@ -57,7 +57,7 @@ pub(super) struct ProxyArgs {
 
     #[arg(
         long,
-        help = "The server: IP:PORT, [IPV6]:PORT or NAME:PORT",
+        help = "The server: IP:PORT, [IPV6]:PORT, NAME:PORT or unix:/path",
         env = "WHARF_CONNECT",
         hide_env = true,
         value_name = "ADDR",

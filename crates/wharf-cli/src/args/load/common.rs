@@ -16,7 +16,7 @@ pub(super) struct CommonArgs {
     // rustdoc would look for a link in the brackets.
     #[arg(
         long,
-        help = "The server: IP:PORT, [IPV6]:PORT or NAME:PORT",
+        help = "The server: IP:PORT, [IPV6]:PORT, NAME:PORT or unix:/path",
         env = "WHARF_CONNECT",
         value_name = "ADDR",
         default_value = "127.0.0.1:7777"
