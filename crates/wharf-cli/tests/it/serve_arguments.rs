@@ -199,6 +199,18 @@ fn every_value_up_to_the_border_starts_a_server() {
 }
 
 #[test]
+fn a_start_is_one_line_of_the_log() {
+    let serving = Serving::start("--log info --workers 2");
+    let address = serving.address().to_string();
+    let ended = serving.stop();
+    let lines: Vec<&str> = ended.stderr.lines().filter(|line| line.contains("started")).collect();
+    let [line] = lines[..] else { panic!("{:?}", ended.stderr) };
+    for part in [&*format!("addresses=\"{address}\""), " backend=", " workers=2"] {
+        assert!(line.contains(part), "{part:?} in {line:?}");
+    }
+}
+
+#[test]
 fn flags_that_do_not_go_together_are_refused() {
     for (arguments, says) in [
         ("--slow drop-newest", "pause or disconnect"),

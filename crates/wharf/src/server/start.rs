@@ -110,6 +110,7 @@ where
     let mut server = RunningServer { handle, threads, watchdog: None };
     // From here on an error drops the server, which stops and joins it.
     publish(&server.handle, listening?);
+    log_start(&server.handle);
     connect_targets(&server.handle, plan.targets)?;
     if let Some(threshold) = plan.watchdog {
         let shared = Arc::clone(&server.handle.shared);
@@ -117,6 +118,18 @@ where
         server.watchdog = Some(watchdog.map_err(ServerError::Thread)?);
     }
     Ok(server)
+}
+
+/// One line: where it listens and on what, and why not on the best that there is.
+fn log_start(handle: &ServerHandle) {
+    let addresses: Vec<String> = handle.addresses().iter().map(Address::to_string).collect();
+    let (addresses, backend, workers) = (addresses.join(","), handle.backend(), handle.workers());
+    match handle.fallback_reason() {
+        None => tracing::info!(addresses, %backend, workers, "server started"),
+        Some(fallback) => {
+            tracing::info!(addresses, %backend, workers, fallback, "server started");
+        }
+    }
 }
 
 /// Makes known where the workers listen, in the order in which the addresses were given.
