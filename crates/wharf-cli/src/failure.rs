@@ -7,7 +7,7 @@ use std::process::ExitCode;
 /// Why the program ends with something else than success.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Exit {
-    /// `serve` or `proxy` could not start, or `load` found wrong or missing bytes.
+    /// `serve` or `proxy` could not start, or `load` found wrong or missing bytes, or no answer after a storm.
     Failed = 1,
     /// The command line makes no sense.
     Arguments = 2,

@@ -152,6 +152,10 @@ fn check(command: &Command) {
         Command::LoadEcho(options) | Command::LoadChat(options) => check_load(options),
         Command::LoadAccept(options) => check_load(&options.load),
         Command::LoadIdle(options) => check_load(&options.load),
+        Command::LoadStorm(options) => check_load(&options.guests.honest),
+        Command::LoadSlowReader(options) | Command::LoadSlowloris(options) => {
+            check_load(&options.guests.honest);
+        }
         Command::Proxy(options) => {
             comes_back::<Listen>(&options.listen.to_string());
             comes_back::<Target>(&options.connect.to_string());

@@ -47,6 +47,9 @@ pub fn run() -> ExitCode {
         Ok(Parsed::Run(Command::LoadChat(options))) => load::chat(&options),
         Ok(Parsed::Run(Command::LoadAccept(options))) => load::accept(&options),
         Ok(Parsed::Run(Command::LoadIdle(options))) => load::idle(&options),
+        Ok(Parsed::Run(Command::LoadStorm(options))) => load::storm(&options),
+        Ok(Parsed::Run(Command::LoadSlowReader(options))) => load::slow("slow-reader", &options),
+        Ok(Parsed::Run(Command::LoadSlowloris(options))) => load::slow("slowloris", &options),
         Ok(Parsed::Run(Command::Proxy(options))) => proxy::proxy(&options),
         Ok(Parsed::Run(Command::Sim(options))) => simulate::simulate(&options),
         Ok(Parsed::Print(text)) => {

@@ -21,7 +21,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::failure::Failure;
-use crate::load::{AcceptOptions, IdleOptions, LoadOptions};
+use crate::load::{AcceptOptions, IdleOptions, LoadOptions, SlowOptions, StormOptions};
 use crate::proxy::ProxyOptions;
 use crate::serve::ServeOptions;
 use crate::simulate::SimOptions;
@@ -89,6 +89,12 @@ pub(crate) enum Command {
     LoadAccept(Box<AcceptOptions>),
     /// `wharf load idle`.
     LoadIdle(Box<IdleOptions>),
+    /// `wharf load storm`.
+    LoadStorm(Box<StormOptions>),
+    /// `wharf load slow-reader`.
+    LoadSlowReader(Box<SlowOptions>),
+    /// `wharf load slowloris`.
+    LoadSlowloris(Box<SlowOptions>),
     /// `wharf proxy`.
     Proxy(Box<ProxyOptions>),
     /// `wharf sim`.

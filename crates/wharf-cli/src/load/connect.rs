@@ -59,6 +59,7 @@ pub(super) fn check_descriptors(sessions: u64) -> Result<(), Failure> {
 }
 
 /// Where a server answers, and where connections to it come from.
+#[derive(Clone, Debug)]
 pub(super) struct Way {
     pub(super) address: Address,
     pub(super) sources: Sources,

@@ -37,26 +37,36 @@ pub(super) struct Echo {
 impl Echo {
     /// Runs from the first message to the last end of stream.
     pub(super) fn execute(setup: Setup) -> Result<Outcome, Failure> {
+        let mut echo = Self::new(setup)?;
+        echo.start()?;
+        while echo.run.phase != Phase::Over {
+            echo.turn()?;
+        }
+        Ok(echo.finish())
+    }
+
+    pub(super) fn new(setup: Setup) -> Result<Self, Failure> {
         let run = Run::new(setup, &WORDS, Pattern::lane)?;
         let sessions = run.crowd.sessions.len();
-        let mut echo = Self {
+        Ok(Self {
             message: run.pattern.message(),
             depth: run.pace.depth(),
             schedule: None,
             queue: Vec::with_capacity(sessions),
             lists: Vec::with_capacity(sessions),
             run,
-        };
-        echo.start()?;
-        while echo.run.phase != Phase::Over {
-            echo.turn()?;
-        }
-        let sent = echo.run.crowd.sessions.iter().map(|session| session.sent(echo.message)).sum();
-        Ok(echo.run.finish(sent))
+        })
+    }
+
+    /// Closes what is left.
+    pub(super) fn finish(self) -> Outcome {
+        let sessions = self.run.crowd.sessions.iter();
+        let sent = sessions.map(|session| session.sent(self.message)).sum();
+        self.run.finish(sent)
     }
 
     /// Starts to receive on all sessions, then makes the first messages due.
-    fn start(&mut self) -> Result<(), Failure> {
+    pub(super) fn start(&mut self) -> Result<(), Failure> {
         self.run.crowd.receive();
         // This wait does not wait: it starts the receives and asks for the time.
         let now = self.wait(Time::ZERO)?;
@@ -84,15 +94,24 @@ impl Echo {
     }
 
     fn turn(&mut self) -> Result<(), Failure> {
-        let due = self.schedule.as_ref().and_then(Schedule::next_due);
-        let now = self.wait(self.run.deadline(due))?;
-        self.take_due(now);
-        self.flush();
+        let now = self.wait(self.run.deadline(self.next_due()))?;
+        self.send_due(now);
         if self.advance(now) {
             self.flush();
         }
         self.run.show(now);
         Ok(())
+    }
+
+    /// When the next message of an open loop is due.
+    pub(super) fn next_due(&self) -> Option<Time> {
+        self.schedule.as_ref().and_then(Schedule::next_due)
+    }
+
+    /// Sends what is due.
+    pub(super) fn send_due(&mut self, now: Time) {
+        self.take_due(now);
+        self.flush();
     }
 
     /// Makes the messages of an open loop due whose time has come.
@@ -111,7 +130,7 @@ impl Echo {
     }
 
     /// Sends what is due, one send per session, and half-closes the sessions that are done.
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         let crowd = &mut self.run.crowd;
         for socket in self.queue.drain(..) {
             let Some(session) = crowd.sessions.get_mut(socket) else { continue };

@@ -10,7 +10,7 @@
 //! | [`schedule`] | when messages are due in an open loop |
 //! | [`run`], [`crowd`], [`phase`] | what the runs of all modes have |
 //! | [`mode`] | what a mode adds, and the steps that all take |
-//! | [`mod@echo`], [`mod@chat`], [`mod@accept`], [`mod@idle`] | the modes |
+//! | [`mod@echo`], [`mod@chat`], [`mod@accept`], [`mod@idle`], [`guests`] | the modes |
 //! | [`by_slot`], [`visit`], [`closures`] | what modes with a loop of their own have |
 //! | [`tally`] | what went wrong |
 //! | [`measurement`], [`latency`], [`series`], [`cpu`] | what is measured |
@@ -25,6 +25,7 @@ mod cpu;
 mod crowd;
 mod echo;
 mod framing;
+mod guests;
 mod idle;
 mod latency;
 mod measurement;
@@ -54,7 +55,10 @@ use chat::Chat;
 use cpu::CpuMeter;
 use echo::Echo;
 pub(crate) use framing::Framing;
-pub(crate) use options::{AcceptOptions, Ending, IdleOptions, Length, LoadOptions, Pace};
+pub(crate) use options::{
+    AcceptOptions, Ending, GuestOptions, IdleOptions, Length, LoadOptions, Pace, SlowOptions,
+    Slowness, StormOptions,
+};
 use pattern::Pattern;
 use plot::{Plot, PlotSink};
 use progress::Progress;
@@ -79,6 +83,16 @@ pub(crate) fn accept(options: &AcceptOptions) -> Result<(), Failure> {
 /// Runs `wharf load idle`.
 pub(crate) fn idle(options: &IdleOptions) -> Result<(), Failure> {
     idle::run(options)
+}
+
+/// Runs `wharf load slow-reader` or `wharf load slowloris`.
+pub(crate) fn slow(mode: &'static str, options: &SlowOptions) -> Result<(), Failure> {
+    guests::slow(mode, options)
+}
+
+/// Runs `wharf load storm`.
+pub(crate) fn storm(options: &StormOptions) -> Result<(), Failure> {
+    guests::storm(options)
 }
 
 fn load(

@@ -58,26 +58,38 @@ pub(super) trait Mode {
         port.wait(Some(deadline)).map_err(|error| Failure::new(Exit::Failed, error))?;
         let now = port.now();
         while let Some(completion) = self.run_mut().crowd.port.take() {
-            match completion {
-                Completion::Received { socket, what: Received::Data(bytes) } => {
-                    self.on_bytes(socket, &bytes, now);
-                }
-                Completion::Received { socket, what: Received::End } => {
-                    if let Err(loss) = self.run_mut().crowd.on_end(socket) {
-                        self.lose(socket, loss);
-                    }
-                }
-                Completion::Received { socket, what: Received::Failed(error) } => {
-                    self.lose(socket, error.into());
-                }
-                Completion::Sent { socket, segments, result } => {
-                    self.on_sent(socket, segments, result, now);
-                }
-                // What is left concerns sockets that have been closed.
-                _ => {}
-            }
+            self.take(completion, now);
         }
         Ok(now)
+    }
+
+    /// What has come, of whosever sockets.
+    #[inline]
+    fn take(&mut self, completion: Completion, now: Time) {
+        self.take_own(completion, now);
+    }
+
+    /// What has come of the sessions that are measured.
+    #[inline]
+    fn take_own(&mut self, completion: Completion, now: Time) {
+        match completion {
+            Completion::Received { socket, what: Received::Data(bytes) } => {
+                self.on_bytes(socket, &bytes, now);
+            }
+            Completion::Received { socket, what: Received::End } => {
+                if let Err(loss) = self.run_mut().crowd.on_end(socket) {
+                    self.lose(socket, loss);
+                }
+            }
+            Completion::Received { socket, what: Received::Failed(error) } => {
+                self.lose(socket, error.into());
+            }
+            Completion::Sent { socket, segments, result } => {
+                self.on_sent(socket, segments, result, now);
+            }
+            // What is left concerns sockets that have been closed.
+            _ => {}
+        }
     }
 
     /// Gives a session up.

@@ -55,6 +55,38 @@ pub(crate) struct IdleOptions {
     pub(crate) every: Option<Duration>,
 }
 
+/// What the modes with sessions that do no good are asked for.
+#[derive(Debug)]
+pub(crate) struct GuestOptions {
+    /// What the honest ones do, and how many there are.
+    pub(crate) honest: LoadOptions,
+    /// How many do no good.
+    pub(crate) sessions: u64,
+}
+
+/// What `wharf load slow-reader` and `wharf load slowloris` are asked for.
+#[derive(Debug)]
+pub(crate) struct SlowOptions {
+    pub(crate) guests: GuestOptions,
+    pub(crate) slowness: Slowness,
+}
+
+/// How a session is slow.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Slowness {
+    /// It reads so many bytes a second, or none, and sends so many.
+    Reader { read_rate: Option<u64>, send_rate: u64 },
+    /// It sends a byte of a frame now and then.
+    Dripper { every: Duration },
+}
+
+/// What `wharf load storm` is asked for.
+#[derive(Debug)]
+pub(crate) struct StormOptions {
+    pub(crate) guests: GuestOptions,
+    pub(crate) seed: Option<u64>,
+}
+
 /// When a message is due.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Pace {

@@ -8,6 +8,8 @@ mod load_accept;
 mod load_chat;
 mod load_echo;
 mod load_framings;
+#[cfg(unix)]
+mod load_guests;
 mod load_idle;
 mod load_plot;
 #[cfg(unix)]

@@ -76,16 +76,10 @@ fn the_readme_leads_to_every_page_and_names_every_command() {
         let is_page = name.ends_with(".md");
         assert!(!is_page || README.contains(&format!("(docs/{name})")), "{name} has no link");
     }
-    for command in [
-        "serve echo",
-        "serve chat",
-        "load echo",
-        "load chat",
-        "load accept",
-        "load idle",
-        "proxy",
-        "sim",
-    ] {
+    let modes = ["echo", "chat", "accept", "idle", "storm", "slow-reader", "slowloris"];
+    let load = modes.map(|mode| format!("load {mode}"));
+    let others = ["serve echo", "serve chat", "proxy", "sim"].map(String::from);
+    for command in load.iter().chain(&others) {
         assert!(README.contains(&format!("| `wharf {command}` |")), "{command}");
     }
 }

@@ -2,6 +2,7 @@
 
 mod common;
 mod connections;
+mod guests;
 mod messages;
 
 use clap::Subcommand;
@@ -10,6 +11,7 @@ use super::Command;
 use super::Given;
 use crate::failure::Failure;
 use connections::{AcceptArgs, IdleArgs};
+use guests::{SlowReaderArgs, SlowlorisArgs, StormArgs};
 use messages::LoadArgs;
 
 #[derive(Debug, Subcommand)]
@@ -51,6 +53,31 @@ pub(super) enum LoadMode {
         mut_arg("size", |size| size.help(IDLE_SIZE)),
     )]
     Idle(IdleArgs),
+    /// Connect, send, send half a frame, reset, close, half-close and give up, as chance has it, beside honest
+    /// sessions that are measured. What comes back is compared, and in the end an honest session has to be
+    /// answered.
+    ///
+    /// Exit code: 0 all is well, 1 wrong or missing bytes, or no answer in the end (or it could not start),
+    /// 2 wrong arguments, 4 could not connect the honest sessions.
+    #[command(
+        mut_arg("sessions", |sessions| sessions.help("How many connections of the storm at a time")),
+        mut_arg("honest", |honest| honest.default_value("1")),
+    )]
+    Storm(StormArgs),
+    /// Send and read slowly, or read nothing, beside honest sessions that are measured; tell how many the server
+    /// closed, and when.
+    ///
+    /// Exit code: 0 all is well, 1 wrong or missing bytes of honest sessions (or it could not start), 2 wrong
+    /// arguments, 4 could not connect the honest sessions.
+    #[command(mut_arg("sessions", |sessions| sessions.help("How many slow sessions")))]
+    SlowReader(SlowReaderArgs),
+    /// Drip frames byte by byte, beside honest sessions that are measured; tell how many the server closed, and
+    /// when.
+    ///
+    /// Exit code: 0 all is well, 1 wrong or missing bytes of honest sessions (or it could not start), 2 wrong
+    /// arguments, 4 could not connect the honest sessions.
+    #[command(mut_arg("sessions", |sessions| sessions.help("How many sessions that drip")))]
+    Slowloris(SlowlorisArgs),
 }
 
 const IDLE_RATE: &str = "Sessions opened per second [default: as many as the server takes]";
@@ -64,6 +91,9 @@ impl LoadMode {
             Self::Echo(args) => Command::LoadEcho(args.check(given)?),
             Self::Chat(args) => Command::LoadChat(args.check(given)?),
             Self::Idle(args) => Command::LoadIdle(Box::new(args.check()?)),
+            Self::Storm(args) => Command::LoadStorm(Box::new(args.check(given)?)),
+            Self::SlowReader(args) => Command::LoadSlowReader(Box::new(args.check(given)?)),
+            Self::Slowloris(args) => Command::LoadSlowloris(Box::new(args.check(given)?)),
             Self::Accept(args) => Command::LoadAccept(Box::new(args.check()?)),
         })
     }

@@ -1,0 +1,138 @@
+//! Sessions that do a server no good, beside honest ones that are measured.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`beside`] | a run of honest sessions with guests on the same port |
+//! | [`mod@slow`] | guests that read slowly, and guests that drip their frames |
+//! | [`mod@storm`] | guests that come, send and go as chance has it |
+//! | [`report`] | what came of them |
+
+mod beside;
+mod report;
+mod slow;
+mod storm;
+
+use wharf_port::{Completion, CompletionPort, PortOptions, SocketId, Time};
+
+use super::connect::{self, Way};
+use super::options::{GuestOptions, Length, Pace, SlowOptions, StormOptions};
+use super::pattern::Pattern;
+use super::phase::PATIENCE;
+use super::progress::Progress;
+use super::run::{Outcome, Setup};
+use super::{Echo, Outputs, Started};
+use crate::failure::{Exit, Failure};
+use beside::Beside;
+use report::Told;
+use slow::Slow;
+use storm::Storm;
+
+/// Sessions that are not measured. They are told what comes of their sockets, and act in turns.
+trait Guests {
+    /// Whether a socket is one of theirs.
+    fn owns(&mut self, socket: SocketId) -> bool;
+
+    /// What came of one of their sockets.
+    fn on_completion(&mut self, port: &mut CompletionPort, completion: Completion, now: Time);
+
+    /// When they act next without anything having come.
+    fn next_due(&self) -> Time;
+
+    /// Does what is due.
+    fn act(&mut self, port: &mut CompletionPort, now: Time);
+
+    /// The honest ones are done sending: all go.
+    fn leave(&mut self, port: &mut CompletionPort);
+}
+
+/// Runs `wharf load slow-reader` or `wharf load slowloris`.
+pub(super) fn slow(mode: &'static str, options: &SlowOptions) -> Result<(), Failure> {
+    let (mut told, slow) = run(mode, &options.guests, |way, _| Slow::new(options, way))?;
+    told.lines = slow.lines();
+    told.own = slow.report();
+    told.write()
+}
+
+/// Runs `wharf load storm`.
+pub(super) fn storm(options: &StormOptions) -> Result<(), Failure> {
+    let guests = &options.guests;
+    let (mut told, storm) = run("storm", guests, |way, random| {
+        let seed = options.seed.unwrap_or(random).max(1);
+        eprintln!("wharf: storm seed={seed}");
+        Storm::new(options, way, seed)
+    })?;
+    let answer = still_answers(guests, storm.way());
+    told.lines = storm.lines(answer.is_ok());
+    told.own = storm.report(answer.is_ok());
+    told.more_wrong = storm.wrong();
+    told.more_missing = storm.missing();
+    told.more_verdict = storm.verdict();
+    let written = told.write();
+    answer.and(written)
+}
+
+/// Has honest sessions and guests at a server until the honest ones are through.
+fn run<'a, G: Guests>(
+    mode: &'static str,
+    options: &'a GuestOptions,
+    guests: impl FnOnce(Way, u64) -> G,
+) -> Result<(Told<'a>, G), Failure> {
+    connect::check_descriptors(options.honest.sessions + options.sessions)?;
+    let Started { server_cpu, outputs, mut port, sessions, pattern } =
+        Started::new(&options.honest)?;
+    let backend = port.backend();
+    let progress = Progress::new();
+    let honest = &options.honest;
+    let (way, sockets) = connect::connect_all(
+        &mut port,
+        &honest.connect,
+        honest.source,
+        sessions,
+        progress.as_ref(),
+    )?;
+    let mut guests = guests(way.clone(), port.random());
+    let setup = Setup {
+        port,
+        sockets,
+        pattern,
+        pace: honest.pace,
+        length: honest.length,
+        server_cpu,
+        with_series: outputs.plot.is_wanted(),
+        progress,
+    };
+    let outcome = Beside::execute(setup, &mut guests)?;
+    Ok((Told::new(mode, options, outputs, way.address, backend, outcome), guests))
+}
+
+/// Whether an honest session gets an answer from a server after all that.
+fn still_answers(options: &GuestOptions, way: &Way) -> Result<(), Failure> {
+    let honest = &options.honest;
+    let dead = |why: &str| {
+        Failure::new(
+            Exit::Failed,
+            format_args!("after the storm the server answers no honest session: {why}"),
+        )
+    };
+    let port_options = PortOptions { backend: honest.backend, ..PortOptions::default() };
+    let mut port =
+        CompletionPort::open(&port_options).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let target = crate::args::Target::Address(way.address.clone());
+    let (_, sockets) = connect::connect_all(&mut port, &target, honest.source, 1, None)
+        .map_err(|_| dead("it does not connect"))?;
+    let size = usize::try_from(honest.size).map_err(|_| dead("its message is too long"))?;
+    let outcome: Outcome = Echo::execute(Setup {
+        port,
+        sockets,
+        pattern: Pattern::new(&honest.framing, size, 1),
+        pace: Pace::Closed { depth: 1 },
+        length: Length::Messages(1),
+        server_cpu: None,
+        with_series: false,
+        progress: None,
+    })?;
+    match outcome.tally.verdict(outcome.sent - outcome.received, PATIENCE) {
+        None => Ok(()),
+        Some(verdict) => Err(dead(&verdict)),
+    }
+}

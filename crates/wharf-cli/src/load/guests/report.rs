@@ -1,0 +1,146 @@
+//! What came of honest sessions and of those beside them.
+
+use serde::Serialize;
+use wharf_port::{Address, Backend};
+
+use super::Outputs;
+use crate::failure::{Exit, Failure};
+use crate::load::closures::ClosuresReport;
+use crate::load::options::GuestOptions;
+use crate::load::phase::PATIENCE;
+use crate::load::plot::Plot;
+use crate::load::report::{Report, Summary};
+use crate::load::run::Outcome;
+
+/// What the JSON says of the guests of a mode.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+pub(super) enum Own {
+    Slow {
+        /// Sessions that were opened.
+        opened: u64,
+        /// Connects that failed.
+        connect_failed: u64,
+        /// Sessions that the server ended.
+        closed_by_server: ClosuresReport,
+    },
+    Storm {
+        seed: u64,
+        /// Connections of the storm that were made.
+        connections: u64,
+        /// Connects that failed, but for those that were given up on purpose.
+        connect_failed: u64,
+        /// Connections that ended as they should, by how.
+        endings: StormEndings,
+        /// Whether the server answered an honest session afterwards.
+        answers_after: bool,
+    },
+}
+
+/// How the connections of a storm ended, as they had drawn.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct StormEndings {
+    /// Given up before they were connected.
+    pub(super) abandoned: u64,
+    /// Reset at once, with answers on their way.
+    pub(super) reset: u64,
+    /// Reset when the answers were there.
+    pub(super) reset_after_answers: u64,
+    /// Closed at once.
+    pub(super) closed: u64,
+    /// Half-closed in the midst of a frame; the server ended them.
+    pub(super) truncated: u64,
+    /// Half-closed behind whole frames: all came back, and the server ended them.
+    pub(super) verified: u64,
+}
+
+#[derive(Debug, Serialize)]
+struct GuestsReport<'a> {
+    #[serde(flatten)]
+    report: Report,
+    /// Honest sessions.
+    honest: u64,
+    #[serde(flatten)]
+    own: &'a Own,
+}
+
+/// The result of a run.
+pub(super) struct Told<'a> {
+    mode: &'static str,
+    options: &'a GuestOptions,
+    outputs: Outputs,
+    address: Address,
+    backend: Backend,
+    outcome: Outcome,
+    /// What people are told of the guests.
+    pub(super) lines: String,
+    pub(super) own: Own,
+    /// Wrong and missing messages of the guests, and what is said of them.
+    pub(super) more_wrong: u64,
+    pub(super) more_missing: u64,
+    pub(super) more_verdict: Option<String>,
+}
+
+impl<'a> Told<'a> {
+    pub(super) fn new(
+        mode: &'static str,
+        options: &'a GuestOptions,
+        outputs: Outputs,
+        address: Address,
+        backend: Backend,
+        outcome: Outcome,
+    ) -> Self {
+        let closed_by_server = crate::load::closures::Closures::default().report();
+        Self {
+            mode,
+            options,
+            outputs,
+            address,
+            backend,
+            outcome,
+            lines: String::new(),
+            own: Own::Slow { opened: 0, connect_failed: 0, closed_by_server },
+            more_wrong: 0,
+            more_missing: 0,
+            more_verdict: None,
+        }
+    }
+
+    /// Writes the result, and says whether all was well.
+    pub(super) fn write(self) -> Result<(), Failure> {
+        let Self { mode, options, mut outputs, address, backend, outcome, lines, own, .. } = self;
+        let mut report = Report::new(mode, &options.honest, &outcome);
+        let summary = Summary {
+            options: &options.honest,
+            address,
+            backend,
+            report: &report,
+            outcome: &outcome,
+        };
+        let subtitle = format!(
+            "{} bad sessions beside {}",
+            crate::load::report::grouped(options.sessions),
+            summary.in_a_line()
+        );
+        let text = format!("{summary}{lines}");
+        report.sessions = options.sessions;
+        let missing = outcome.sent - outcome.received;
+        report.wrong = Some(outcome.tally.wrong + self.more_wrong);
+        report.missing = Some(missing + self.more_missing);
+        let report = GuestsReport { report, honest: options.honest.sessions, own: &own };
+        let plot = Plot {
+            title: format!("wharf load {mode}"),
+            subtitle,
+            unit: "messages",
+            latency: &outcome.latency,
+            series: &outcome.series,
+        };
+        outputs.write(&text, &report, &plot)?;
+        let honest = outcome.tally.verdict(missing, PATIENCE);
+        let said = [honest, self.more_verdict].into_iter().flatten();
+        match said.collect::<Vec<_>>().join("; ") {
+            verdict if verdict.is_empty() => Ok(()),
+            verdict => Err(Failure::new(Exit::Failed, verdict)),
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! Guests that are slow: readers that take little or nothing of what they are sent, and those that drip
+//! their frames byte by byte.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use wharf_port::{
+    Completion, CompletionPort, ConnectError, Received, SocketId, SocketOptions, Time,
+};
+
+use super::Guests;
+use super::report::Own;
+use crate::load::by_slot::BySlot;
+use crate::load::closures::Closures;
+use crate::load::connect::Way;
+use crate::load::options::{SlowOptions, Slowness};
+use crate::load::pattern::Pattern;
+use crate::load::phase::long_ago;
+use crate::load::report::grouped;
+use crate::load::visit::{Stage, Visit};
+
+/// Connects under way at a time.
+const IN_FLIGHT_MAX: u64 = 256;
+/// How often a slow reader sends, and has bytes to read.
+const TICK: Duration = Duration::from_millis(100);
+/// Ticks in a second.
+const TICKS: u64 = 10;
+/// What a slow reader's kernel buffers for it: little, so that the server soon feels it.
+const RECEIVE_BUFFER_BYTES: u32 = 16 << 10;
+/// The payload of a frame that is dripped, where the framing allows it: nobody finishes one.
+const FRAME_BYTES: u64 = 60_000;
+
+/// One of them.
+#[derive(Debug)]
+struct Guest {
+    visit: Visit,
+    /// Bytes that it may receive; below zero it has had too many, and is paused.
+    allowance: i64,
+    is_paused: bool,
+}
+
+/// All of them.
+pub(super) struct Slow<'a> {
+    options: &'a SlowOptions,
+    way: Way,
+    pattern: Pattern,
+    period: Duration,
+    sessions: BySlot<Guest>,
+    begun: u64,
+    opened: u64,
+    failed: u64,
+    first_failure: Option<ConnectError>,
+    closed: Closures,
+    /// When each has its next turn. All have the same distance: the order stays.
+    turns: VecDeque<(Time, SocketId)>,
+    look_at: Time,
+}
+
+impl<'a> Slow<'a> {
+    pub(super) fn new(options: &'a SlowOptions, way: Way) -> Self {
+        let honest = &options.guests.honest;
+        let framing = &honest.framing;
+        let (size, period) = match options.slowness {
+            Slowness::Reader { .. } => (honest.size, TICK),
+            Slowness::Dripper { every } => {
+                (FRAME_BYTES.clamp(framing.payload_min().max(1), framing.payload_max()), every)
+            }
+        };
+        let size = usize::try_from(size).unwrap_or(1);
+        Self {
+            options,
+            way,
+            pattern: Pattern::new(framing, size, 1),
+            period,
+            sessions: BySlot::new(),
+            begun: 0,
+            opened: 0,
+            failed: 0,
+            first_failure: None,
+            closed: Closures::default(),
+            turns: VecDeque::new(),
+            look_at: Time::ZERO,
+        }
+    }
+
+    /// What people are told.
+    pub(super) fn lines(&self) -> String {
+        let how = match self.options.slowness {
+            Slowness::Reader { read_rate: None, .. } => "that read nothing".to_owned(),
+            Slowness::Reader { read_rate: Some(rate), .. } => {
+                format!("that read {} bytes/s", grouped(rate))
+            }
+            Slowness::Dripper { every } => {
+                format!("that send a byte every {} s", every.as_secs_f64())
+            }
+        };
+        let failed = match self.first_failure {
+            None => String::new(),
+            Some(error) => {
+                format!(", {} could not be opened, the first one so: {error}", grouped(self.failed))
+            }
+        };
+        format!(
+            "  beside      {} sessions {how}{failed}\n  closed      {} by the server\n",
+            grouped(self.opened),
+            self.closed
+        )
+    }
+
+    pub(super) fn report(&self) -> Own {
+        Own::Slow {
+            opened: self.opened,
+            connect_failed: self.failed,
+            closed_by_server: self.closed.report(),
+        }
+    }
+
+    fn begin(&mut self, port: &mut CompletionPort, now: Time) {
+        let mut options = self.way.sources.options();
+        if let Slowness::Reader { .. } = self.options.slowness {
+            options.receive_buffer_bytes = Some(RECEIVE_BUFFER_BYTES);
+        }
+        match port.connect(&self.way.address, &options) {
+            Ok(socket) => {
+                let number = usize::try_from(self.begun).unwrap_or_default();
+                let lane = self.pattern.lane(number);
+                let visit = Visit::new(socket, (number, lane), options, now, now);
+                self.sessions.insert(socket, Guest { visit, allowance: 0, is_paused: false });
+                self.begun += 1;
+            }
+            Err(error) => self.fail(&options, error, true),
+        }
+    }
+
+    /// A connect has failed; `is_new` as it was not counted as begun.
+    fn fail(&mut self, options: &SocketOptions, error: ConnectError, is_new: bool) {
+        if self.way.sources.spread(options, error) {
+            self.begun -= u64::from(!is_new);
+            return;
+        }
+        self.begun += u64::from(is_new);
+        self.failed += 1;
+        self.first_failure.get_or_insert(error);
+    }
+
+    fn on_connected(
+        &mut self,
+        port: &mut CompletionPort,
+        socket: SocketId,
+        result: Result<(), ConnectError>,
+        now: Time,
+    ) {
+        let Some(guest) = self.sessions.get_mut(socket) else { return };
+        if guest.visit.stage != Stage::Connecting {
+            return;
+        }
+        if let Err(error) = result {
+            guest.visit.stage = Stage::Over;
+            let options = guest.visit.options.clone();
+            let _ = port.close(socket);
+            return self.fail(&options, error, false);
+        }
+        guest.visit.stage = Stage::Open;
+        guest.visit.since = now;
+        self.opened += 1;
+        // Who reads nothing at all notices a reset by its sends.
+        if !matches!(self.options.slowness, Slowness::Reader { read_rate: None, .. }) {
+            let _ = port.receive(socket);
+        }
+        self.turns.push_back((now, socket));
+    }
+
+    /// A session's turn: it sends a little, and may read a little again.
+    fn take_turn(&mut self, port: &mut CompletionPort, socket: SocketId) -> bool {
+        let Some(guest) = self.sessions.get_mut(socket) else { return false };
+        if guest.visit.stage != Stage::Open {
+            return false;
+        }
+        let bytes = match self.options.slowness {
+            Slowness::Dripper { .. } => 1,
+            Slowness::Reader { send_rate, read_rate } => {
+                if let Some(rate) = read_rate {
+                    let rate = i64::try_from(rate.div_ceil(TICKS)).unwrap_or(i64::MAX);
+                    guest.allowance = guest.allowance.saturating_add(rate).min(rate);
+                    if guest.is_paused && guest.allowance >= 0 {
+                        guest.is_paused = false;
+                        let _ = port.resume_receive(socket);
+                    }
+                }
+                usize::try_from(send_rate.div_ceil(TICKS)).unwrap_or(usize::MAX)
+            }
+        };
+        let session = &mut guest.visit.session;
+        if !session.sending {
+            let mut segments = Vec::new();
+            self.pattern.segments(session.lane, session.staged, bytes, &mut segments);
+            session.staged += bytes as u64;
+            session.sending = true;
+            let _ = port.send(socket, segments);
+        }
+        true
+    }
+
+    fn on_bytes(&mut self, port: &mut CompletionPort, socket: SocketId, bytes: usize) {
+        let Some(guest) = self.sessions.get_mut(socket) else { return };
+        if let Slowness::Reader { .. } = self.options.slowness
+            && guest.visit.stage == Stage::Open
+        {
+            guest.allowance = guest.allowance.saturating_sub_unsigned(bytes as u64);
+            if guest.allowance < 0 && !guest.is_paused {
+                guest.is_paused = true;
+                let _ = port.pause_receive(socket);
+            }
+        }
+    }
+
+    fn on_closed(
+        &mut self,
+        port: &mut CompletionPort,
+        socket: SocketId,
+        was_reset: bool,
+        now: Time,
+    ) {
+        let Some(guest) = self.sessions.get_mut(socket) else { return };
+        if guest.visit.stage == Stage::Open {
+            guest.visit.stage = Stage::Over;
+            self.closed.count(now - guest.visit.since, was_reset);
+            let _ = port.abort(socket);
+        }
+    }
+}
+
+impl Guests for Slow<'_> {
+    fn owns(&mut self, socket: SocketId) -> bool {
+        self.sessions.get_mut(socket).is_some()
+    }
+
+    fn on_completion(&mut self, port: &mut CompletionPort, completion: Completion, now: Time) {
+        match completion {
+            Completion::Connected { socket, result } => {
+                self.on_connected(port, socket, result, now);
+            }
+            Completion::Received { socket, what: Received::Data(bytes) } => {
+                self.on_bytes(port, socket, bytes.len());
+            }
+            Completion::Received { socket, what: Received::End } => {
+                self.on_closed(port, socket, false, now);
+            }
+            Completion::Received { socket, what: Received::Failed(_) }
+            | Completion::Sent { socket, result: Err(_), .. } => {
+                self.on_closed(port, socket, true, now);
+            }
+            Completion::Sent { socket, .. } => {
+                if let Some(guest) = self.sessions.get_mut(socket) {
+                    guest.visit.session.sending = false;
+                }
+            }
+            Completion::Closed { socket } => drop(self.sessions.remove(socket)),
+            _ => {}
+        }
+    }
+
+    fn next_due(&self) -> Time {
+        let turn = self.turns.front().map(|(due, _)| *due);
+        turn.into_iter().fold(self.look_at, Time::min)
+    }
+
+    fn act(&mut self, port: &mut CompletionPort, now: Time) {
+        while self.begun < self.options.guests.sessions
+            && self.begun - self.opened - self.failed < IN_FLIGHT_MAX
+        {
+            self.begin(port, now);
+        }
+        while let Some((due, socket)) = self.turns.front().copied()
+            && due <= now
+        {
+            self.turns.pop_front();
+            if self.take_turn(port, socket) {
+                // From now: who was held up does not make up for it.
+                self.turns.push_back((now + self.period, socket));
+            }
+        }
+        if now >= self.look_at {
+            self.look_at = now + TICK;
+            let moment = long_ago(now);
+            for socket in self.sessions.sockets(|guest| guest.visit.connects_since(moment)) {
+                if let Some(guest) = self.sessions.get_mut(socket) {
+                    guest.visit.stage = Stage::Over;
+                }
+                let _ = port.abort(socket);
+                self.failed += 1;
+                self.first_failure.get_or_insert(ConnectError::TimedOut);
+            }
+        }
+    }
+
+    fn leave(&mut self, port: &mut CompletionPort) {
+        for socket in self.sessions.sockets(|guest| guest.visit.stage != Stage::Over) {
+            if let Some(guest) = self.sessions.get_mut(socket) {
+                guest.visit.stage = Stage::Over;
+            }
+            let _ = port.abort(socket);
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! Guests that come, send and go as chance has it: resets with answers on their way, half frames, ends from
+//! both sides, connects that are given up. That is what kills servers whose operations outlive their sockets.
+//!
+//! What comes back is compared whatever the ending, and of those that half-close behind whole frames all has to
+//! come back.
+
+use wharf_port::{
+    Completion, CompletionPort, ConnectError, Received, SocketId, SocketOptions, Time,
+};
+
+use super::Guests;
+use super::report::{Own, StormEndings};
+use crate::load::by_slot::BySlot;
+use crate::load::connect::Way;
+use crate::load::crowd::verify;
+use crate::load::options::StormOptions;
+use crate::load::pattern::Pattern;
+use crate::load::phase::{PATIENCE, long_ago};
+use crate::load::report::grouped;
+use crate::load::tally::{Loss, Tally};
+use crate::load::visit::{Stage, Visit};
+use crate::split_mix::SplitMix64;
+
+/// The most messages of a connection.
+const MESSAGES_MAX: u64 = 8;
+/// How long none is begun after a connect has failed.
+const REST: std::time::Duration = std::time::Duration::from_millis(10);
+/// How often it is looked for those that take too long, and for new ones.
+const LOOK_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// How a connection is to end.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Ending {
+    Abandon,
+    Reset,
+    ResetAfterAnswers,
+    Close,
+    /// An end of stream in the midst of a frame.
+    Truncate,
+    /// An end of stream behind whole frames.
+    HalfClose,
+}
+
+/// A connection of the storm.
+#[derive(Debug)]
+struct Guest {
+    visit: Visit,
+    ending: Ending,
+    /// Whole messages that it sends.
+    messages: u64,
+    /// Bytes of a further one.
+    part: u64,
+}
+
+/// All of them.
+pub(super) struct Storm<'a> {
+    options: &'a StormOptions,
+    way: Way,
+    pattern: Pattern,
+    seed: u64,
+    chance: SplitMix64,
+    guests: BySlot<Guest>,
+    begun: u64,
+    connections: u64,
+    failed: u64,
+    first_failure: Option<ConnectError>,
+    endings: StormEndings,
+    tally: Tally,
+    missing: u64,
+    rests_until: Time,
+    look_at: Time,
+    has_left: bool,
+}
+
+impl<'a> Storm<'a> {
+    pub(super) fn new(options: &'a StormOptions, way: Way, seed: u64) -> Self {
+        let honest = &options.guests.honest;
+        let size = usize::try_from(honest.size).unwrap_or(1);
+        let lanes = usize::try_from(options.guests.sessions).unwrap_or(1);
+        Self {
+            options,
+            way,
+            pattern: Pattern::new(&honest.framing, size, lanes),
+            seed,
+            chance: SplitMix64::new(seed),
+            guests: BySlot::new(),
+            begun: 0,
+            connections: 0,
+            failed: 0,
+            first_failure: None,
+            endings: StormEndings::default(),
+            tally: Tally::default(),
+            missing: 0,
+            rests_until: Time::ZERO,
+            look_at: Time::ZERO,
+            has_left: false,
+        }
+    }
+
+    pub(super) const fn way(&self) -> &Way {
+        &self.way
+    }
+
+    pub(super) const fn wrong(&self) -> u64 {
+        self.tally.wrong
+    }
+
+    pub(super) const fn missing(&self) -> u64 {
+        self.missing
+    }
+
+    /// What was wrong with what came back, if anything was.
+    pub(super) fn verdict(&self) -> Option<String> {
+        let verdict = self.tally.verdict(self.missing, PATIENCE)?;
+        Some(format!("in the storm (--seed {}): {verdict}", self.seed))
+    }
+
+    pub(super) fn lines(&self, answers_after: bool) -> String {
+        let StormEndings { abandoned, reset, reset_after_answers, closed, truncated, verified } =
+            self.endings;
+        let failed = match self.first_failure {
+            None => String::new(),
+            Some(error) => {
+                format!(", {} not made, the first one so: {error}", grouped(self.failed))
+            }
+        };
+        let [abandoned, reset, later, closed, truncated, verified] =
+            [abandoned, reset, reset_after_answers, closed, truncated, verified].map(grouped);
+        format!(
+            "  storm       seed {}, {} connections{failed}\n  ends        {abandoned} abandoned, \
+             {reset} reset, {later} reset after answers, {closed} closed, {truncated} truncated, \
+             {verified} whole\n  afterwards  the server {}\n",
+            self.seed,
+            grouped(self.connections),
+            if answers_after { "answers an honest session" } else { "does not answer" }
+        )
+    }
+
+    pub(super) fn report(&self, answers_after: bool) -> Own {
+        Own::Storm {
+            seed: self.seed,
+            connections: self.connections,
+            connect_failed: self.failed,
+            endings: self.endings,
+            answers_after,
+        }
+    }
+
+    /// Draws what a connection does.
+    fn draw(&mut self, socket: SocketId, options: SocketOptions, now: Time) -> Guest {
+        let ending = match self.chance.draw() % 8 {
+            0 => Ending::Abandon,
+            1 => Ending::Reset,
+            2 => Ending::ResetAfterAnswers,
+            3 => Ending::Close,
+            4 => Ending::Truncate,
+            _ => Ending::HalfClose,
+        };
+        let messages = self.chance.draw() % (MESSAGES_MAX + 1);
+        let draw = self.chance.draw();
+        let part = match ending {
+            Ending::HalfClose | Ending::ResetAfterAnswers => 0,
+            _ => draw % self.pattern.message(),
+        };
+        let lanes = self.options.guests.sessions;
+        let number = usize::try_from(self.begun % lanes).unwrap_or_default();
+        let lane = self.pattern.lane(number);
+        let visit = Visit::new(socket, (number, lane), options, now, now);
+        Guest { visit, ending, messages, part }
+    }
+
+    fn begin(&mut self, port: &mut CompletionPort, now: Time) {
+        let options = self.way.sources.options();
+        match port.connect(&self.way.address, &options) {
+            Ok(socket) => {
+                let mut guest = self.draw(socket, options, now);
+                self.begun += 1;
+                if guest.ending == Ending::Abandon {
+                    guest.visit.stage = Stage::Over;
+                    self.endings.abandoned += 1;
+                    let _ = port.abort(socket);
+                }
+                self.guests.insert(socket, guest);
+            }
+            Err(error) => self.fail(&options, error, now),
+        }
+    }
+
+    fn fail(&mut self, options: &SocketOptions, error: ConnectError, now: Time) {
+        if !self.way.sources.spread(options, error) {
+            self.failed += 1;
+            self.first_failure.get_or_insert(error);
+            self.rests_until = now + REST;
+        }
+    }
+
+    fn on_connected(
+        &mut self,
+        port: &mut CompletionPort,
+        socket: SocketId,
+        result: Result<(), ConnectError>,
+        now: Time,
+    ) {
+        let Some(guest) = self.guests.get_mut(socket) else { return };
+        if guest.visit.stage != Stage::Connecting {
+            return;
+        }
+        if let Err(error) = result {
+            guest.visit.stage = Stage::Over;
+            let options = guest.visit.options.clone();
+            let _ = port.close(socket);
+            return self.fail(&options, error, now);
+        }
+        self.connections += 1;
+        guest.visit.stage = Stage::Open;
+        guest.visit.since = now;
+        let _ = port.receive(socket);
+        let bytes = guest.messages * self.pattern.message() + guest.part;
+        if bytes == 0 {
+            return self.on_sent(port, socket);
+        }
+        let session = &mut guest.visit.session;
+        let mut segments = Vec::new();
+        let len = usize::try_from(bytes).unwrap_or(usize::MAX);
+        self.pattern.segments(session.lane, 0, len, &mut segments);
+        session.staged = bytes;
+        session.sending = true;
+        let _ = port.send(socket, segments);
+        // The server is to find the reset in the midst of what it does.
+        if guest.ending == Ending::Reset {
+            self.end(port, socket);
+        }
+    }
+
+    /// All has been sent.
+    fn on_sent(&mut self, port: &mut CompletionPort, socket: SocketId) {
+        let Some(guest) = self.guests.get_mut(socket) else { return };
+        if guest.visit.stage != Stage::Open {
+            return;
+        }
+        guest.visit.session.sending = false;
+        match guest.ending {
+            Ending::HalfClose | Ending::Truncate => drop(port.shutdown(socket)),
+            Ending::ResetAfterAnswers if guest.visit.session.answered < guest.messages => {}
+            _ => self.end(port, socket),
+        }
+    }
+
+    fn on_bytes(&mut self, port: &mut CompletionPort, socket: SocketId, bytes: &[u8]) {
+        let Some(guest) = self.guests.get_mut(socket) else { return };
+        if guest.visit.stage != Stage::Open {
+            return;
+        }
+        let session = &mut guest.visit.session;
+        let verified = verify(session, session.staged, bytes, &self.pattern, &mut self.tally);
+        if verified.extra > 0 {
+            self.tally.count_loss(Loss::Extra);
+            self.abort(port, socket);
+        } else if guest.ending == Ending::ResetAfterAnswers
+            && session.answered == guest.messages
+            && !session.sending
+        {
+            self.end(port, socket);
+        }
+    }
+
+    /// The server has ended a connection, as it should or not.
+    fn on_ended(&mut self, port: &mut CompletionPort, socket: SocketId, loss: Loss) {
+        let Some(guest) = self.guests.get_mut(socket) else { return };
+        if guest.visit.stage != Stage::Open {
+            return;
+        }
+        let session = &guest.visit.session;
+        let missing = guest.messages - session.answered.min(guest.messages);
+        let is_end = loss == Loss::EndedEarly && !session.sending;
+        match guest.ending {
+            Ending::HalfClose if missing == 0 && is_end => self.end(port, socket),
+            // What is truncated need not have its answers: the server may give it up at once.
+            Ending::Truncate => self.end(port, socket),
+            _ => {
+                self.missing += missing;
+                self.tally.count_loss(loss);
+                self.abort(port, socket);
+            }
+        }
+    }
+
+    /// Ends a connection as it had drawn.
+    fn end(&mut self, port: &mut CompletionPort, socket: SocketId) {
+        let Some(guest) = self.guests.get_mut(socket) else { return };
+        guest.visit.stage = Stage::Over;
+        let (count, is_reset) = match guest.ending {
+            Ending::Abandon => (&mut self.endings.abandoned, true),
+            Ending::Reset => (&mut self.endings.reset, true),
+            Ending::ResetAfterAnswers => (&mut self.endings.reset_after_answers, true),
+            Ending::Close => (&mut self.endings.closed, false),
+            Ending::Truncate => (&mut self.endings.truncated, false),
+            Ending::HalfClose => (&mut self.endings.verified, false),
+        };
+        *count += 1;
+        let _ = if is_reset { port.abort(socket) } else { port.close(socket) };
+    }
+
+    fn abort(&mut self, port: &mut CompletionPort, socket: SocketId) {
+        if let Some(guest) = self.guests.get_mut(socket) {
+            guest.visit.stage = Stage::Over;
+            let _ = port.abort(socket);
+        }
+    }
+
+    /// Gives up those that have run out of patience.
+    fn look(&mut self, port: &mut CompletionPort, now: Time) {
+        let moment = long_ago(now);
+        let is_late =
+            |guest: &Guest| guest.visit.since <= moment && guest.visit.stage != Stage::Over;
+        for socket in self.guests.sockets(is_late) {
+            let Some(guest) = self.guests.get_mut(socket) else { continue };
+            if guest.visit.stage == Stage::Connecting {
+                self.failed += 1;
+                self.first_failure.get_or_insert(ConnectError::TimedOut);
+            } else {
+                let answered = guest.visit.session.answered;
+                self.missing += guest.messages - answered.min(guest.messages);
+                self.tally.count_loss(Loss::Unanswered);
+            }
+            self.abort(port, socket);
+        }
+    }
+}
+
+impl Guests for Storm<'_> {
+    fn owns(&mut self, socket: SocketId) -> bool {
+        self.guests.get_mut(socket).is_some()
+    }
+
+    fn on_completion(&mut self, port: &mut CompletionPort, completion: Completion, now: Time) {
+        match completion {
+            Completion::Connected { socket, result } => {
+                self.on_connected(port, socket, result, now);
+            }
+            Completion::Received { socket, what: Received::Data(bytes) } => {
+                self.on_bytes(port, socket, &bytes);
+            }
+            Completion::Received { socket, what: Received::End } => {
+                self.on_ended(port, socket, Loss::EndedEarly);
+            }
+            Completion::Received { socket, what: Received::Failed(error) } => {
+                self.on_ended(port, socket, error.into());
+            }
+            Completion::Sent { socket, result: Err(error), .. } => {
+                self.on_ended(port, socket, error.into());
+            }
+            Completion::Sent { socket, .. } => self.on_sent(port, socket),
+            Completion::Closed { socket } => drop(self.guests.remove(socket)),
+            _ => {}
+        }
+    }
+
+    fn next_due(&self) -> Time {
+        let has_room = (self.guests.len() as u64) < self.options.guests.sessions;
+        if has_room { self.look_at.min(self.rests_until) } else { self.look_at }
+    }
+
+    fn act(&mut self, port: &mut CompletionPort, now: Time) {
+        while !self.has_left
+            && (self.guests.len() as u64) < self.options.guests.sessions
+            && now >= self.rests_until
+        {
+            self.begin(port, now);
+        }
+        if now >= self.look_at {
+            self.look_at = now + LOOK_INTERVAL;
+            self.look(port, now);
+        }
+    }
+
+    fn leave(&mut self, port: &mut CompletionPort) {
+        self.has_left = true;
+        for socket in self.guests.sockets(|guest| guest.visit.stage != Stage::Over) {
+            self.abort(port, socket);
+        }
+    }
+}
