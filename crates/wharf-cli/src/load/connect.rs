@@ -148,7 +148,9 @@ const fn advice(error: ConnectError, has_source: bool) -> &'static str {
             "check that all of --source are addresses of this machine, or give more of them"
         }
         ConnectError::Refused | ConnectError::NoSocket => "start the server, or check --connect",
-        ConnectError::Shortage(_) => "ask for fewer --sessions, or raise what is short",
+        ConnectError::Shortage(_) => {
+            "ask for fewer --sessions, give a --source of more addresses, or raise what is short"
+        }
         _ => "check --connect and the way there",
     }
 }

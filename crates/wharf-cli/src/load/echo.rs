@@ -165,7 +165,8 @@ impl Mode for Echo {
     }
 
     /// Compares what has come back, and makes as many messages due as have come back.
-    #[inline]
+    // It has a second caller in runs with guests, and would be a call per message for that.
+    #[inline(always)]
     fn on_bytes(&mut self, socket: SocketId, bytes: &[u8], now: Time) {
         let Run { crowd, pattern, measurement, .. } = &mut self.run;
         let Some(session) = crowd.sessions.get_mut(socket) else { return };
@@ -195,7 +196,7 @@ impl Mode for Echo {
     }
 
     /// Takes back the list of segments.
-    #[inline]
+    #[inline(always)]
     fn on_sent(
         &mut self,
         socket: SocketId,

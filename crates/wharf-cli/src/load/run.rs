@@ -87,8 +87,8 @@ impl Run {
     pub(super) fn deadline(&self, due: Option<Time>) -> Time {
         let due = due.filter(|_| self.phase.sends());
         let phase = self.phase.deadline(self.crowd.moved_at);
-        let looks = self.live_line.due().into_iter().chain([self.measurement.series.next()]);
-        due.into_iter().chain(looks).fold(phase, Time::min)
+        let until = phase.min(self.measurement.series.next());
+        [due, self.live_line.due()].into_iter().flatten().fold(until, Time::min)
     }
 
     /// Tells the live line how much there is to measure, with so many sessions that get messages.

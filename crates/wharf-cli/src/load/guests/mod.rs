@@ -19,8 +19,9 @@ use super::options::{GuestOptions, Length, Pace, SlowOptions, StormOptions};
 use super::pattern::Pattern;
 use super::phase::PATIENCE;
 use super::progress::Progress;
-use super::run::{Outcome, Setup};
+use super::run::Setup;
 use super::{Echo, Outputs, Started};
+use crate::args::Target;
 use crate::failure::{Exit, Failure};
 use beside::Beside;
 use report::Told;
@@ -61,14 +62,13 @@ pub(super) fn storm(options: &StormOptions) -> Result<(), Failure> {
         eprintln!("wharf: storm seed={seed}");
         Storm::new(options, way, seed)
     })?;
-    let answer = still_answers(guests, storm.way());
-    told.lines = storm.lines(answer.is_ok());
-    told.own = storm.report(answer.is_ok());
+    let answer = still_answers(guests, storm.way())?;
+    told.lines = storm.lines(answer.is_none());
+    told.own = storm.report(answer.is_none());
     told.more_wrong = storm.wrong();
     told.more_missing = storm.missing();
-    told.more_verdict = storm.verdict();
-    let written = told.write();
-    answer.and(written)
+    told.more_verdicts = [storm.verdict(), answer].into_iter().flatten().collect();
+    told.write()
 }
 
 /// Has honest sessions and guests at a server until the honest ones are through.
@@ -105,23 +105,18 @@ fn run<'a, G: Guests>(
     Ok((Told::new(mode, options, outputs, way.address, backend, outcome), guests))
 }
 
-/// Whether an honest session gets an answer from a server after all that.
-fn still_answers(options: &GuestOptions, way: &Way) -> Result<(), Failure> {
+/// Why an honest session gets no answer from a server after all that, if it gets none.
+fn still_answers(options: &GuestOptions, way: &Way) -> Result<Option<String>, Failure> {
     let honest = &options.honest;
-    let dead = |why: &str| {
-        Failure::new(
-            Exit::Failed,
-            format_args!("after the storm the server answers no honest session: {why}"),
-        )
-    };
+    let dead = |why: &str| format!("after the storm the server answers no honest session: {why}");
     let port_options = PortOptions { backend: honest.backend, ..PortOptions::default() };
     let mut port =
         CompletionPort::open(&port_options).map_err(|error| Failure::new(Exit::Failed, error))?;
-    let target = crate::args::Target::Address(way.address.clone());
-    let (_, sockets) = connect::connect_all(&mut port, &target, honest.source, 1, None)
-        .map_err(|_| dead("it does not connect"))?;
-    let size = usize::try_from(honest.size).map_err(|_| dead("its message is too long"))?;
-    let outcome: Outcome = Echo::execute(Setup {
+    let target = Target::Address(way.address.clone());
+    let connected = connect::connect_all(&mut port, &target, honest.source, 1, None);
+    let Ok((_, sockets)) = connected else { return Ok(Some(dead("it does not connect"))) };
+    let size = usize::try_from(honest.size).unwrap_or(usize::MAX);
+    let outcome = Echo::execute(Setup {
         port,
         sockets,
         pattern: Pattern::new(&honest.framing, size, 1),
@@ -131,8 +126,6 @@ fn still_answers(options: &GuestOptions, way: &Way) -> Result<(), Failure> {
         with_series: false,
         progress: None,
     })?;
-    match outcome.tally.verdict(outcome.sent - outcome.received, PATIENCE) {
-        None => Ok(()),
-        Some(verdict) => Err(dead(&verdict)),
-    }
+    let verdict = outcome.tally.verdict(outcome.sent - outcome.received, PATIENCE);
+    Ok(verdict.map(|verdict| dead(&verdict)))
 }

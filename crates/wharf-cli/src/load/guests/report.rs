@@ -78,7 +78,7 @@ pub(super) struct Told<'a> {
     /// Wrong and missing messages of the guests, and what is said of them.
     pub(super) more_wrong: u64,
     pub(super) more_missing: u64,
-    pub(super) more_verdict: Option<String>,
+    pub(super) more_verdicts: Vec<String>,
 }
 
 impl<'a> Told<'a> {
@@ -102,7 +102,7 @@ impl<'a> Told<'a> {
             own: Own::Slow { opened: 0, connect_failed: 0, closed_by_server },
             more_wrong: 0,
             more_missing: 0,
-            more_verdict: None,
+            more_verdicts: Vec::new(),
         }
     }
 
@@ -137,7 +137,7 @@ impl<'a> Told<'a> {
         };
         outputs.write(&text, &report, &plot)?;
         let honest = outcome.tally.verdict(missing, PATIENCE);
-        let said = [honest, self.more_verdict].into_iter().flatten();
+        let said = honest.into_iter().chain(self.more_verdicts);
         match said.collect::<Vec<_>>().join("; ") {
             verdict if verdict.is_empty() => Ok(()),
             verdict => Err(Failure::new(Exit::Failed, verdict)),

@@ -101,7 +101,7 @@ impl<'a> Slow<'a> {
             }
         };
         format!(
-            "  beside      {} sessions {how}{failed}\n  closed      {} by the server\n",
+            "  beside      {} sessions {how}{failed}\n  closed      by the server: {}\n",
             grouped(self.opened),
             self.closed
         )
