@@ -37,7 +37,8 @@ const LAG: usize = CEILING / 16;
 pub(super) struct Overload {
     /// What was queued before this turn.
     total: usize,
-    /// The most that was queued.
+    /// The most that may have been queued: within a turn it is more than before and after it, if the
+    /// fullest are closed in the same turn.
     peak: usize,
     /// By worker: what was queued in its last turn.
     gross: Vec<usize>,
@@ -71,7 +72,9 @@ impl Book {
 
     /// A session has ended for this reason.
     pub(super) fn ended_under_load(&mut self, client: ClientNumber, reason: &CloseReason) {
-        let Some(peak) = self.load.as_ref().map(|load| load.peak) else { return };
+        let queued = self.queued_in_turn;
+        let peak = |load: &Overload| load.peak.max(load.total + queued);
+        let Some(peak) = self.load.as_ref().map(peak) else { return };
         match reason {
             CloseReason::Overload if peak + LAG < percent(90) => {
                 self.violate("I11", || format!("client {client} is closed, and {peak} bytes are"));
@@ -139,7 +142,7 @@ impl Simulation {
             let queued = book.queued_in_turn;
             let Some(load) = &mut book.load else { return (usize::MAX, usize::MAX) };
             load.gross[worker] = queued;
-            load.peak = load.peak.max(total);
+            load.peak = load.peak.max(total).max(load.total + queued);
             (load.total, CEILING + LAG + load.gross.iter().sum::<usize>())
         });
         if total > most {
