@@ -57,6 +57,25 @@ fn a_value_out_of_its_range_is_named_with_its_flag_and_its_range() {
 }
 
 #[test]
+fn flags_of_the_modes_of_load_keep_to_their_ranges() {
+    for (line, says) in [
+        ("accept --ending maybe", "give one of [reset, close]"),
+        ("accept --rate 0", "from 1 to 100000000"),
+        ("accept --depth 2", "--depth"),
+        ("idle --every 0", "seconds from 0.001"),
+        ("idle --every off", "seconds from 0.001"),
+        ("storm --seed 0", "1 or more"),
+        ("storm --honest 0", "from 1 to 4194304"),
+        ("slow-reader --read-rate 0", "give 1 B to 1024MiB"),
+        ("slow-reader --send-rate 2000MiB", "give 1 B to 1024MiB"),
+        ("slowloris --drip 0", "seconds from 0.001"),
+        ("slowloris --framing fixed:32", "give 32"),
+    ] {
+        check_refused(&format!("load {line}"), &[says]);
+    }
+}
+
+#[test]
 fn flags_that_do_not_go_together_are_refused() {
     check_refused("load echo --framing u16le --size 64KiB", &["64KiB", "u16le", "65535", "u32"]);
     check_refused("load echo --framing game --size 65532", &["65532", "game", "at most 65531"]);
