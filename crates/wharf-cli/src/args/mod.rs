@@ -63,7 +63,7 @@ enum TopLevel {
     /// Put load on a server, and verify every byte that comes back.
     Load {
         #[command(subcommand)]
-        mode: LoadMode,
+        mode: Box<LoadMode>,
     },
     /// Stand between clients and a server, and inject faults.
     Proxy(Box<ProxyArgs>),

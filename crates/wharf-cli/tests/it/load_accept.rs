@@ -130,6 +130,7 @@ fn connects_that_fail_are_counted_and_do_not_hold_up_the_end() {
 }
 
 /// Where the connections of a run come from.
+#[cfg(target_os = "linux")]
 fn sources_seen(mode: &str, source: &str) -> BTreeSet<String> {
     let (sender, receiver) = channel();
     let server = server::serve(move |_, stream| {
