@@ -84,7 +84,12 @@ impl<'worker> Context<'worker> {
     /// the session's policy is [`SlowReader::Coalesce`](crate::SlowReader::Coalesce): a reader who is slow
     /// gets the newest state and not all states. With other policies it is [`send`](Self::send).
     pub fn send_keyed(&mut self, key: u64, payload: &[u8]) -> SendStatus {
-        self.core.send_keyed(self.id.socket(), key, payload)
+        let socket = self.id.socket();
+        if self.must_wait() {
+            let message = Message::SendKeyed(self.id, key, payload.to_vec().into());
+            return self.core.post_here(socket, message);
+        }
+        self.core.send_keyed(socket, key, payload)
     }
 
     /// Gives this session's send queue limits and a policy of its own, instead of the server's.

@@ -61,7 +61,8 @@ impl LocalMessages {
     fn take_frames(&mut self, session: SessionId) -> Vec<Message> {
         let mut frames = Vec::new();
         for message in &mut self.messages {
-            if let Message::Send(to, _) | Message::SendFrame(to, _) = message
+            if let Message::Send(to, _) | Message::SendKeyed(to, ..) | Message::SendFrame(to, _) =
+                message
                 && *to == session
             {
                 self.bytes -= message.counted_bytes();
@@ -115,6 +116,9 @@ impl Core {
         for message in self.local.take_frames(self.session_id(socket)) {
             match message {
                 Message::Send(_, payload) => self.send_owned(socket, payload),
+                Message::SendKeyed(_, key, payload) => {
+                    self.send_keyed(socket, key, payload.as_slice())
+                }
                 Message::SendFrame(_, frame) => self.send_frame(socket, &frame),
                 _ => SendStatus::Queued,
             };

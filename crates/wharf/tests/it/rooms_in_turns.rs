@@ -85,6 +85,7 @@ impl Session for Guest {
                 ctx.send_parts(&[b"fo", b"urth"]);
                 ctx.send_frame(&ctx.frame(b"fifth")?);
                 ctx.send_owned(b"sixth".to_vec());
+                ctx.send_keyed(7, b"seventh");
             }
             b"post" => self.post(ctx, ctx.id(), b"nothing")?,
             b"nothing" => {}
@@ -325,7 +326,7 @@ fn what_one_session_sends_keeps_its_order() {
         say(&mut second, line);
         stage.turns(&[0], 40);
         assert_eq!(heard(&mut first), "first\nsecond\n", "{line}");
-        assert_eq!(heard(&mut second), "second\nthird\nfourth\nfifth\nsixth\n", "{line}");
+        assert_eq!(heard(&mut second), "second\nthird\nfourth\nfifth\nsixth\nseventh\n", "{line}");
     }
 }
 
