@@ -41,6 +41,9 @@ pub(super) struct Known {
     /// `None` until the client has taken it, or has told something of it.
     pub(super) target: Option<TargetRef>,
     pub(super) phase: Phase,
+    /// When an attempt was due, and when its worker was turned next: the clock may have run ahead of a timer
+    /// that the worker has started since it last waited.
+    overdue: Option<(Time, Time)>,
     /// The turns of its worker after which nothing may come of it, if it was told to stop.
     stops_at: Option<u64>,
     /// They have passed.
@@ -88,6 +91,7 @@ impl Known {
             terms,
             target: None,
             phase: Phase::Trying { from: now, until: now },
+            overdue: None,
             stops_at: None,
             is_stopped: false,
             failed: 0,
@@ -176,13 +180,23 @@ impl Known {
 
     /// It is told to stop. Until its worker hears of that, all may come that would have come.
     fn stops(&mut self, turns: &[u64]) {
-        let worker = self.target.as_ref().map_or(0, |target| target.id().worker());
-        self.stops_at.get_or_insert(turns[worker] + TURNS_TO_HEAR);
+        let at = turns[self.worker()] + TURNS_TO_HEAR;
+        self.stops_at.get_or_insert(at);
     }
 
-    /// Its worker has been turned.
-    fn settle(&mut self, turns: &[u64]) {
-        let worker = self.target.as_ref().map_or(0, |target| target.id().worker());
+    fn worker(&self) -> usize {
+        self.target.as_ref().map_or(0, |target| target.id().worker())
+    }
+
+    /// A worker has been turned.
+    fn settle(&mut self, turned: usize, turns: &[u64], now: Time) {
+        let worker = self.worker();
+        if let Phase::Trying { until, .. } = self.phase
+            && turned == worker
+            && now >= until
+        {
+            self.overdue = self.overdue.filter(|(due, _)| *due == until).or(Some((until, now)));
+        }
         self.is_stopped |= self.stops_at.is_some_and(|at| turns[worker] > at);
         if self.is_stopped && matches!(self.phase, Phase::Trying { .. }) {
             self.phase = Phase::Over;
@@ -191,9 +205,10 @@ impl Known {
 
     /// Whether it should have been heard of by now.
     pub(super) fn is_late(&self, calm: Time, now: Time) -> bool {
-        match self.phase {
-            Phase::Trying { until, .. } if self.stops_at.is_none() => {
-                now > until.max(calm) + self.terms.timeout + LATE
+        match (self.phase, self.overdue) {
+            (Phase::Trying { until, .. }, Some((due, turned))) => {
+                let is_due = due == until && self.stops_at.is_none();
+                is_due && now > turned.max(calm) + self.terms.timeout + LATE
             }
             _ => false,
         }
@@ -287,7 +302,7 @@ impl Book {
     pub(super) fn settle_targets(&mut self, worker: usize, now: Time) {
         let Targets { known, turns, .. } = &mut self.targets;
         turns[worker] += 1;
-        known.iter_mut().for_each(|known| known.settle(turns));
+        known.iter_mut().for_each(|known| known.settle(worker, turns, now));
         let Some(calm) = self.calm else { return };
         let late = self.targets.known.iter().position(|known| known.is_late(calm, now));
         if let Some(number) = late {

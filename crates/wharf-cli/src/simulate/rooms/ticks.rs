@@ -66,7 +66,7 @@ impl Ticks {
     /// Whether the next one should have come by now.
     fn is_late(&self, calm: Time, now: Time) -> bool {
         // Its worker may have stalled, and has placed it by the time that it turns again.
-        let begun = self.begun.unwrap_or(self.opened.max(calm));
+        let begun = self.begun.unwrap_or_else(|| self.opened.max(calm));
         let due = begun + self.after(self.last + 1);
         now > due.max(calm) + LATE
     }
