@@ -10,7 +10,6 @@ use crate::close_reason::CloseReason;
 use crate::deferred::{self, DeferError};
 use crate::framing::FrameError;
 use crate::group::{Group, JoinError};
-use crate::inbox::Message;
 use crate::owned_payload::OwnedPayload;
 use crate::room::{self, Room, RoomError, RoomOptions, RoomRef};
 use crate::send_queue::{SendLimits, SendLimitsError, SendStatus};
@@ -58,9 +57,6 @@ impl<'worker> Context<'worker> {
     /// with one system call at its end. A frame that was just received is sent without a copy.
     #[inline]
     pub fn send(&mut self, payload: &[u8]) -> SendStatus {
-        if self.must_wait() {
-            return self.send_behind(payload.to_vec().into());
-        }
         self.core.send(self.id.socket(), payload)
     }
 
@@ -74,9 +70,6 @@ impl<'worker> Context<'worker> {
     /// takes it from where it lies, if it lies in one buffer. What goes to many as the same frame is best
     /// a [`SharedFrame`], which has its header with it.
     pub fn send_owned(&mut self, payload: impl Into<OwnedPayload>) -> SendStatus {
-        if self.must_wait() {
-            return self.send_behind(payload.into());
-        }
         self.core.send_owned(self.id.socket(), payload.into())
     }
 
@@ -84,12 +77,7 @@ impl<'worker> Context<'worker> {
     /// the session's policy is [`SlowReader::Coalesce`](crate::SlowReader::Coalesce): a reader who is slow
     /// gets the newest state and not all states. With other policies it is [`send`](Self::send).
     pub fn send_keyed(&mut self, key: u64, payload: &[u8]) -> SendStatus {
-        let socket = self.id.socket();
-        if self.must_wait() {
-            let message = Message::SendKeyed(self.id, key, payload.to_vec().into());
-            return self.core.post_here(socket, message);
-        }
-        self.core.send_keyed(socket, key, payload)
+        self.core.send_keyed(self.id.socket(), key, payload)
     }
 
     /// Gives this session's send queue limits and a policy of its own, instead of the server's.
@@ -103,16 +91,13 @@ impl<'worker> Context<'worker> {
     /// Sends one frame that is given in parts, one behind the other, without putting them together first.
     #[inline]
     pub fn send_parts(&mut self, parts: &[&[u8]]) -> SendStatus {
-        if self.must_wait() {
-            return self.send_behind(parts.concat().into());
-        }
         self.core.send_parts(self.id.socket(), parts)
     }
 
     /// Sends a frame to any session of the server.
     pub fn send_to(&mut self, session: SessionId, payload: &[u8]) -> SendStatus {
         if session.worker() == self.id.worker() {
-            return self.core.send_behind(self.id.socket(), session, payload);
+            return self.core.send(session.socket(), payload);
         }
         self.session_ref(session).send(payload)
     }
@@ -128,11 +113,7 @@ impl<'worker> Context<'worker> {
 
     /// Sends a frame that is encoded already to this session, without a copy.
     pub fn send_frame(&mut self, frame: &SharedFrame) -> SendStatus {
-        let socket = self.id.socket();
-        if self.must_wait() {
-            return self.core.post_here(socket, Message::SendFrame(self.id, frame.clone()));
-        }
-        self.core.send_frame(socket, frame)
+        self.core.send_frame(self.id.socket(), frame)
     }
 
     /// The group of this name, which is made if there is none. Names that peers choose may be many: a
@@ -205,17 +186,17 @@ impl<'worker> Context<'worker> {
     /// [`SendStatus::Overloaded`]: nobody was sent anything, since the inbox of a worker that has
     /// members is full.
     pub fn broadcast(&mut self, group: &Group, payload: &[u8]) -> SendStatus {
-        self.core.broadcast(Some(self.id.socket()), group, payload, None)
+        self.core.broadcast(group, payload, None)
     }
 
     /// Sends a frame to all members of a group but this session.
     pub fn broadcast_others(&mut self, group: &Group, payload: &[u8]) -> SendStatus {
-        self.core.broadcast(Some(self.id.socket()), group, payload, Some(self.id))
+        self.core.broadcast(group, payload, Some(self.id))
     }
 
     /// Sends a frame that is encoded already to all members of a group.
     pub fn broadcast_frame(&mut self, group: &Group, frame: &SharedFrame) -> SendStatus {
-        self.core.broadcast_frame(Some(self.id.socket()), group, frame, None)
+        self.core.broadcast_frame(group, frame, None)
     }
 
     /// Has [`on_timer`](crate::Session::on_timer) called with the token once this much time has passed
@@ -268,7 +249,7 @@ impl<'worker> Context<'worker> {
     /// Closes any session of the server, in the same way.
     pub fn close_session(&mut self, session: SessionId) {
         if session.worker() == self.id.worker() {
-            self.core.close_behind(self.id.socket(), session);
+            self.core.close_behind(session);
         } else {
             self.session_ref(session).close();
         }
@@ -368,8 +349,9 @@ impl<'worker> Context<'worker> {
 
     /// Posts a message to any session, this one included. It arrives as
     /// [`OnMessage::on_message`] when this callback is over, in this turn or
-    /// the next, and before what this session sends to the other from now on by
-    /// [`send_to`](Self::send_to), or closes by [`close_session`](Self::close_session).
+    /// the next, in the order of posting, and before a [`close_session`](Self::close_session) that follows.
+    /// Frames do not wait for it: what this session [sends](Self::send_to) to the other after the message may
+    /// be sent before the message has arrived.
     ///
     /// It counts as with [`TypedRef::post`], and costs neither a lock nor a wake if
     /// the other lives on the same worker.
@@ -380,7 +362,7 @@ impl<'worker> Context<'worker> {
     {
         let same_server = Arc::ptr_eq(session.session().shared(), self.core.shared());
         if same_server && session.id().worker() == self.id.worker() {
-            return self.core.post_here(self.id.socket(), session.message(message));
+            return self.core.post_here(session.message(message));
         }
         session.post(message)
     }
@@ -445,17 +427,5 @@ impl<'worker> Context<'worker> {
     /// A random number for jitter and hash seeds; not for secrets.
     pub fn random(&mut self) -> u64 {
         self.core.random()
-    }
-
-    /// Whether what it sends to itself waits behind what it has sent before. Who closes sends nothing.
-    #[inline]
-    fn must_wait(&self) -> bool {
-        let socket = self.id.socket();
-        self.core.must_wait(socket) && self.core.is_open(socket)
-    }
-
-    #[cold]
-    fn send_behind(&mut self, payload: OwnedPayload) -> SendStatus {
-        self.core.post_here(self.id.socket(), Message::Send(self.id, payload))
     }
 }

@@ -28,8 +28,6 @@ pub(crate) enum Message {
     Adopt(FreshSocket, Seat),
     /// A frame for a session.
     Send(SessionId, OwnedPayload),
-    /// A frame for a session, which may replace one with the same key.
-    SendKeyed(SessionId, u64, OwnedPayload),
     /// A frame for a session, which others are sent, too.
     SendFrame(SessionId, SharedFrame),
     /// A message of a type of the user's for a session.
@@ -86,9 +84,7 @@ impl Message {
     /// more than there are sessions, workers and deferred jobs.
     pub(crate) fn counted_bytes(&self) -> usize {
         match self {
-            Self::Send(_, payload) | Self::SendKeyed(_, _, payload) => {
-                size_of::<Self>() + payload.as_slice().len()
-            }
+            Self::Send(_, payload) => size_of::<Self>() + payload.as_slice().len(),
             Self::SendFrame(_, frame) | Self::Broadcast(_, frame, _) => {
                 size_of::<Self>() + frame.as_bytes().len()
             }

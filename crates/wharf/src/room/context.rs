@@ -40,19 +40,19 @@ impl<'worker> RoomContext<'worker> {
     /// for each member.
     pub fn broadcast(&mut self, payload: &[u8]) -> SendStatus {
         let group = self.group();
-        self.core.broadcast(None, &group, payload, None)
+        self.core.broadcast(&group, payload, None)
     }
 
     /// Sends a frame to all members but this one.
     pub fn broadcast_except(&mut self, except: SessionId, payload: &[u8]) -> SendStatus {
         let group = self.group();
-        self.core.broadcast(None, &group, payload, Some(except))
+        self.core.broadcast(&group, payload, Some(except))
     }
 
     /// Sends a frame that is encoded already to all members.
     pub fn broadcast_frame(&mut self, frame: &SharedFrame) -> SendStatus {
         let group = self.group();
-        self.core.broadcast_frame(None, &group, frame, None)
+        self.core.broadcast_frame(&group, frame, None)
     }
 
     /// Sends a frame to any session of the server.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use wharf_port::{SharedBytes, SocketId};
 
 use super::Core;
-use crate::group::{Group, GroupState};
+use crate::group::{Group, GroupState, WorkerSet};
 use crate::inbox::Message;
 use crate::send_queue::SendStatus;
 use crate::session_id::SessionId;
@@ -57,11 +57,9 @@ impl Broadcasts {
 }
 
 impl Core {
-    /// Sends a frame to all members of a group but one, wherever they live; behind what its sender has
-    /// sent before, if that is a session.
+    /// Sends a frame to all members of a group but one, wherever they live.
     pub(crate) fn broadcast(
         &mut self,
-        sender: Option<SocketId>,
         group: &Group,
         payload: &[u8],
         except: Option<SessionId>,
@@ -70,12 +68,11 @@ impl Core {
             // A session of this server is in no group of another, where its id may be somebody else's.
             return group.broadcast(payload);
         }
-        let waits = sender.is_some_and(|sender| self.must_wait(sender));
         let workers = group.state().workers();
-        let here_and_now = !waits && workers.without(self.index).is_empty();
-        if payload.len() > GATHERED_PAYLOAD_MAX || !here_and_now {
+        let others = workers.without(self.index);
+        if payload.len() > GATHERED_PAYLOAD_MAX || !others.is_empty() {
             return match self.shared().frame(payload) {
-                Ok(frame) => self.broadcast_own(sender.filter(|_| waits), group, &frame, except),
+                Ok(frame) => self.broadcast_own(group, &others, &frame, except),
                 Err(error) => error.into(),
             };
         }
@@ -94,7 +91,6 @@ impl Core {
     /// Sends a frame that is encoded already to all members of a group but one.
     pub(crate) fn broadcast_frame(
         &mut self,
-        sender: Option<SocketId>,
         group: &Group,
         frame: &SharedFrame,
         except: Option<SessionId>,
@@ -104,32 +100,25 @@ impl Core {
         }
         match self.shared().own_frame(frame) {
             Ok(frame) => {
-                let waits = sender.filter(|&sender| self.must_wait(sender));
-                self.broadcast_own(waits, group, &frame, except)
+                let others = group.state().workers().without(self.index);
+                self.broadcast_own(group, &others, &frame, except)
             }
             Err(error) => error.into(),
         }
     }
 
-    /// The same with a frame, and to a group, of this server. `waits` is the sender if it must wait.
+    /// The same with a frame, and to a group, of this server, which has members on `others`, too.
     fn broadcast_own(
         &mut self,
-        waits: Option<SocketId>,
         group: &Group,
+        others: &WorkerSet,
         frame: &SharedFrame,
         except: Option<SessionId>,
     ) -> SendStatus {
-        let others = group.state().workers().without(self.index);
         let message = || Message::Broadcast(Arc::clone(group.state()), frame.clone(), except);
-        if waits.is_some() && !self.local.has_room(message().counted_bytes()) {
-            return SendStatus::Overloaded;
-        }
-        let status = self.shared().broadcast(&others, message);
+        let status = self.shared().broadcast(others, message);
         if status != SendStatus::Queued {
             return status;
-        }
-        if let Some(sender) = waits {
-            return self.post_here(sender, message());
         }
         self.broadcast_here(group.state(), frame, except);
         SendStatus::Queued

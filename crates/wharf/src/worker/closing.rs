@@ -16,7 +16,6 @@ impl Core {
     pub(crate) fn begin_close(&mut self, socket: SocketId, reason: CloseReason) {
         // What it was to be sent before belongs to what is flushed.
         self.deliver_broadcasts();
-        self.send_waiting(socket);
         let now = self.now;
         let Some(connection) = self.connection(socket) else { return };
         if connection.state == State::Announcing {

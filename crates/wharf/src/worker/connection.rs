@@ -63,10 +63,6 @@ pub(crate) struct Connection {
     pub(crate) was_full: bool,
     /// A frame has been received.
     pub(crate) greeted: bool,
-    /// Not all that waits of it among the messages of its worker has been posted.
-    pub(super) sends_wait: bool,
-    /// How many of those there had been with its last one.
-    pub(super) messages_end: u32,
     /// What is left of its share of the turn below.
     pub(crate) frames_left: u8,
     pub(crate) bytes_left: u32,
@@ -115,8 +111,6 @@ impl Connection {
             paused: false,
             was_full: false,
             greeted: false,
-            sends_wait: false,
-            messages_end: 0,
             turn: 0,
             frames_left: 0,
             bytes_left: 0,

@@ -176,7 +176,7 @@ impl Core {
     }
 
     /// Whether there is a session of this name that takes and sends frames.
-    pub(crate) fn is_open(&self, socket: SocketId) -> bool {
+    pub(super) fn is_open(&self, socket: SocketId) -> bool {
         self.connections.get(socket).is_some_and(|connection| connection.state == State::Open)
     }
 

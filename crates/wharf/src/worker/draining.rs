@@ -45,7 +45,6 @@ impl Core {
         let frame = farewell.shared();
         // What the session was sent before comes before it.
         self.deliver_broadcasts();
-        self.send_waiting(socket);
         let Self { connections, chunks, .. } = self;
         let Some(connection) = connections.get_mut(socket) else { return };
         let len = frame.as_slice().len();

@@ -41,9 +41,6 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Message::Send(id, payload) => {
                 self.core.send_owned(id.socket(), payload);
             }
-            Message::SendKeyed(id, key, payload) => {
-                self.core.send_keyed(id.socket(), key, payload.as_slice());
-            }
             Message::SendFrame(id, frame) => {
                 self.core.send_frame(id.socket(), &frame);
             }
