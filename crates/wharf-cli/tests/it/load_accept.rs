@@ -66,10 +66,7 @@ fn each_connection_has_its_echo_and_is_reset() {
     assert!(json["latency_us"]["max"].as_f64() >= json["connect_us"]["p50"].as_f64(), "{json}");
     // The one that found the server sent nothing.
     let reset = Some(ErrorKind::ConnectionReset);
-    // Under Wine a reset that no receive waits for reads as the end.
-    let as_reset = |end: Option<ErrorKind>| if cfg!(windows) { end.or(reset) } else { end };
     let seen = endings(&told, connections + 1);
-    let seen: BTreeSet<_> = seen.into_iter().map(|(bytes, end)| (bytes, as_reset(end))).collect();
     assert_eq!(seen, BTreeSet::from([(0, reset), (100, reset)]));
 }
 
@@ -85,11 +82,9 @@ fn connections_may_be_closed_and_send_nothing() {
     assert_eq!(json["latency_us"]["p50"], Value::Null);
     assert!(json["connections_per_second"].as_f64().unwrap() > 20.0, "{json}");
     let connections = count(&json, "connections");
-    let mut seen = endings(&told, connections + 1);
-    assert!(seen.remove(&(0, None)), "{seen:?}");
-    let found = BTreeSet::from([(0, Some(ErrorKind::ConnectionReset))]);
-    // Under Wine a reset that no receive waits for reads as the end.
-    assert!(seen == found || (cfg!(windows) && seen.is_empty()), "{seen:?}");
+    let seen = endings(&told, connections + 1);
+    let found = (0, Some(ErrorKind::ConnectionReset));
+    assert_eq!(seen, BTreeSet::from([(0, None), found]));
 }
 
 #[test]

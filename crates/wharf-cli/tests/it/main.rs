@@ -4,12 +4,14 @@
 
 mod arguments;
 mod failing;
+#[cfg(unix)]
 mod load_accept;
 mod load_chat;
 mod load_echo;
 mod load_framings;
 #[cfg(unix)]
 mod load_guests;
+#[cfg(unix)]
 mod load_idle;
 mod load_plot;
 #[cfg(unix)]

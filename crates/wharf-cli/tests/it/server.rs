@@ -19,7 +19,9 @@ where
     let address = listener.local_addr().unwrap();
     std::thread::spawn(move || {
         for (number, stream) in listener.incoming().enumerate() {
-            let stream = ready(stream.unwrap());
+            // Wine tells of a connection that was reset in the queue by a failed accept.
+            let Ok(stream) = stream else { continue };
+            let stream = ready(stream);
             let serve_one = serve_one.clone();
             std::thread::spawn(move || serve_one(number, stream));
         }
