@@ -2,7 +2,7 @@
 
 use wharf_port::SocketId;
 
-use super::connection::{Sending, State};
+use super::connection::{PeerStream, Sending, State};
 use super::{Core, Worker};
 use crate::arrival::Arrival;
 use crate::close_reason::CloseReason;
@@ -47,7 +47,7 @@ impl Core {
         let now = self.now;
         let Some(connection) = self.connection(socket) else { return };
         debug_assert!(connection.queue.is_empty());
-        if connection.peer_ended {
+        if connection.peer_has_ended() {
             return self.terminate(socket, CloseReason::Closed, false);
         }
         connection.state = State::HalfClosed;
@@ -67,7 +67,7 @@ impl Core {
         if !connection.takes_frames() {
             return;
         }
-        if connection.end_told {
+        if connection.peer_stream == PeerStream::EndTold {
             return self.begin_close(socket, CloseReason::PeerClosed);
         }
         connection.sending = Sending::Ending;
@@ -94,7 +94,7 @@ impl Core {
             return;
         }
         let told = matches!(connection.state, State::HalfClosed | State::Announcing)
-            || connection.peer_ended;
+            || connection.peer_has_ended();
         let orderly = told && connection.queue.is_empty();
         connection.state = State::Terminating;
         connection.reason.get_or_insert_with(|| Box::new(reason));

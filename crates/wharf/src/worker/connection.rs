@@ -27,6 +27,16 @@ pub(crate) enum State {
     Terminating,
 }
 
+/// How far the peer's stream is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum PeerStream {
+    Open,
+    /// It has ended, and what was received before may have to be delivered first.
+    Ended,
+    /// The session has been told so.
+    EndTold,
+}
+
 /// How far this side's own stream is, as long as its session is open.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Sending {
@@ -42,10 +52,7 @@ pub(crate) enum Sending {
 pub(crate) struct Connection {
     pub(crate) socket: SocketId,
     pub(crate) state: State,
-    /// The peer has ended its stream.
-    pub(crate) peer_ended: bool,
-    /// The session has been told so.
-    pub(crate) end_told: bool,
+    pub(crate) peer_stream: PeerStream,
     pub(crate) sending: Sending,
     /// It stands in the list of those with something to send.
     pub(crate) dirty: bool,
@@ -100,8 +107,7 @@ impl Connection {
         Self {
             socket,
             state: State::Open,
-            peer_ended: false,
-            end_told: false,
+            peer_stream: PeerStream::Open,
             sending: Sending::Open,
             dirty: false,
             in_backlog: false,
@@ -132,6 +138,11 @@ impl Connection {
         }
     }
 
+    /// Whether the peer has ended its stream.
+    pub(crate) fn peer_has_ended(&self) -> bool {
+        self.peer_stream != PeerStream::Open
+    }
+
     /// Whether something can be queued.
     #[inline]
     pub(crate) fn takes_frames(&self) -> bool {
@@ -154,6 +165,6 @@ mod tests {
 
     #[test]
     fn a_connection_is_small() {
-        assert!(size_of::<Connection>() <= 248, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 240, "{} bytes", size_of::<Connection>());
     }
 }

@@ -11,7 +11,7 @@ use wharf_port::{
 
 use super::Turn;
 use super::broadcasting::Broadcasts;
-use super::connection::{Connection, State};
+use super::connection::{Connection, PeerStream, State};
 use super::connections::Connections;
 use super::dialing::Dialing;
 use super::local::LocalMessages;
@@ -187,7 +187,8 @@ impl Core {
     }
 
     pub(crate) fn has_been_told_of_end(&self, socket: SocketId) -> bool {
-        self.connections.get(socket).is_some_and(|connection| connection.end_told)
+        let connection = self.connections.get(socket);
+        connection.is_some_and(|connection| connection.peer_stream == PeerStream::EndTold)
     }
 
     pub(crate) fn queued_bytes(&self, socket: SocketId) -> usize {

@@ -2,7 +2,7 @@
 
 use wharf_port::{Lease, ReceiveError, SocketId};
 
-use super::connection::State;
+use super::connection::{PeerStream, State};
 use super::core::Reading;
 use super::{Core, Worker};
 use crate::arrival::Arrival;
@@ -124,7 +124,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// The peer has ended its stream. What it sent before is delivered first.
     pub(super) fn stream_ended(&mut self, socket: SocketId) {
         let Some(connection) = self.core.connection(socket) else { return };
-        connection.peer_ended = true;
+        connection.peer_stream = PeerStream::Ended;
         match connection.state {
             State::Announcing => self.core.announcement_ended(socket),
             State::Open if connection.holds() => {}
@@ -158,7 +158,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// nothing left to do.
     fn tell_end(&mut self, socket: SocketId) {
         let Some(connection) = self.core.connection(socket) else { return };
-        connection.end_told = true;
+        connection.peer_stream = PeerStream::EndTold;
         if connection.state == State::Open {
             self.call(socket, Callback::EndOfStream, H::on_end_of_stream);
         }
@@ -209,7 +209,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         let Some(connection) = self.core.connection(socket) else { return };
         connection.held = None;
         connection.glutted = false;
-        let ended = connection.peer_ended && !connection.end_told;
+        let ended = connection.peer_stream == PeerStream::Ended;
         self.core.set_receiving(socket);
         if ended {
             self.end_of_frames(socket);
