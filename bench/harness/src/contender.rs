@@ -42,12 +42,13 @@ impl Contender {
             "bare" => (common("bare-server"), &[]),
             "bare-skip" => (common("bare-server"), &["--skip"]),
             "bare-direct" => (common("bare-server"), &["--direct"]),
+            "mio" => (common("mio-server"), &[]),
             "tokio" => (common("tokio-server"), &[]),
             "wharf-uring" => (wharf(), &["--backend", "uring"]),
             "wharf-readiness" => (wharf(), &["--backend", "readiness"]),
             _ => {
                 return Err(format!(
-                    "there is no server `{name}`; there are bare, bare-skip, bare-direct, tokio, \
+                    "there is no server `{name}`; there are bare, bare-skip, bare-direct, mio, tokio, \
                      wharf-uring, wharf-readiness"
                 )
                 .into());

@@ -20,7 +20,6 @@
 mod accept;
 mod buffers;
 mod connection;
-mod frames;
 mod outgoing;
 mod receive;
 mod ring;

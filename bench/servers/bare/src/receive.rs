@@ -5,11 +5,11 @@ use std::mem;
 use std::rc::Rc;
 
 use bench_common::Mode;
+use bench_common::frames::{self, FrameTooLong};
 use io_uring::{cqueue, opcode, types};
 
 use crate::buffers::{GROUP, Lease};
 use crate::connection::InFlight;
-use crate::frames::{self, FrameTooLong};
 use crate::outgoing::Piece;
 use crate::ring::Operation;
 use crate::server::Server;

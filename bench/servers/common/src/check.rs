@@ -89,6 +89,7 @@ pub fn all(server: &TestServer) {
     echoes_every_size(server);
     echoes_many_connections_at_once(server);
     flushes_after_a_half_close(server);
+    sees_the_end_behind_much(server);
     survives_resets(server);
     holds_for_slow_readers(server);
     leaves_unread_who_does_not_read(server);
@@ -166,6 +167,23 @@ fn flushes_after_a_half_close(server: &TestServer) {
     }
 }
 
+/// Peers that have sent much and finished before the server looks get all of it back, and the end.
+fn sees_the_end_behind_much(server: &TestServer) {
+    for size in (50_000..80_000).step_by(5000) {
+        let bytes = messages(server.mode, size);
+        let mut streams: Vec<_> = (0..30).map(|_| server.connect()).collect();
+        for stream in &mut streams {
+            stream.write_all(&bytes).expect("everything is sent");
+            stream.shutdown(Shutdown::Write).expect("the sending side can be closed");
+        }
+        for stream in &mut streams {
+            let mut echoed = Vec::new();
+            stream.read_to_end(&mut echoed).expect("the answer ends");
+            assert!(echoed == bytes, "{} of {} bytes came back", echoed.len(), bytes.len());
+        }
+    }
+}
+
 /// Peers that go away with answers unread (which resets the connection) harm nobody else.
 fn survives_resets(server: &TestServer) {
     let bytes = messages(server.mode, 200_000);
@@ -205,7 +223,8 @@ fn holds_for_slow_readers(server: &TestServer) {
     }
 }
 
-/// Who sends and never reads is stopped by the server before it holds much of what was sent.
+/// Who sends and does not read is stopped by the server before it holds much of what was sent, and
+/// gets all of it once it reads.
 fn leaves_unread_who_does_not_read(server: &TestServer) {
     /// More than the kernel's buffers of both ends can hold.
     const SENT_MAX: usize = 128 * 1024 * 1024;
@@ -217,6 +236,14 @@ fn leaves_unread_who_does_not_read(server: &TestServer) {
         sent += count;
         assert!(sent < SENT_MAX, "the server takes and takes");
     }
+    stream.set_write_timeout(Some(PATIENCE)).expect("a timeout can be set");
+    let mut writer = stream.try_clone().expect("the socket can be cloned");
+    let rest = bytes[sent % bytes.len()..].to_vec();
+    let writing = thread::spawn(move || writer.write_all(&rest).expect("the rest is sent"));
+    for _ in 0..=sent / bytes.len() {
+        expect(&mut stream, &bytes);
+    }
+    writing.join().expect("the writer ends");
 }
 
 /// Frames that arrive in pieces of every small size.

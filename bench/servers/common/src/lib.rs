@@ -7,6 +7,7 @@
 #![forbid(unsafe_code)]
 
 pub mod check;
+pub mod frames;
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};

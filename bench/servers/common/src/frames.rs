@@ -1,13 +1,24 @@
 //! Frames, parsed where they lie: a `u32` little-endian length and that many bytes.
 
-use bench_common::{FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES_MAX};
+use std::io;
+
+use crate::{FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES_MAX};
 
 /// A frame announced more than [`FRAME_PAYLOAD_BYTES_MAX`] bytes.
 #[derive(Debug, Eq, PartialEq)]
-pub(crate) struct FrameTooLong;
+pub struct FrameTooLong;
+
+impl From<FrameTooLong> for io::Error {
+    fn from(_: FrameTooLong) -> Self {
+        Self::new(io::ErrorKind::InvalidData, "a frame is too long")
+    }
+}
 
 /// How many of the bytes, from the first one on, are whole frames.
-pub(crate) fn whole_frames(bytes: &[u8]) -> Result<usize, FrameTooLong> {
+///
+/// # Errors
+/// If a frame announces more than is allowed.
+pub fn whole_frames(bytes: &[u8]) -> Result<usize, FrameTooLong> {
     let mut whole = 0;
     while let Some(frame_bytes) = frame_bytes(&bytes[whole..])? {
         if frame_bytes > bytes.len() - whole {
@@ -20,7 +31,10 @@ pub(crate) fn whole_frames(bytes: &[u8]) -> Result<usize, FrameTooLong> {
 
 /// Moves bytes to the end of `half` until it is one whole frame, and says how many it took and
 /// whether the frame is whole now.
-pub(crate) fn complete(half: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, bool), FrameTooLong> {
+///
+/// # Errors
+/// If the frame announces more than is allowed.
+pub fn complete(half: &mut Vec<u8>, bytes: &[u8]) -> Result<(usize, bool), FrameTooLong> {
     let mut taken = FRAME_HEADER_BYTES.saturating_sub(half.len()).min(bytes.len());
     half.extend_from_slice(&bytes[..taken]);
     let Some(frame_bytes) = frame_bytes(half)? else {
