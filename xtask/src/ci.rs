@@ -61,6 +61,7 @@ impl Ci {
         self.step("smoke", smoke::run)?;
         self.step("faults", || crate::faults::run(&[], false))?;
         self.step("sessions", || crate::sessions::run(&[], false, None))?;
+        self.step("instructions", || crate::instructions::run(false))?;
         self.step("examples", || crate::examples::run(&[], false, None))?;
         self.step("proof", || proof::run(&[], Scale::Quick))
     }
@@ -68,7 +69,7 @@ impl Ci {
     #[cfg(not(target_os = "linux"))]
     fn on_linux(&mut self) -> Result<()> {
         println!(
-            "\n== canaries, fallback, smoke, faults, sessions, examples and proof need Linux: left out"
+            "\n== canaries, fallback, smoke, faults, sessions, instructions, examples and proof need Linux: left out"
         );
         Ok(())
     }
@@ -98,10 +99,10 @@ impl Ci {
 
     /// What went wrong stands before the sum, which is the last line either way.
     fn print(&self, error: Option<Error>) {
-        println!("\n{:<10} {:>9} {:>8} {:>8}", "step", "time", "passed", "failed");
+        println!("\n{:<12} {:>9} {:>8} {:>8}", "step", "time", "passed", "failed");
         for Done { name, time, totals: Totals { passed, failed: count }, failed } in &self.done {
             let mark = if *failed { "  <- stopped here" } else { "" };
-            println!("{name:<10} {time:>9} {passed:>8} {count:>8}{mark}");
+            println!("{name:<12} {time:>9} {passed:>8} {count:>8}{mark}");
         }
         if let Some(error) = error {
             println!("{error}");

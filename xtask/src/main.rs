@@ -10,6 +10,7 @@
 //! | [`examples`] | what must be shown of the examples, as programs that run |
 //! | [`faults`] | what peers and systems do to a running server, from floods of resets to stopped clients |
 //! | [`fuzz`] | made-up input for what takes input from outside |
+//! | [`instructions`] | what a message costs in instructions, against the record |
 //! | [`loom`] | the models of what crosses threads |
 //! | [`sanitize`] | the port's tests under AddressSanitizer and `LeakSanitizer` |
 //! | [`sessions`] | attackers beside honest clients, and a drain under load, on running servers |
@@ -21,6 +22,7 @@
 //! | [`tidy`] | what no compiler checks: names in the documents, sizes of files |
 //! | [`documents`], [`translations`] | links between documents, and whether the Korean ones keep up |
 //! | [`server`], [`load`], [`client`], [`procfs`] | the program under test, and what is seen of it |
+//! | [`packages`] | what others have to install |
 //! | [`workspace`], [`process`], [`wait`], [`chance`], [`totals`], [`checks`] | what the others stand on |
 
 #![forbid(unsafe_code)]
@@ -40,8 +42,10 @@ mod fallback;
 #[cfg(target_os = "linux")]
 mod faults;
 mod fuzz;
+mod instructions;
 mod load;
 mod loom;
+mod packages;
 mod process;
 mod procfs;
 mod proof;
@@ -253,6 +257,13 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
     },
+    /// Counts what a message costs in instructions, on the simulated network under callgrind, and compares
+    /// with the record. Installs valgrind if it is missing.
+    Instructions {
+        /// Write down what was counted as the new record.
+        #[arg(long)]
+        bless: bool,
+    },
     /// Sums up what `cargo test` printed to a file.
     Totals {
         /// The file.
@@ -324,6 +335,7 @@ fn run(command: Command) -> Result<Totals> {
         }
         Command::Windows { only, many } => windows::run(&only, many)?,
         Command::Bench { arguments } => steps::bench(&arguments)?,
+        Command::Instructions { bless } => instructions::run(bless)?,
         Command::Totals { file } => {
             let totals = Totals::of_file(&file)?;
             println!("{totals}");

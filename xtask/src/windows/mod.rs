@@ -3,13 +3,11 @@
 //!
 //! | module | what it does |
 //! |---|---|
-//! | [`packages`] | installs what is missing |
 //! | [`toolchain`] | which compiler builds for other systems, and how it is called |
 //! | [`wine`] | a Wine that nobody else uses, from its start to its end |
 //! | [`driven`] | `wharf.exe` under Wine, and its clients on Linux |
 
 mod driven;
-mod packages;
 mod toolchain;
 mod wine;
 

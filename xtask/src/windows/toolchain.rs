@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use super::packages;
-use crate::{Result, process, workspace};
+use crate::{Result, packages, process, workspace};
 
 /// What Debian calls its compiler, its cargo, the sources of its library, its clippy, and a linker.
 const DEBIAN: [&str; 4] = ["rustc-web", "cargo-web", "rust-web-src", "rust-web-clippy"];

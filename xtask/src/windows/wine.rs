@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use super::WINDOWS;
 use super::toolchain::{folder, within};
-use super::{WINDOWS, packages};
 use crate::checks::ensure;
-use crate::{Result, process, wait, workspace};
+use crate::{Result, packages, process, wait, workspace};
 
 /// Wine and the linker for Windows.
 const PACKAGES: [&str; 3] = ["wine64", "wine", "gcc-mingw-w64-x86-64"];

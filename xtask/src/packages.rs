@@ -7,14 +7,14 @@ use std::process::Command;
 use crate::{Result, process};
 
 /// Finds a program where programs lie or in a folder of its own.
-pub(super) fn find(program: &str, folders: &[&str]) -> Option<PathBuf> {
+pub(crate) fn find(program: &str, folders: &[&str]) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let folders = env::split_paths(&path).chain(folders.iter().map(PathBuf::from));
     folders.map(|folder| folder.join(program)).find(|file| file.is_file())
 }
 
 /// Installs packages, unless everything that they are for is there.
-pub(super) fn install(packages: &[&str], are_there: impl Fn() -> bool) -> Result<()> {
+pub(crate) fn install(packages: &[&str], are_there: impl Fn() -> bool) -> Result<()> {
     if are_there() {
         return Ok(());
     }
