@@ -62,9 +62,10 @@ pub(crate) fn test() -> Result<Totals> {
     run_tests(cargo().arg("test")).map(|(totals, _)| totals)
 }
 
-/// Runs the tests of what the README's command leaves out: this program, examples/ and bench/.
+/// Runs the tests of what the README's command leaves out: this program, the model lab, examples/ and bench/.
 pub(crate) fn test_tools() -> Result<Totals> {
-    let (mut totals, _) = run_tests(cargo().args(["test", "--quiet", "--package", "xtask"]))?;
+    let tools = ["test", "--quiet", "--package", "xtask", "--package", "wharf-models"];
+    let (mut totals, _) = run_tests(cargo().args(tools))?;
     let mut examples = cargo();
     examples.args(["test", "--quiet", "--workspace"]).current_dir(workspace::examples());
     totals += run_tests(&mut examples)?.0;

@@ -56,7 +56,16 @@ macro_rules! models {
 }
 
 #[cfg(target_os = "linux")]
-models!(thread_per_connection, poll, epoll_level, epoll_edge, wharf);
+models!(
+    thread_per_connection,
+    select,
+    poll,
+    epoll_level,
+    epoll_edge,
+    uring_one_shot,
+    uring_multishot,
+    wharf,
+);
 #[cfg(windows)]
 models!(thread_per_connection, wharf);
 #[cfg(not(any(target_os = "linux", windows)))]

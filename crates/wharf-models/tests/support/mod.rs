@@ -8,7 +8,7 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread;
 use std::time::Duration;
 
-use wharf_models::{Model, Observer, Refusal, models};
+use wharf_models::{Model, ModelError, Observer, Refusal, models};
 
 /// Longest wait for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -36,19 +36,27 @@ impl Observer for Ears {
     }
 }
 
-/// Starts a model.
-pub(crate) fn start(name: &str) -> Server {
+/// Starts a model; `None` where the system denies io_uring, and with it the model.
+pub(crate) fn start(name: &str) -> Option<Server> {
     wharf_port::raise_descriptor_limit();
     let model = model(name);
     let (listening, address) = channel();
     let (refused, refusals) = channel();
+    let (ended, error) = channel();
     thread::spawn(move || {
         let ears = Ears { listening, refused };
         let Err(error) = (model.serve)(([127, 0, 0, 1], 0).into(), &ears);
         eprintln!("{} ended: {error}", model.name);
+        let _ = ended.send(error);
     });
-    let address = address.recv_timeout(PATIENCE).expect("the server listens");
-    Server { address, refused: refusals }
+    let heard = address.recv_timeout(PATIENCE);
+    match error.recv_timeout(Duration::ZERO) {
+        Ok(ModelError::Call { call: "io_uring_setup", error }) => {
+            eprintln!("left out: {error}");
+            None
+        }
+        _ => Some(Server { address: heard.expect("the server listens"), refused: refusals }),
+    }
 }
 
 fn model(name: &str) -> Model {
