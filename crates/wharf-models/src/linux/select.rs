@@ -2,9 +2,9 @@
 //!
 //! The first call that waits for many sockets at once (4.2BSD, 1983), and the one that every system has. Its answer
 //! takes the place of its question, so the sets are copied for each wait; the kernel looks at every bit below the
-//! highest, and so does the server afterwards. The sets of C are 1,024 bits long (`FD_SETSIZE`), and a higher descriptor
-//! would be written behind their end: such a connection has to be refused. The kernel itself would take longer sets, and
-//! poll came instead.
+//! highest, and so does the server afterwards. The sets of C are 1,024 bits long (`FD_SETSIZE`), and a higher
+//! descriptor would be written behind their end: such a connection has to be refused. The kernel itself would take
+//! longer sets, and poll came instead.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;

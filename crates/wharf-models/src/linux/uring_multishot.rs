@@ -236,8 +236,8 @@ impl Server {
         let entry = opcode::Send::new(socket, bytes.as_ptr(), length)
             .flags(flags | libc::MSG_NOSIGNAL)
             .build();
-        // SAFETY: the bytes stay where they are until the send has finished: `sent` alone gives a buffer back or changes
-        // a copy. The connection, and with it the socket, is dropped only with nothing in flight (`go_on`).
+        // SAFETY: the bytes stay where they are until the send has finished: `sent` alone gives a buffer back or
+        // changes a copy. The connection, and with it the socket, is dropped only with nothing in flight (`go_on`).
         unsafe { self.ring.stage(&entry.user_data(name(place, SEND))) }
     }
 }
