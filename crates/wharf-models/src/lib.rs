@@ -15,6 +15,14 @@
 //! | `epoll-edge` | reactor | Linux | `linux/epoll_edge.rs` |
 //! | `uring-one-shot` | proactor | Linux | `linux/uring_one_shot.rs` |
 //! | `uring-multishot` | proactor | Linux | `linux/uring_multishot.rs` |
+//! | `select` | reactor | Windows | `windows/select.rs` |
+//! | `wsaasyncselect` | reactor | Windows | `windows/async_select.rs` |
+//! | `wsaeventselect` | reactor | Windows | `windows/event_select.rs` |
+//! | `overlapped-event` | proactor | Windows | `windows/overlapped_event.rs` |
+//! | `overlapped-apc` | proactor | Windows | `windows/overlapped_apc.rs` |
+//! | `iocp` | proactor | Windows | `windows/iocp/` |
+//! | `iocp-acceptex` | proactor | Windows | `windows/iocp_acceptex/` |
+//! | `wsapoll` | reactor | Windows | `windows/wsapoll.rs` |
 //! | `wharf` | proactor | any | `portable/wharf.rs` |
 //!
 //! Three patterns are all there are. *Blocking*: a call returns when it is done, and whoever waits is a thread.

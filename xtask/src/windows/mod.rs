@@ -46,6 +46,8 @@ pub(crate) enum Step {
     Sessions,
     /// The tests of the program.
     Program,
+    /// The tests of the model lab.
+    Models,
     /// `wharf.exe` with clients on Linux.
     Driven,
 }
@@ -80,6 +82,7 @@ impl Step {
             Self::Port => "the other tests of the completion port",
             Self::Sessions => "the tests of the sessions",
             Self::Program => "the tests of wharf.exe",
+            Self::Models => "the tests of the model lab",
             Self::Driven => "wharf.exe with clients on Linux",
         }
     }
@@ -110,6 +113,7 @@ impl Bench {
             }
             Step::Sessions => self.test(&["--package", "wharf", "--lib", "--tests"], &[]),
             Step::Program => self.test(&["--package", "wharf-cli"], &[]),
+            Step::Models => self.test(&["--package", "wharf-models"], &[]),
             Step::Driven => {
                 self.wine.as_ref().map_or_else(left_out, |wine| driven::run(self, wine))
             }

@@ -31,6 +31,10 @@ pub(crate) fn accept(listener: &TcpListener) -> Result<Option<TcpStream>, ModelE
 
 /// Whether an error of `accept` is about one connection, or about the moment, and not about the server.
 pub(crate) fn passes(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, WouldBlock};
-    matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | WouldBlock)
+    use std::io::ErrorKind::{
+        ConnectionAborted, ConnectionReset, Interrupted, NotConnected, WouldBlock,
+    };
+    // Not connected is what Wine says of one that was reset while it waited.
+    let gone = matches!(error.kind(), ConnectionAborted | ConnectionReset | NotConnected);
+    gone || matches!(error.kind(), Interrupted | WouldBlock)
 }

@@ -33,6 +33,7 @@ pub(crate) struct Turn {
     pub(crate) waits: Waits,
     /// Whether the system may have more to give or to take right now: the call was not cut short by an empty or a
     /// full buffer. Who is told of changes alone must go on then.
+    #[cfg_attr(windows, expect(dead_code, reason = "Windows tells again after each call"))]
     pub(crate) may_go_on: bool,
 }
 

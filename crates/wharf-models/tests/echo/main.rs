@@ -67,7 +67,18 @@ models!(
     wharf,
 );
 #[cfg(windows)]
-models!(thread_per_connection, wharf);
+models!(
+    thread_per_connection,
+    select,
+    wsaasyncselect,
+    wsaeventselect,
+    overlapped_event,
+    overlapped_apc,
+    iocp,
+    iocp_acceptex,
+    wsapoll,
+    wharf,
+);
 #[cfg(not(any(target_os = "linux", windows)))]
 models!(thread_per_connection, wharf);
 
