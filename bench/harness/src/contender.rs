@@ -42,14 +42,20 @@ impl Contender {
             "bare" => (common("bare-server"), &[]),
             "bare-skip" => (common("bare-server"), &["--skip"]),
             "bare-direct" => (common("bare-server"), &["--direct"]),
+            "asio" => (common("asio-server"), &[]),
+            "asio-gather" => (common("asio-server"), &["--gather"]),
+            "asio-uring" => (common("asio-uring-server"), &[]),
+            "libuv" => (common("libuv-server"), &[]),
+            "libuv-gather" => (common("libuv-server"), &["--gather"]),
             "mio" => (common("mio-server"), &[]),
             "tokio" => (common("tokio-server"), &[]),
             "wharf-uring" => (wharf(), &["--backend", "uring"]),
             "wharf-readiness" => (wharf(), &["--backend", "readiness"]),
             _ => {
                 return Err(format!(
-                    "there is no server `{name}`; there are bare, bare-skip, bare-direct, mio, tokio, \
-                     wharf-uring, wharf-readiness"
+                    "there is no server `{name}`; there are bare, bare-skip, bare-direct, asio, \
+                     asio-gather, asio-uring, libuv, libuv-gather, mio, tokio, wharf-uring, \
+                     wharf-readiness"
                 )
                 .into());
             }

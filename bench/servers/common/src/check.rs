@@ -11,10 +11,15 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::{FRAME_PAYLOAD_BYTES_MAX, Mode};
 
 /// Longest wait for anything.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// How often a wait for the end of a server looks.
+const END_LOOK: Duration = Duration::from_millis(10);
 
 /// A server started for a test; ended when dropped.
 #[derive(Debug)]
@@ -69,6 +74,24 @@ impl TestServer {
         stream.set_nodelay(true).expect("nodelay can be set");
         stream
     }
+
+    /// Asks it to end with SIGTERM and waits until it has, well.
+    ///
+    /// # Panics
+    /// If it does not, or not with the exit code 0.
+    pub fn end(mut self) {
+        // It has not been waited for, so nobody else can have its process id.
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it can be asked");
+        let mut looks = PATIENCE.as_millis() / END_LOOK.as_millis();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("it can be waited for") {
+                break status;
+            }
+            looks = looks.checked_sub(1).expect("the server ends when it is asked to");
+            thread::sleep(END_LOOK);
+        };
+        assert!(status.success(), "the server ends with {status}");
+    }
 }
 
 impl Drop for TestServer {
@@ -121,6 +144,51 @@ fn everybody_hears_everybody(server: &TestServer) {
         members.iter_mut().for_each(|member| expect(member, &said));
     }
     drop(deaf);
+}
+
+/// In a chat who reads late gets everything in order, and who never reads is closed before the server holds
+/// all that was said: for servers that keep frames for slow members, and have a limit to it.
+///
+/// # Panics
+/// If it is otherwise.
+pub fn lagging_members(server: &TestServer) {
+    /// Far more than the kernel's buffers of both ends hold, and less than a member may lag behind.
+    const LATE_FRAMES: usize = 300;
+    /// More than a member may lag behind and the kernel's buffers hold.
+    const SAID_FRAMES: usize = 1400;
+    let said = |seed| message(Mode::Chat, FRAME_PAYLOAD_BYTES_MAX, seed);
+    let mut speaker = server.connect();
+    ping(&mut speaker, Mode::Chat);
+    let mut late = server.connect();
+    ping(&mut late, Mode::Chat);
+    expect(&mut speaker, &message(Mode::Chat, 64, 7));
+    let mut deaf = server.connect();
+    ping(&mut deaf, Mode::Chat);
+    expect(&mut speaker, &message(Mode::Chat, 64, 7));
+    expect(&mut late, &message(Mode::Chat, 64, 7));
+
+    (0..LATE_FRAMES).for_each(|seed| round_trip(&mut speaker, &said(seed)));
+    (0..LATE_FRAMES).for_each(|seed| expect(&mut late, &said(seed)));
+    for seed in LATE_FRAMES..SAID_FRAMES {
+        round_trip(&mut speaker, &said(seed));
+        expect(&mut late, &said(seed));
+    }
+    let heard = bytes_until_closed(&mut deaf);
+    assert!(heard < SAID_FRAMES * said(0).len(), "everything was kept for who does not read");
+}
+
+/// Reads until the server has closed the connection.
+fn bytes_until_closed(stream: &mut TcpStream) -> usize {
+    let mut buffer = vec![0; 64 * 1024];
+    let mut heard = 0;
+    loop {
+        match stream.read(&mut buffer) {
+            Ok(0) => return heard,
+            Ok(count) => heard += count,
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return heard,
+            Err(error) => panic!("the server does not close the connection: {error}"),
+        }
+    }
 }
 
 /// One message after another, from empty frames to the largest ones.
