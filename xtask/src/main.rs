@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`ci`] | the steps of CI, in order, with their times and a sum of the tests |
 //! | [`steps`] | one step each: formatting, lints, documentation, tests, and so on |
+//! | [`mod@bench`] | the comparison with other foundations |
 //! | [`conformance`] | the completion port's suite, per backend |
 //! | [`canaries`] | deliberate bugs, which the simulation must find |
 //! | [`fallback`], [`deny_uring`] | the tests where `io_uring` is denied, and how it is denied |
@@ -27,6 +28,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(target_os = "linux")]
+mod bench;
 mod canaries;
 #[cfg(target_os = "linux")]
 mod chance;
@@ -252,7 +255,11 @@ enum Command {
         many: bool,
     },
     /// Builds everything that bench/ compares, and runs its harness.
+    #[command(args_conflicts_with_subcommands = true)]
     Bench {
+        #[cfg(target_os = "linux")]
+        #[command(subcommand)]
+        step: Option<bench::Step>,
         /// Arguments of the harness.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<OsString>,
@@ -334,7 +341,9 @@ fn run(command: Command) -> Result<Totals> {
             proof::run(&only, if quick { Scale::Quick } else { Scale::Full })?
         }
         Command::Windows { only, many } => windows::run(&only, many)?,
-        Command::Bench { arguments } => steps::bench(&arguments)?,
+        #[cfg(target_os = "linux")]
+        Command::Bench { step: Some(step), .. } => bench::run(&step)?,
+        Command::Bench { arguments, .. } => steps::bench(&arguments)?,
         Command::Instructions { bless } => instructions::run(bless)?,
         Command::Totals { file } => {
             let totals = Totals::of_file(&file)?;

@@ -145,7 +145,7 @@ pub(crate) fn harness() -> Result<Command> {
 }
 
 /// Where bench/ builds to: where the environment says, or its own folder.
-fn bench_programs() -> PathBuf {
+pub(crate) fn bench_programs() -> PathBuf {
     let set = env::var_os("CARGO_TARGET_DIR");
     workspace::bench().join(set.unwrap_or_else(|| "target".into())).join("release")
 }
