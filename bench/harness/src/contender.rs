@@ -15,54 +15,95 @@ pub(crate) struct Programs {
     pub(crate) wharf: PathBuf,
 }
 
-/// Which words a server understands.
-#[derive(Clone, Copy, Debug)]
-enum Words {
-    /// Those of the comparison servers.
-    Common,
-    /// Those of `wharf serve`.
-    Wharf,
+/// What a server is in the comparison.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Role {
+    /// What the machine allows.
+    Anchor,
+    /// Who else does this.
+    Peer,
+    /// Who is compared.
+    Own,
+}
+
+/// A server that has a name: its role, its program (none for `wharf`), and its arguments.
+type Known = (&'static str, Role, Option<&'static str>, &'static [&'static str]);
+
+/// The servers with names, in the order of the tables.
+const KNOWN: [Known; 19] = [
+    ("bare", Role::Anchor, Some("bare-server"), &[]),
+    ("bare-skip", Role::Anchor, Some("bare-server"), &["--skip"]),
+    ("bare-direct", Role::Anchor, Some("bare-server"), &["--direct"]),
+    ("mio", Role::Peer, Some("mio-server"), &[]),
+    ("tokio", Role::Peer, Some("tokio-server"), &[]),
+    ("compio", Role::Peer, Some("compio-server"), &[]),
+    ("monoio", Role::Peer, Some("monoio-server"), &[]),
+    ("glommio", Role::Peer, Some("glommio-server"), &[]),
+    ("asio", Role::Peer, Some("asio-server"), &[]),
+    ("asio-uring", Role::Peer, Some("asio-uring-server"), &[]),
+    ("libuv", Role::Peer, Some("libuv-server"), &[]),
+    ("asio-gather", Role::Peer, Some("asio-server"), &["--gather"]),
+    ("libuv-gather", Role::Peer, Some("libuv-server"), &["--gather"]),
+    ("wharf-uring", Role::Own, None, &["--backend", "uring", "--workers", "1"]),
+    ("wharf-readiness", Role::Own, None, &["--backend", "readiness", "--workers", "1"]),
+    ("wharf-uring-2", Role::Own, None, &["--backend", "uring", "--workers", "2"]),
+    ("wharf-readiness-2", Role::Own, None, &["--backend", "readiness", "--workers", "2"]),
+    ("wharf-uring-4", Role::Own, None, &["--backend", "uring", "--workers", "4"]),
+    ("wharf-readiness-4", Role::Own, None, &["--backend", "readiness", "--workers", "4"]),
+];
+
+/// Whether a server is one that others have made of the same thing.
+pub(crate) fn is_peer(name: &str) -> bool {
+    KNOWN.iter().any(|known| known.0 == name && known.1 == Role::Peer)
+}
+
+/// The place of a server among those with names.
+pub(crate) fn place(name: &str) -> Option<usize> {
+    KNOWN.iter().position(|known| known.0 == name)
 }
 
 /// A server of the comparison.
 #[derive(Clone, Debug)]
 pub(crate) struct Contender {
     pub(crate) name: String,
-    program: PathBuf,
-    words: Words,
+    pub(crate) program: PathBuf,
+    /// Whether it is the program `wharf`, which has other words.
+    is_wharf: bool,
     arguments: Vec<String>,
 }
 
 impl Contender {
     /// The server of that name.
     pub(crate) fn named(name: &str, programs: &Programs) -> Result<Self> {
-        let common = |program: &str| (programs.folder.join(program), Words::Common);
-        let wharf = || (programs.wharf.clone(), Words::Wharf);
-        let ((program, words), arguments): (_, &[&str]) = match name {
-            "bare" => (common("bare-server"), &[]),
-            "bare-skip" => (common("bare-server"), &["--skip"]),
-            "bare-direct" => (common("bare-server"), &["--direct"]),
-            "asio" => (common("asio-server"), &[]),
-            "asio-gather" => (common("asio-server"), &["--gather"]),
-            "asio-uring" => (common("asio-uring-server"), &[]),
-            "libuv" => (common("libuv-server"), &[]),
-            "libuv-gather" => (common("libuv-server"), &["--gather"]),
-            "mio" => (common("mio-server"), &[]),
-            "tokio" => (common("tokio-server"), &[]),
-            "wharf-uring" => (wharf(), &["--backend", "uring"]),
-            "wharf-readiness" => (wharf(), &["--backend", "readiness"]),
-            _ => {
-                return Err(format!(
-                    "there is no server `{name}`; there are bare, bare-skip, bare-direct, asio, \
-                     asio-gather, asio-uring, libuv, libuv-gather, mio, tokio, wharf-uring, \
-                     wharf-readiness"
-                )
-                .into());
-            }
+        let known = KNOWN.iter().find(|known| known.0 == name).ok_or_else(|| {
+            let names: Vec<_> = KNOWN.iter().map(|known| known.0).collect();
+            format!("there is no server `{name}`; there are {}", names.join(", "))
+        })?;
+        let contender = Self::of(known, programs);
+        check_program(&contender.program)?;
+        Ok(contender)
+    }
+
+    /// Those that are built, but for variants of one: one worker each, the anchor in the two ways that
+    /// matter, and those that gather what they send only where this is what is compared.
+    pub(crate) fn built(programs: &Programs, with_gathering: bool) -> Vec<Self> {
+        let is_variant = |name: &str| {
+            name == "bare-direct"
+                || ["-2", "-4"].iter().any(|ending| name.ends_with(ending))
+                || (name.ends_with("-gather") && !with_gathering)
         };
-        check_program(&program)?;
-        let arguments = arguments.iter().map(ToString::to_string).collect();
-        Ok(Self { name: name.to_owned(), program, words, arguments })
+        let is_wanted = |known: &&Known| !is_variant(known.0);
+        let contenders = KNOWN.iter().filter(is_wanted).map(|known| Self::of(known, programs));
+        contenders.filter(|contender| contender.program.is_file()).collect()
+    }
+
+    fn of(&(name, _, program, arguments): &Known, programs: &Programs) -> Self {
+        Self {
+            name: name.to_owned(),
+            program: program.map_or(programs.wharf.clone(), |name| programs.folder.join(name)),
+            is_wharf: program.is_none(),
+            arguments: arguments.iter().map(ToString::to_string).collect(),
+        }
     }
 
     /// The server that `NAME=SERVER ARGUMENTS...` describes.
@@ -79,13 +120,11 @@ impl Contender {
     /// The command that starts it on a free port.
     pub(crate) fn command(&self, framing: Framing) -> Command {
         let mut command = Command::new(&self.program);
-        match self.words {
-            Words::Common => command.args(["--mode", framing.mode()]),
-            Words::Wharf => {
-                command.args(["serve", framing.kind(), "--workers", "1"]);
-                command.args(["--framing", framing.word()])
-            }
-        };
+        if self.is_wharf {
+            command.args(["serve", framing.kind(), "--framing", framing.word()]);
+        } else {
+            command.args(["--mode", framing.mode()]);
+        }
         command.args(["--listen", "127.0.0.1:0"]).args(&self.arguments);
         command
     }
@@ -98,9 +137,29 @@ pub(crate) fn check_program(program: &Path) -> Result<()> {
     }
     let program = program.display();
     Err(format!(
-        "there is no program {program}: build it with `cargo build --release`, here and for \
-         `wharf` in the folder above; or say where it is with --wharf, --load, --programs; or \
-         leave it out with --servers"
+        "there is no program {program}: `cargo xtask bench` builds it; or say where it is with --wharf, \
+         --load, --programs; or leave it out with --servers"
     )
     .into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn peers_are_neither_anchors_nor_ours() {
+        assert!(is_peer("tokio") && is_peer("mio"));
+        assert!(!is_peer("bare") && !is_peer("wharf-uring") && !is_peer("bare-1024"));
+    }
+
+    #[test]
+    fn a_server_that_is_not_built_is_told_and_not_among_the_built() {
+        let programs = Programs { folder: "/nowhere".into(), wharf: "/nowhere/wharf".into() };
+        assert!(Contender::built(&programs, true).is_empty());
+        let error = Contender::named("tokio", &programs).unwrap_err().to_string();
+        assert!(error.contains("/nowhere/tokio-server"), "{error}");
+        let error = Contender::named("nobody", &programs).unwrap_err().to_string();
+        assert!(error.contains("there are bare, "), "{error}");
+    }
 }

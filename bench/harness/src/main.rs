@@ -10,11 +10,16 @@
 mod case;
 mod contender;
 mod load;
+mod machine;
+mod plot;
 mod procfs;
 mod report;
+mod results;
 mod rounds;
 mod server;
+mod sets;
 mod statistics;
+mod targets;
 
 use std::error::Error;
 use std::fs;
@@ -22,34 +27,69 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use clap::Parser;
+use clap::{Args, Parser, Subcommand};
 
-use crate::case::Case;
+use crate::case::Group;
 use crate::contender::{Contender, Programs};
-use crate::rounds::Plan;
+use crate::results::{Method, Results};
+use crate::rounds::{Capacities, Plan};
 
 /// An error that ends in a sentence for the user.
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
-/// The cases of the target, the quick set, and the cells of the wide table.
-const CASES_TARGET: &str = "1000x64x1:raw,1000x60x16:u32le";
+/// The cases without a set, the quick ones, and the servers of both.
+const CASES: &str = "1000x64x1:raw,1000x60x16:u32le";
 const CASES_QUICK: &str = "64x64x1:raw,64x60x16:u32le";
-const CASES_ALL: &str = "64x64x1:raw,64x64x16:raw,1000x64x1:raw,1000x64x16:raw,1000x1024x16:raw,\
-    64x16384x1:raw,64x16384x16:raw,1000x60x1:u32le,1000x60x16:u32le,1000x1020x16:u32le,1000x60x1:chat,1000x60x8:chat";
+const SERVERS: &str = "bare,bare-skip,tokio,wharf-uring,wharf-readiness";
 
 /// Runs every server in interleaved rounds and compares their CPU time per message.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, args_conflicts_with_subcommands = true)]
 struct Cli {
-    /// Cases, as SESSIONSxBYTESxDEPTH:FRAMING with framing raw, u32le or chat, separated by
-    /// commas; or
-    /// the word `all` for a wide set [default: the cases of the target].
-    #[arg(long)]
+    #[command(subcommand)]
+    command: Option<Command>,
+    #[command(flatten)]
+    run: RunArgs,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Makes the report and its pictures of the results that were saved.
+    Report(ReportArgs),
+}
+
+#[derive(Args)]
+struct ReportArgs {
+    /// Folder of the results.
+    #[arg(long, default_value = "results")]
+    results: PathBuf,
+
+    /// Where the report goes.
+    #[arg(long, default_value = "results.md")]
+    out: PathBuf,
+
+    /// Folder of the pictures, as it is named in the report.
+    #[arg(long, default_value = "plots")]
+    plots: PathBuf,
+}
+
+#[derive(Args)]
+struct RunArgs {
+    /// Cases, separated by commas, or by `&` if they are to be measured together: 1000x64x1:raw
+    /// (sessions, bytes, in flight; or :u32le, :chat), 1000x64@20000:raw (a second), 1000x64x1@half:raw
+    /// (of what the slowest server can do; or @third), with +8000idle or +unpinned before the colon;
+    /// accept; idle:19000.
+    #[arg(long, conflicts_with_all = ["set", "quick"])]
     cases: Option<String>,
 
-    /// Servers to compare, separated by commas.
-    #[arg(long, default_value = "bare,bare-skip,tokio,wharf-uring,wharf-readiness")]
-    servers: String,
+    /// Sets of cases, separated by commas: echo, half-load, framed, broadcast, accept, idle, rates,
+    /// workers, idle-beside.
+    #[arg(long, conflicts_with = "quick")]
+    set: Option<String>,
+
+    /// Servers to compare, separated by commas [default: those of the set; some without one].
+    #[arg(long)]
+    servers: Option<String>,
 
     /// One more server: NAME=SERVER ARGUMENTS..., for instance `bare-128=bare --buffers 128`.
     /// May be given several times.
@@ -112,6 +152,10 @@ struct Cli {
     /// Where to write every single run, as JSON.
     #[arg(long)]
     json: Option<PathBuf>,
+
+    /// Folder where every single run is kept, as JSON, in a file for each set.
+    #[arg(long)]
+    save: Option<PathBuf>,
 }
 
 fn seconds(word: &str) -> std::result::Result<Duration, String> {
@@ -125,7 +169,12 @@ fn seconds(word: &str) -> std::result::Result<Duration, String> {
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
+    let cli = Cli::parse();
+    let done = match &cli.command {
+        Some(Command::Report(args)) => make_report(args).map(|()| true),
+        None => run(&cli.run),
+    };
+    match done {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => {
             eprintln!("harness: some runs failed, see the tables");
@@ -138,63 +187,149 @@ fn main() -> ExitCode {
     }
 }
 
-/// Runs the plan case by case; false if a server failed.
-fn run(cli: &Cli) -> Result<bool> {
-    let (plan, cases) = plan(cli)?;
-    let mut report = report::header(&plan);
-    println!("{report}");
-    let mut runs = Vec::new();
+/// Cases that are saved under one name, and who takes part.
+struct Area {
+    name: &'static str,
+    groups: Vec<Group>,
+    servers: Option<&'static str>,
+}
+
+/// The areas that are asked for.
+fn areas(args: &RunArgs) -> Result<Vec<Area>> {
+    if let Some(names) = &args.set {
+        let area = |set: &&sets::Set| {
+            let groups = case::groups(set.cases)?;
+            Ok(Area { name: set.name, groups, servers: set.servers })
+        };
+        return sets::named(names)?.iter().map(area).collect();
+    }
+    let cases = args.cases.as_deref().unwrap_or(if args.quick { CASES_QUICK } else { CASES });
+    Ok(vec![Area { name: "cases", groups: case::groups(cases)?, servers: Some(SERVERS) }])
+}
+
+/// Runs area by area; false if a server failed.
+fn run(args: &RunArgs) -> Result<bool> {
+    let areas = areas(args)?;
+    let cpus_allowed = server::cpus_allowed()?;
+    let mut plans = Vec::new();
+    for area in areas {
+        let plan = plan(args, &area, &cpus_allowed)?;
+        plans.push((area, plan));
+    }
+    server::pin_self(args.load_cpu)?;
+    if rustix::process::setpriority_process(None, args.nice).is_err() {
+        eprintln!("harness: niceness {} is not allowed here, going on without", args.nice);
+    }
+    let mut capacities = Capacities::new();
     let mut clean = true;
-    for case in cases {
-        let results = rounds::run(&plan, case)?;
-        clean &= results.iter().all(|result| result.failure.is_none());
-        let table = report::table(case, &plan, &results);
-        println!("{table}");
-        report += &format!("\n{table}");
-        runs.push(report::json(case, &results));
-        // After every case, so that an interrupted run keeps what it has.
-        write(cli.out.as_deref(), &report)?;
-        write(cli.json.as_deref(), &format!("{:#}\n", serde_json::Value::from(runs.clone())))?;
+    let mut all = Vec::new();
+    for (area, plan) in &plans {
+        clean &= run_area(args, area, plan, &mut capacities, &mut all)?;
     }
     Ok(clean)
 }
 
-fn plan(cli: &Cli) -> Result<(Plan, Vec<Case>)> {
-    let cases = match cli.cases.as_deref() {
-        Some("all") => CASES_ALL,
-        Some(cases) => cases,
-        None if cli.quick => CASES_QUICK,
-        None => CASES_TARGET,
+/// Runs the cases of an area; what was measured is added to `all`, and written after every group, so that
+/// an interrupted run keeps what it has.
+fn run_area(
+    args: &RunArgs,
+    area: &Area,
+    plan: &Plan,
+    capacities: &mut Capacities,
+    all: &mut Vec<Results>,
+) -> Result<bool> {
+    let method = Method {
+        server_cpu: plan.server_cpu,
+        load_cpu: plan.load_cpu,
+        rounds: plan.rounds,
+        window_s: plan.window.as_secs_f64(),
+        warmup_s: plan.warmup.as_secs_f64(),
+        disturbed_share: plan.disturbed_share,
     };
-    let cases = cases.split(',').map(str::parse).collect::<Result<_>>()?;
-    let beside = std::env::current_exe()?.parent().map(Path::to_path_buf).unwrap_or_default();
-    let programs =
-        Programs { folder: cli.programs.clone().unwrap_or(beside), wharf: cli.wharf.clone() };
-    let named = cli.servers.split(',').map(|name| Contender::named(name, &programs));
-    let variants = cli.variant.iter().map(|words| Contender::variant(words, &programs));
-    let (rounds, seconds) = if cli.quick { (2, 0.5) } else { (10, 2.0) };
-    let plan = Plan {
-        contenders: named.chain(variants).collect::<Result<_>>()?,
-        load: cli.load.clone().unwrap_or_else(|| cli.wharf.clone()),
-        rounds: cli.rounds.unwrap_or(rounds),
-        window: cli.seconds.unwrap_or(Duration::from_secs_f64(seconds)),
-        warmup: cli.warmup,
-        server_cpu: cli.server_cpu,
-        load_cpu: cli.load_cpu,
-        nice: cli.nice,
-        disturbed_share: cli.disturbed_percent / 100.0,
-        repeats: cli.repeats,
-    };
-    contender::check_program(&plan.load)?;
-    server::pin_self(plan.load_cpu)?;
-    if rustix::process::setpriority_process(None, cli.nice).is_err() {
-        eprintln!("harness: niceness {} is not allowed here, going on without", cli.nice);
+    let machine = machine::describe(&plan.contenders);
+    let mut results = Results { area: area.name.to_owned(), machine, method, cases: Vec::new() };
+    println!("{}", report::header(&results.machine, &results.method));
+    for group in &area.groups {
+        for case in rounds::run(plan, group, capacities)? {
+            println!("{}", report::table(&case, &results.method));
+            results.cases.push(case);
+        }
+        if let Some(folder) = &args.save {
+            fs::create_dir_all(folder)
+                .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+            results.write(&folder.join(format!("{}.json", area.name)))?;
+        }
+        if let Some(path) = &args.json {
+            let text =
+                serde_json::to_string_pretty(&[all.as_slice(), &[results.clone()]].concat())?;
+            results::write(path, &format!("{text}\n"))?;
+        }
+        if let Some(path) = &args.out {
+            results::write(
+                path,
+                &report::whole(&[all.as_slice(), &[results.clone()]].concat(), &[]),
+            )?;
+        }
     }
-    Ok((plan, cases))
+    println!("{}", report::targets(std::slice::from_ref(&results)));
+    let clean = results.cases.iter().flat_map(|case| &case.servers).all(|it| it.failure.is_none());
+    all.push(results);
+    Ok(clean)
 }
 
-fn write(path: Option<&Path>, text: &str) -> Result<()> {
-    let Some(path) = path else { return Ok(()) };
-    fs::write(path, text).map_err(|error| format!("cannot write {}: {error}", path.display()))?;
-    Ok(())
+fn plan(args: &RunArgs, area: &Area, cpus_allowed: &[usize]) -> Result<Plan> {
+    let beside = std::env::current_exe()?.parent().map(Path::to_path_buf).unwrap_or_default();
+    let programs =
+        Programs { folder: args.programs.clone().unwrap_or(beside), wharf: args.wharf.clone() };
+    let mut contenders = match args.servers.as_deref().or(area.servers) {
+        None => Contender::built(&programs, area.name == "broadcast"),
+        Some(names) => {
+            names.split(',').map(|name| Contender::named(name, &programs)).collect::<Result<_>>()?
+        }
+    };
+    for words in &args.variant {
+        contenders.push(Contender::variant(words, &programs)?);
+    }
+    let (rounds, seconds) = if args.quick { (2, 0.5) } else { (10, 2.0) };
+    let plan = Plan {
+        contenders,
+        load: args.load.clone().unwrap_or_else(|| args.wharf.clone()),
+        rounds: args.rounds.unwrap_or(rounds),
+        window: args.seconds.unwrap_or(Duration::from_secs_f64(seconds)),
+        warmup: args.warmup,
+        server_cpu: args.server_cpu,
+        load_cpu: args.load_cpu,
+        cpus_allowed: cpus_allowed.to_vec(),
+        nice: args.nice,
+        disturbed_share: args.disturbed_percent / 100.0,
+        repeats: args.repeats,
+    };
+    contender::check_program(&plan.load)?;
+    Ok(plan)
+}
+
+/// Makes the report of all files in the folder of the results.
+fn make_report(args: &ReportArgs) -> Result<()> {
+    let folder = &args.results;
+    let entries = fs::read_dir(folder).map_err(|error| {
+        format!(
+            "cannot read {}: {error}; `cargo xtask bench --set echo` fills it",
+            folder.display()
+        )
+    })?;
+    let paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+    let is_json = |path: &&PathBuf| path.extension().is_some_and(|ending| ending == "json");
+    let mut all: Vec<Results> =
+        paths.iter().filter(is_json).map(|path| Results::read(path)).collect::<Result<_>>()?;
+    if all.is_empty() {
+        return Err(format!("there are no results in {}", folder.display()).into());
+    }
+    all.sort_by_key(|results| report::place(&results.area));
+    let beside = args.out.parent().unwrap_or(Path::new(""));
+    let drawn = plot::all(&all, &beside.join(&args.plots))?;
+    let named = |(area, file)| (area, format!("{}/{file}", args.plots.display()));
+    results::write(
+        &args.out,
+        &report::whole(&all, &drawn.into_iter().map(named).collect::<Vec<_>>()),
+    )
 }

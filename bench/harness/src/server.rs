@@ -10,7 +10,7 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal, setsid};
-use rustix::thread::{CpuSet, sched_setaffinity};
+use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 use crate::Result;
 
@@ -35,14 +35,14 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts a program on one CPU. Its threads and children stay there too, and the system ends
+    /// Starts a program on these CPUs. Its threads and children stay there too, and the system ends
     /// it should this process die.
-    pub(crate) fn start(command: &mut Command, cpu: usize, nice: i32) -> Result<Self> {
-        let cpus = cpu_set(cpu)?;
+    pub(crate) fn start(command: &mut Command, cpus: &[usize], nice: i32) -> Result<Self> {
+        let set = cpu_set(cpus)?;
         let before_exec = move || {
             // A session of its own has a scheduling group of its own.
             setsid()?;
-            sched_setaffinity(None, &cpus)?;
+            sched_setaffinity(None, &set)?;
             set_parent_process_death_signal(Some(Signal::KILL))?;
             Ok(())
         };
@@ -53,7 +53,7 @@ impl Running {
         let mut child =
             command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().map_err(|error| {
                 let program = command.get_program().display();
-                format!("cannot start {program} on CPU {cpu}: {error}")
+                format!("cannot start {program} on CPUs {cpus:?}: {error}")
             })?;
         // Where the kernel groups the tasks of a session, niceness counts within the group only,
         // and the group has one too. Without this right, or this kernel, it stays as it is.
@@ -118,9 +118,13 @@ fn complaint(stream: impl Read) -> String {
     first.join(" / ")
 }
 
-/// Starts a server on one CPU and waits until it accepts.
-pub(crate) fn start(command: &mut Command, cpu: usize, nice: i32) -> Result<(Running, SocketAddr)> {
-    let mut running = Running::start(command.stdout(Stdio::piped()), cpu, nice)?;
+/// Starts a server on these CPUs and waits until it accepts.
+pub(crate) fn start(
+    command: &mut Command,
+    cpus: &[usize],
+    nice: i32,
+) -> Result<(Running, SocketAddr)> {
+    let mut running = Running::start(command.stdout(Stdio::piped()), cpus, nice)?;
     match wait_for_address(&mut running) {
         Some(address) => Ok((running, address)),
         None => {
@@ -148,20 +152,28 @@ fn address(line: &str) -> Option<SocketAddr> {
     line.strip_prefix("listening on ")?.split_whitespace().next()?.parse().ok()
 }
 
+/// The CPUs that this process may use.
+pub(crate) fn cpus_allowed() -> Result<Vec<usize>> {
+    let set = sched_getaffinity(None)?;
+    Ok((0..CpuSet::MAX_CPU).filter(|cpu| set.is_set(*cpu)).collect())
+}
+
 /// Pins this process to a CPU; it hardly uses it.
 pub(crate) fn pin_self(cpu: usize) -> Result<()> {
-    sched_setaffinity(None, &cpu_set(cpu)?)
+    sched_setaffinity(None, &cpu_set(&[cpu])?)
         .map_err(|error| format!("cannot use CPU {cpu}: {error}"))?;
     Ok(())
 }
 
-fn cpu_set(cpu: usize) -> Result<CpuSet> {
-    if cpu >= CpuSet::MAX_CPU {
-        return Err(format!("there is no CPU {cpu}").into());
+fn cpu_set(cpus: &[usize]) -> Result<CpuSet> {
+    let mut set = CpuSet::new();
+    for &cpu in cpus {
+        if cpu >= CpuSet::MAX_CPU {
+            return Err(format!("there is no CPU {cpu}").into());
+        }
+        set.set(cpu);
     }
-    let mut cpus = CpuSet::new();
-    cpus.set(cpu);
-    Ok(cpus)
+    Ok(set)
 }
 
 #[cfg(test)]

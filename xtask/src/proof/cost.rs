@@ -45,10 +45,14 @@ fn cases() -> Vec<&'static str> {
 
 /// The median of the ratios within the rounds.
 fn ratio(measured: &Value, case: &str, base: &str) -> Result<f64> {
-    let of_case = measured.as_array().into_iter().flatten().find(|it| it["case"] == case);
-    let servers = &of_case.ok_or_else(|| format!("the harness did not measure {case}"))?["servers"];
+    let each = |value: &'_ Value| value.as_array().cloned().unwrap_or_default();
+    let cases = each(measured).into_iter().flat_map(|area| each(&area["cases"]));
+    let of_case = cases.into_iter().find(|it| it["case"] == case);
+    let of_case = of_case.ok_or_else(|| format!("the harness did not measure {case}"))?;
     let costs = |server: &str| {
-        let rounds = servers[server].as_array();
+        let servers = each(&of_case["servers"]);
+        let outcome = servers.into_iter().find(|it| it["name"] == server).unwrap_or_default();
+        let rounds = outcome["runs"].as_array();
         rounds.into_iter().flatten().map(|round| round["cpu_ns"].as_f64()).collect::<Vec<_>>()
     };
     let pairs = costs(OWN).into_iter().zip(costs(base));
@@ -70,10 +74,11 @@ mod tests {
     #[test]
     fn rounds_are_paired_and_those_without_a_result_left_out() {
         let round = |cpu: f64| json!({ "cpu_ns": cpu });
-        let measured = json!([{ "case": "1x1x1:raw", "servers": {
-            "wharf-uring": [round(110.0), round(60.0), Value::Null, round(105.0)],
-            "bare": [round(100.0), round(50.0), round(100.0), round(100.0)],
-        }}]);
+        let own = [round(110.0), round(60.0), Value::Null, round(105.0)];
+        let bare = [round(100.0), round(50.0), round(100.0), round(100.0)];
+        let servers =
+            json!([{ "name": "wharf-uring", "runs": own }, { "name": "bare", "runs": bare }]);
+        let measured = json!([{ "cases": [{ "case": "1x1x1:raw", "servers": servers }] }]);
         assert!((ratio(&measured, "1x1x1:raw", "bare").unwrap() - 1.1).abs() < 1e-9);
         assert!(ratio(&measured, "1x1x1:raw", "tokio").is_err());
         assert!(ratio(&measured, "2x1x1:raw", "bare").is_err());

@@ -1,0 +1,110 @@
+//! The cases by area: each can be run, saved and reported on its own.
+
+use crate::Result;
+
+/// An area of the comparison.
+#[derive(Debug)]
+pub(crate) struct Set {
+    pub(crate) name: &'static str,
+    /// What it is about, for the report.
+    pub(crate) title: &'static str,
+    /// As [`groups`](crate::case::groups) reads them.
+    pub(crate) cases: &'static str,
+    /// As `--servers` has them; none stands for all that are built.
+    pub(crate) servers: Option<&'static str>,
+}
+
+/// All areas, in the order of the report.
+pub(crate) const SETS: [Set; 9] = [
+    Set {
+        name: "echo",
+        title: "Echo of bytes",
+        cases: "64x64x1:raw,64x64x16:raw,64x1024x1:raw,64x1024x16:raw,64x16384x1:raw,64x16384x16:raw,\
+            1000x64x1:raw,1000x64x16:raw,1000x1024x1:raw,1000x1024x16:raw,1000x16384x1:raw,\
+            1000x16384x16:raw,9000x64x1:raw,9000x64x16:raw,9000x1024x1:raw,9000x1024x16:raw,\
+            9000x16384x1:raw,9000x16384x16:raw",
+        servers: None,
+    },
+    Set {
+        name: "half-load",
+        title: "Echo at half of what the slowest server can do",
+        cases: "64x64x1@half:raw,1000x64x1@half:raw,1000x1024x1@half:raw,9000x64x1@half:raw",
+        servers: None,
+    },
+    Set {
+        name: "framed",
+        title: "Echo of frames",
+        cases: "1000x60x16:u32le,1000x1020x16:u32le",
+        servers: None,
+    },
+    Set {
+        name: "broadcast",
+        title: "Broadcast to all members, cost per delivery",
+        cases: "1000x60x1:chat,1000x252x1:chat,9000x60x1:chat,9000x252x1:chat,\
+            1000x60x8:chat,1000x252x8:chat,9000x60x8:chat,9000x252x8:chat",
+        servers: None,
+    },
+    Set {
+        name: "accept",
+        title: "Connections: connect, one echo, reset",
+        cases: "accept",
+        servers: None,
+    },
+    Set {
+        name: "idle",
+        title: "Memory of sessions that say nothing",
+        cases: "idle:19000",
+        servers: None,
+    },
+    Set {
+        name: "rates",
+        title: "Light load at a fixed rate",
+        cases: "1000x64@20000:raw,1000x64@100000:raw",
+        servers: None,
+    },
+    Set {
+        name: "workers",
+        title: "Two workers at a third of the capacity, nothing pinned, the server's threads alone",
+        cases: "1000x64x1@third+unpinned:raw,1000x60x8@third+unpinned:chat",
+        servers: Some("wharf-uring,wharf-uring-2,wharf-readiness,wharf-readiness-2"),
+    },
+    Set {
+        name: "idle-beside",
+        title: "Active sessions beside idle ones",
+        cases: "1000x64x1:raw&1000x64x1+8000idle:raw",
+        servers: Some("bare,mio,tokio,wharf-uring,wharf-readiness"),
+    },
+];
+
+/// The areas that are asked for, or all.
+pub(crate) fn named(names: &str) -> Result<Vec<&'static Set>> {
+    names.split(',').map(one).collect()
+}
+
+fn one(name: &str) -> Result<&'static Set> {
+    let known = all().find(|set| set.name == name);
+    known.ok_or_else(|| {
+        let names: Vec<_> = all().map(|set| set.name).collect();
+        format!("there is no set `{name}`; there are {}", names.join(", ")).into()
+    })
+}
+
+/// All areas.
+pub(crate) fn all() -> impl Iterator<Item = &'static Set> {
+    SETS.iter()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::case::groups;
+
+    #[test]
+    fn every_set_has_cases_that_can_be_read() {
+        for set in all() {
+            assert!(groups(set.cases).is_ok(), "{}", set.name);
+            assert_eq!(one(set.name).unwrap().name, set.name);
+        }
+        assert!(named("echo,dance").is_err());
+    }
+}
