@@ -30,13 +30,14 @@ enum Role {
 type Known = (&'static str, Role, Option<&'static str>, &'static [&'static str]);
 
 /// The servers with names, in the order of the tables.
-const KNOWN: [Known; 19] = [
+const KNOWN: [Known; 20] = [
     ("bare", Role::Anchor, Some("bare-server"), &[]),
     ("bare-skip", Role::Anchor, Some("bare-server"), &["--skip"]),
     ("bare-direct", Role::Anchor, Some("bare-server"), &["--direct"]),
     ("mio", Role::Peer, Some("mio-server"), &[]),
     ("tokio", Role::Peer, Some("tokio-server"), &[]),
     ("compio", Role::Peer, Some("compio-server"), &[]),
+    ("compio-multi", Role::Peer, Some("compio-server"), &["--multi"]),
     ("monoio", Role::Peer, Some("monoio-server"), &[]),
     ("glommio", Role::Peer, Some("glommio-server"), &[]),
     ("asio", Role::Peer, Some("asio-server"), &[]),

@@ -8,6 +8,7 @@
 
 pub mod check;
 pub mod frames;
+pub mod room;
 
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};

@@ -2,12 +2,10 @@
 
 use std::io::{self, ErrorKind};
 
+use bench_common::room::LAG_BYTES_MAX;
 use mio::Token;
 
 use crate::server::Server;
-
-/// Bytes that a member may lag behind; beyond that it has missed frames, and is closed.
-const LAG_BYTES_MAX: usize = 16 * 1024 * 1024;
 
 impl Server {
     /// Delivers what was spoken in this turn. Who has finished sending hears it too, and then leaves.

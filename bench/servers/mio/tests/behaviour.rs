@@ -9,7 +9,11 @@ use bench_common::check::{self, TestServer};
 fn check_with(arguments: &[&str]) {
     let program = Path::new(env!("CARGO_BIN_EXE_mio-server"));
     for mode in [Mode::Raw, Mode::Framed, Mode::Chat] {
-        check::all(&TestServer::start(program, mode, arguments));
+        let server = TestServer::start(program, mode, arguments);
+        check::all(&server);
+        if mode == Mode::Chat {
+            check::lagging_members(&server);
+        }
     }
 }
 
