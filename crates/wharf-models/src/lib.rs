@@ -42,6 +42,7 @@ mod linux;
 mod windows;
 
 pub mod experiments;
+pub mod usage;
 
 pub use model::{Limit, Model, ModelError, Pattern, models};
 pub use observer::{Observer, Refusal};

@@ -151,7 +151,7 @@ impl Server {
         let Some(connection) = &mut self.connections[place] else { return Ok(()) };
         connection.is_broken |= result < 0 && !matches!(-result, libc::EAGAIN | libc::EINTR);
         let sent = usize::try_from(result).unwrap_or(0);
-        let mut rest = match take(&mut connection.sending) {
+        let rest = match take(&mut connection.sending) {
             Sending::Nothing => Vec::new(),
             Sending::Buffer(taken) => {
                 let rest = self.buffers.bytes(&taken)[sent..].to_vec();
@@ -163,8 +163,7 @@ impl Server {
                 copy
             }
         };
-        rest.append(&mut connection.waiting);
-        connection.waiting = rest;
+        connection.put_back(rest);
         self.go_on(place)
     }
 
@@ -255,6 +254,12 @@ impl Connection {
         }
     }
 
+    /// Has what was not sent go before what waits.
+    fn put_back(&mut self, mut rest: Vec<u8>) {
+        rest.append(&mut self.waiting);
+        self.waiting = rest;
+    }
+
     /// Whether what has just come may be sent from where it lies.
     const fn can_try(&self) -> bool {
         matches!(self.sending, Sending::Nothing) && self.waiting.is_empty() && !self.is_broken
@@ -270,4 +275,59 @@ impl Connection {
 /// What the kernel calls an operation.
 const fn name(place: usize, operation: u64) -> u64 {
     (place as u64) << 2 | operation
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::sync::mpsc::{Sender, channel};
+    use std::time::Duration;
+
+    use super::*;
+    use crate::Refusal;
+
+    struct Ears(Sender<SocketAddr>);
+
+    impl Observer for Ears {
+        fn listening(&self, address: SocketAddr) {
+            let _ = self.0.send(address);
+        }
+
+        fn refused(&self, _refusal: &Refusal) {}
+    }
+
+    #[test]
+    fn what_was_not_sent_goes_before_what_waits() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let mut connection = Connection::new(stream);
+        connection.waiting = vec![3, 4];
+        connection.put_back(vec![1, 2]);
+        assert_eq!(connection.waiting, [1, 2, 3, 4]);
+    }
+
+    /// With two buffers, most receives find none.
+    #[test]
+    fn who_finds_no_buffer_is_served_when_some_are_back() {
+        const PATIENCE: Duration = Duration::from_secs(30);
+        let (said, address) = channel();
+        std::thread::spawn(move || serve(([127, 0, 0, 1], 0).into(), &Ears(said)));
+        // Where io_uring is denied nothing is said, and there is nothing to test.
+        let Ok(address) = address.recv_timeout(PATIENCE) else { return };
+        let connect = |_| {
+            let stream = TcpStream::connect(address).unwrap();
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            stream
+        };
+        let mut streams: Vec<TcpStream> = (0..20).map(connect).collect();
+        let said: Vec<u8> = (0..100_000u32).map(|at| u8::try_from(at % 251).unwrap()).collect();
+        for stream in &mut streams {
+            stream.write_all(&said).unwrap();
+        }
+        for (number, stream) in streams.iter_mut().enumerate() {
+            let mut echoed = vec![0; said.len()];
+            stream.read_exact(&mut echoed).unwrap();
+            assert!(echoed == said, "the answer of connection {number} differs");
+        }
+    }
 }

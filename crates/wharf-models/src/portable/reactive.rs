@@ -11,8 +11,8 @@ pub(crate) const BUFFER_BYTES: usize = 16 * 1024;
 /// It keeps bytes of its own only while its peer does not take them. As long as it does it receives nothing, so a peer
 /// that only sends is stopped by the windows of TCP, and no more than one buffer is ever kept for it.
 #[derive(Debug)]
-pub(crate) struct Connection {
-    stream: TcpStream,
+pub(crate) struct Connection<S = TcpStream> {
+    stream: S,
     unsent: Vec<u8>,
 }
 
@@ -43,8 +43,10 @@ impl Connection {
         stream.set_nonblocking(true)?;
         Ok(Self { stream, unsent: Vec::new() })
     }
+}
 
-    pub(crate) const fn stream(&self) -> &TcpStream {
+impl<S: Read + Write> Connection<S> {
+    pub(crate) const fn stream(&self) -> &S {
         &self.stream
     }
 
@@ -102,5 +104,67 @@ fn until_uninterrupted(mut call: impl FnMut() -> io::Result<usize>) -> io::Resul
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
             outcome => return outcome,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A stream that gives and takes a few bytes at a time, and now and then none.
+    #[derive(Default)]
+    struct Reluctant {
+        given: u8,
+        taken: Vec<u8>,
+        calls: usize,
+    }
+
+    impl Reluctant {
+        fn some(&mut self, bytes: usize) -> io::Result<usize> {
+            self.calls += 1;
+            match self.calls % 7 {
+                3 => Err(ErrorKind::WouldBlock.into()),
+                5 => Err(ErrorKind::Interrupted.into()),
+                some => Ok(some.clamp(1, 3).min(bytes)),
+            }
+        }
+    }
+
+    impl Read for Reluctant {
+        fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+            let left = usize::from(u8::MAX - self.given);
+            let count = if left == 0 { 0 } else { left.min(buffer.len()) };
+            for byte in &mut buffer[..count] {
+                self.given += 1;
+                *byte = self.given;
+            }
+            Ok(count)
+        }
+    }
+
+    impl Write for Reluctant {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            let count = self.some(bytes.len())?;
+            self.taken.extend_from_slice(&bytes[..count]);
+            Ok(count)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What the system takes of an answer is any part of it, though it mostly takes all.
+    #[test]
+    fn answers_that_are_taken_in_small_parts_stay_whole() {
+        let mut connection = Connection { stream: Reluctant::default(), unsent: Vec::new() };
+        let mut turns = 0;
+        while connection.turn(&mut [0; 100]).waits != Waits::Over {
+            turns += 1;
+            assert!(turns < 10_000, "{} bytes are left", connection.unsent.len());
+            assert!(connection.unsent.len() <= 100, "more than one buffer is kept");
+        }
+        let all: Vec<u8> = (1..=u8::MAX).collect();
+        assert_eq!(connection.stream().taken, all);
     }
 }
