@@ -36,7 +36,6 @@ pub struct Calls {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{BufRead, BufReader};
     use std::process::{Command, Stdio};
 
     use super::*;
@@ -61,7 +60,7 @@ mod tests {
     #[test]
     #[cfg(target_os = "linux")]
     fn calls_and_switches_are_counted_one_by_one() {
-        use std::io::Write;
+        use std::io::{BufRead, BufReader, Write};
 
         let mut child = child();
         let mut counter = match CallCounter::attach(&child) {

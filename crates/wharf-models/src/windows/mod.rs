@@ -17,6 +17,7 @@
 mod async_select;
 mod event;
 mod event_select;
+mod experiments;
 mod iocp;
 mod iocp_acceptex;
 mod overlapped_apc;
@@ -27,7 +28,6 @@ mod winsock;
 mod wsapoll;
 
 use crate::Model;
-use crate::experiments::Experiment;
 
 /// The oldest first.
 pub(crate) const MODELS: [Model; 8] = [
@@ -41,5 +41,4 @@ pub(crate) const MODELS: [Model; 8] = [
     wsapoll::MODEL,
 ];
 
-/// What can be shown on Windows alone.
-pub(crate) const EXPERIMENTS: [Experiment; 0] = [];
+pub(crate) use self::experiments::EXPERIMENTS;

@@ -5,14 +5,14 @@
 //! threads are woken last in, first out, so that the one that runs is the one whose caches are warm; and no
 //! more of them run than there are processors, since the port counts those that run and lets the next go
 //! only when one of them waits, for a packet or for anything else. No limit of 64, no search, no thread that
-//! is stuck with what it has started.
+//! is stuck with what it has started. (`wharf models experiment` has each of these to try.)
 //!
 //! The price is that two packets of one session may be dealt with by two threads at once, in any order.
 //! What keeps that in order is the rest of this folder:
 //!
 //! | file | idea |
 //! |---|---|
-//! | `port` | `CreateIoCompletionPort`, `GetQueuedCompletionStatus` |
+//! | `port` | `CreateIoCompletionPort`, `GetQueuedCompletionStatus`, `PostQueuedCompletionStatus` |
 //! | `overlapped_ex` | which operation it was stands behind the `OVERLAPPED` |
 //! | `session` | a session lies where its key says until its last operation is over: the I/O count |
 //! | `session_table` | ids of 8 bytes, for all who are not told by a packet |
@@ -38,7 +38,7 @@ use std::sync::Arc;
 use std::thread;
 
 pub(super) use self::overlapped_ex::{Operation, OverlappedEx};
-pub(super) use self::port::Packet;
+pub(super) use self::port::{CompletionPort, Packet};
 pub(super) use self::service::{Extension, Service};
 pub(super) use self::session::Session;
 use crate::portable::listener;

@@ -5,7 +5,7 @@ use std::ptr::null_mut;
 use windows_sys::Win32::Foundation::{CloseHandle, GetLastError, HANDLE, INVALID_HANDLE_VALUE};
 use windows_sys::Win32::Networking::WinSock::SOCKET;
 use windows_sys::Win32::System::IO::{
-    CreateIoCompletionPort, GetQueuedCompletionStatus, OVERLAPPED,
+    CreateIoCompletionPort, GetQueuedCompletionStatus, OVERLAPPED, PostQueuedCompletionStatus,
 };
 use windows_sys::Win32::System::Threading::INFINITE;
 
@@ -55,6 +55,11 @@ impl CompletionPort {
 
     /// Waits for a packet, which no other thread gets.
     pub(in crate::windows) fn take(&self) -> Result<Packet, ModelError> {
+        self.take_within(INFINITE)
+    }
+
+    /// Waits for a packet for so many milliseconds at most.
+    pub(in crate::windows) fn take_within(&self, milliseconds: u32) -> Result<Packet, ModelError> {
         let (mut bytes, mut key, mut overlapped) = (0, 0, null_mut());
         // SAFETY: the port is open, and all is written during the call alone.
         let succeeded = unsafe {
@@ -63,7 +68,7 @@ impl CompletionPort {
                 &raw mut bytes,
                 &raw mut key,
                 &raw mut overlapped,
-                INFINITE,
+                milliseconds,
             )
         } != 0;
         if succeeded {
@@ -77,6 +82,13 @@ impl CompletionPort {
         // SAFETY: it reads a number of this thread's.
         let code = unsafe { GetLastError() };
         Ok(Packet { key, overlapped, outcome: Err(code) })
+    }
+
+    /// Queues a packet that no operation has.
+    pub(in crate::windows) fn post(&self, key: usize) -> Result<(), ModelError> {
+        // SAFETY: the port is open, and nothing is pointed at.
+        let posted = unsafe { PostQueuedCompletionStatus(self.0, 0, key, null_mut()) };
+        if posted == 0 { Err(failed("PostQueuedCompletionStatus")) } else { Ok(()) }
     }
 }
 
