@@ -3,6 +3,10 @@
 //! Each check talks to a running server over loopback and panics with a sentence if an answer is
 //! wrong; every wait is bounded. The tests of each server run all of them.
 
+mod chat;
+
+pub use chat::lagging_members;
+
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::path::Path;
@@ -107,7 +111,8 @@ impl Drop for TestServer {
 /// If the server fails one.
 pub fn all(server: &TestServer) {
     if server.mode == Mode::Chat {
-        return everybody_hears_everybody(server);
+        chat::all(server);
+        return ping(&mut server.connect(), server.mode);
     }
     echoes_every_size(server);
     echoes_many_connections_at_once(server);
@@ -122,73 +127,6 @@ pub fn all(server: &TestServer) {
         refuses_a_frame_that_is_too_long(server);
     }
     ping(&mut server.connect(), server.mode);
-}
-
-/// What one says all hear, in its order, whoever of them is gone or reads nothing.
-fn everybody_hears_everybody(server: &TestServer) {
-    let mut members: Vec<TcpStream> = Vec::new();
-    for seed in 0..6 {
-        members.push(server.connect());
-        let hello = message(Mode::Chat, 50, seed);
-        members[seed].write_all(&hello).expect("the message is sent");
-        members.iter_mut().for_each(|member| expect(member, &hello));
-    }
-    drop(members.remove(2));
-    let deaf = members.remove(2);
-    for seed in 0..200 {
-        let said = message(Mode::Chat, [0, 5, 1000, FRAME_PAYLOAD_BYTES_MAX][seed % 4], seed);
-        let (first, second) = said.split_at(said.len() / 2);
-        let speaker = seed % members.len();
-        members[speaker].write_all(first).expect("the message is sent");
-        members[speaker].write_all(second).expect("the message is sent");
-        members.iter_mut().for_each(|member| expect(member, &said));
-    }
-    drop(deaf);
-}
-
-/// In a chat who reads late gets everything in order, and who never reads is closed before the server holds
-/// all that was said: for servers that keep frames for slow members, and have a limit to it.
-///
-/// # Panics
-/// If it is otherwise.
-pub fn lagging_members(server: &TestServer) {
-    /// Far more than the kernel's buffers of both ends hold, and less than a member may lag behind.
-    const LATE_FRAMES: usize = 300;
-    /// More than a member may lag behind and the kernel's buffers hold.
-    const SAID_FRAMES: usize = 1400;
-    let said = |seed| message(Mode::Chat, FRAME_PAYLOAD_BYTES_MAX, seed);
-    let mut speaker = server.connect();
-    ping(&mut speaker, Mode::Chat);
-    let mut late = server.connect();
-    ping(&mut late, Mode::Chat);
-    expect(&mut speaker, &message(Mode::Chat, 64, 7));
-    let mut deaf = server.connect();
-    ping(&mut deaf, Mode::Chat);
-    expect(&mut speaker, &message(Mode::Chat, 64, 7));
-    expect(&mut late, &message(Mode::Chat, 64, 7));
-
-    (0..LATE_FRAMES).for_each(|seed| round_trip(&mut speaker, &said(seed)));
-    (0..LATE_FRAMES).for_each(|seed| expect(&mut late, &said(seed)));
-    for seed in LATE_FRAMES..SAID_FRAMES {
-        round_trip(&mut speaker, &said(seed));
-        expect(&mut late, &said(seed));
-    }
-    let heard = bytes_until_closed(&mut deaf);
-    assert!(heard < SAID_FRAMES * said(0).len(), "everything was kept for who does not read");
-}
-
-/// Reads until the server has closed the connection.
-fn bytes_until_closed(stream: &mut TcpStream) -> usize {
-    let mut buffer = vec![0; 64 * 1024];
-    let mut heard = 0;
-    loop {
-        match stream.read(&mut buffer) {
-            Ok(0) => return heard,
-            Ok(count) => heard += count,
-            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => return heard,
-            Err(error) => panic!("the server does not close the connection: {error}"),
-        }
-    }
 }
 
 /// One message after another, from empty frames to the largest ones.
@@ -316,7 +254,7 @@ fn leaves_unread_who_does_not_read(server: &TestServer) {
 
 /// Frames that arrive in pieces of every small size.
 fn echoes_frames_cut_anywhere(server: &TestServer) {
-    let bytes: Vec<u8> = (0..6).flat_map(|seed| message(Mode::Framed, seed * 3, seed)).collect();
+    let bytes: Vec<u8> = (0..6).flat_map(|seed| message(server.mode, seed * 3, seed)).collect();
     for piece in 1..12 {
         let mut stream = server.connect();
         for part in bytes.chunks(piece) {
