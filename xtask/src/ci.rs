@@ -63,13 +63,14 @@ impl Ci {
         self.step("sessions", || crate::sessions::run(&[], false, None))?;
         self.step("instructions", || crate::instructions::run(false))?;
         self.step("examples", || crate::examples::run(&[], false, None))?;
+        self.step("bench", crate::bench::short)?;
         self.step("proof", || proof::run(&[], Scale::Quick))
     }
 
     #[cfg(not(target_os = "linux"))]
     fn on_linux(&mut self) -> Result<()> {
         println!(
-            "\n== canaries, fallback, smoke, faults, sessions, instructions, examples and proof need Linux: left out"
+            "\n== canaries, fallback, smoke, faults, sessions, instructions, examples, bench and proof need Linux: left out"
         );
         Ok(())
     }

@@ -255,15 +255,8 @@ enum Command {
         many: bool,
     },
     /// Builds everything that bench/ compares, and runs its harness.
-    #[command(args_conflicts_with_subcommands = true)]
-    Bench {
-        #[cfg(target_os = "linux")]
-        #[command(subcommand)]
-        step: Option<bench::Step>,
-        /// Arguments of the harness.
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
+    #[cfg(target_os = "linux")]
+    Bench(bench::BenchArgs),
     /// Counts what a message costs in instructions, on the simulated network under callgrind, and compares
     /// with the record. Installs valgrind if it is missing.
     Instructions {
@@ -342,8 +335,7 @@ fn run(command: Command) -> Result<Totals> {
         }
         Command::Windows { only, many } => windows::run(&only, many)?,
         #[cfg(target_os = "linux")]
-        Command::Bench { step: Some(step), .. } => bench::run(&step)?,
-        Command::Bench { arguments, .. } => steps::bench(&arguments)?,
+        Command::Bench(args) => bench::run(&args)?,
         Command::Instructions { bless } => instructions::run(bless)?,
         Command::Totals { file } => {
             let totals = Totals::of_file(&file)?;

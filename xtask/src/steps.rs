@@ -1,7 +1,6 @@
 //! The steps of CI that are one command or two. Each can be run alone.
 
 use std::env;
-use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -127,13 +126,6 @@ fn advisories(command: &mut Command) -> Result<()> {
     ensure(ended.code == Some(0), || format!("`{}` failed", process::shown(command)))
 }
 
-/// Builds everything that bench/ compares, and runs its harness there.
-pub(crate) fn bench(arguments: &[OsString]) -> Result<Totals> {
-    let mut harness = harness()?;
-    process::succeed(harness.args(arguments))?;
-    Ok(Totals::default())
-}
-
 /// The harness of bench/, with everything built that it starts.
 pub(crate) fn harness() -> Result<Command> {
     let wharf = workspace::wharf(Profile::Release)?;
@@ -145,8 +137,13 @@ pub(crate) fn harness() -> Result<Command> {
     Ok(harness)
 }
 
-/// Where bench/ builds to: where the environment says, or its own folder.
+/// Where bench/ builds to as users build: in its [`bench_target`].
 pub(crate) fn bench_programs() -> PathBuf {
+    bench_target().join("release")
+}
+
+/// Where bench/ builds to: where the environment says, or its own folder.
+pub(crate) fn bench_target() -> PathBuf {
     let set = env::var_os("CARGO_TARGET_DIR");
-    workspace::bench().join(set.unwrap_or_else(|| "target".into())).join("release")
+    workspace::bench().join(set.unwrap_or_else(|| "target".into()))
 }

@@ -124,13 +124,13 @@ struct RunArgs {
     #[arg(long)]
     programs: Option<PathBuf>,
 
-    /// CPU of the servers.
-    #[arg(long, default_value_t = 0)]
-    server_cpu: usize,
+    /// CPU of the servers [default: the first that is allowed].
+    #[arg(long)]
+    server_cpu: Option<usize>,
 
-    /// CPU of the load generator.
-    #[arg(long, default_value_t = 1)]
-    load_cpu: usize,
+    /// CPU of the load generator [default: the second that is allowed].
+    #[arg(long)]
+    load_cpu: Option<usize>,
 
     /// A run is repeated if others took more than this share of the server's CPU, in percent.
     #[arg(long, default_value_t = 6.0)]
@@ -216,7 +216,8 @@ fn run(args: &RunArgs) -> Result<bool> {
         let plan = plan(args, &area, &cpus_allowed)?;
         plans.push((area, plan));
     }
-    server::pin_self(args.load_cpu)?;
+    let load_cpu = plans.first().map_or(0, |(_, plan)| plan.load_cpu);
+    server::pin_self(load_cpu)?;
     if rustix::process::setpriority_process(None, args.nice).is_err() {
         eprintln!("harness: niceness {} is not allowed here, going on without", args.nice);
     }
@@ -290,15 +291,30 @@ fn plan(args: &RunArgs, area: &Area, cpus_allowed: &[usize]) -> Result<Plan> {
     for words in &args.variant {
         contenders.push(Contender::variant(words, &programs)?);
     }
-    let (rounds, seconds) = if args.quick { (2, 0.5) } else { (10, 2.0) };
+    let (rounds, seconds) = match (args.quick, &args.set) {
+        (true, _) => (2, 0.5),
+        // As many as a target near 1 takes.
+        (false, Some(_)) => (15, 2.0),
+        (false, None) => (10, 2.0),
+    };
+    let (first, second) = match *cpus_allowed {
+        [first, second, ..] => (first, second),
+        [only] => (only, only),
+        [] => (0, 0),
+    };
+    let (server_cpu, load_cpu) =
+        (args.server_cpu.unwrap_or(first), args.load_cpu.unwrap_or(second));
+    if server_cpu == load_cpu {
+        eprintln!("harness: servers and generator share CPU {load_cpu}: no figure means anything");
+    }
     let plan = Plan {
         contenders,
         load: args.load.clone().unwrap_or_else(|| args.wharf.clone()),
         rounds: args.rounds.unwrap_or(rounds),
         window: args.seconds.unwrap_or(Duration::from_secs_f64(seconds)),
         warmup: args.warmup,
-        server_cpu: args.server_cpu,
-        load_cpu: args.load_cpu,
+        server_cpu,
+        load_cpu,
         cpus_allowed: cpus_allowed.to_vec(),
         nice: args.nice,
         disturbed_share: args.disturbed_percent / 100.0,
