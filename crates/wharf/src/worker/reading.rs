@@ -13,7 +13,7 @@ use crate::watchdog::Callback;
 
 /// What one session gets of a turn, so that none starves the others.
 const TURN_FRAMES: u8 = 64;
-const TURN_BYTES: u32 = 64 << 10;
+const TURN_BYTES: u32 = 256 << 10;
 
 impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     #[inline]

@@ -12,7 +12,7 @@ use crate::support::wire::Wire;
 
 /// What a session gets of a turn.
 const SHARE_FRAMES: usize = 64;
-const SHARE_BYTES: usize = 64 << 10;
+const SHARE_BYTES: usize = 256 << 10;
 
 const NEIGHBOURS: usize = 3;
 const ROUNDS: usize = 100;

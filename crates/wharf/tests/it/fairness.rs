@@ -23,11 +23,11 @@ each_backend! {
     what_a_codec_looks_at_once_more_is_part_of_its_share,
 }
 
-const SHARE_BYTES: usize = 64 << 10;
+const SHARE_BYTES: usize = 256 << 10;
 const SHARE_FRAMES: usize = 64;
 
 /// What a hog pipelines.
-const HOG_BYTES: usize = 1 << 20;
+const HOG_BYTES: usize = 4 << 20;
 
 /// How many frames of `len` bytes of a hog, which has [`HOG_BYTES`] of them waiting, are delivered
 /// before the one frame of a neighbour that came while the worker was held up.
@@ -83,7 +83,7 @@ fn hog_frames_before_a_neighbours(backend: Backend, len: usize) -> usize {
 }
 
 fn a_neighbour_waits_for_no_more_than_a_few_shares_of_long_frames(backend: Backend) {
-    // Of these a share has room for four.
+    // Of these a share has room for sixteen.
     let before = hog_frames_before_a_neighbours(backend, (16 << 10) - 4);
     assert!(before <= 4 * SHARE_BYTES / (16 << 10), "{before} frames of the hog came first");
 }
