@@ -70,7 +70,8 @@ impl Ci {
     #[cfg(not(target_os = "linux"))]
     fn on_linux(&mut self) -> Result<()> {
         println!(
-            "\n== canaries, fallback, smoke, faults, sessions, instructions, examples, bench and proof need Linux: left out"
+            "\n== canaries, fallback, smoke, faults, sessions, instructions, \
+             examples, bench and proof need Linux: left out"
         );
         Ok(())
     }

@@ -29,8 +29,11 @@ enum Role {
 /// A server that has a name: its role, its program (none for `wharf`), and its arguments.
 type Known = (&'static str, Role, Option<&'static str>, &'static [&'static str]);
 
+/// How many servers have names.
+pub(crate) const NAMED: usize = 20;
+
 /// The servers with names, in the order of the tables.
-const KNOWN: [Known; 20] = [
+const KNOWN: [Known; NAMED] = [
     ("bare", Role::Anchor, Some("bare-server"), &[]),
     ("bare-skip", Role::Anchor, Some("bare-server"), &["--skip"]),
     ("bare-direct", Role::Anchor, Some("bare-server"), &["--direct"]),

@@ -33,13 +33,14 @@ const DARK: &str = "<style>@media (prefers-color-scheme: dark){\
 
 /// Colours of servers by their place among those with names: the anchor's are grey, ours are blue, each
 /// foundation has its own.
-const COLOURS: [RGBColor; 19] = [
+const COLOURS: [RGBColor; contender::NAMED] = [
     RGBColor(0x6E, 0x77, 0x81),
     RGBColor(0x8C, 0x90, 0x94),
     RGBColor(0x9A, 0x9E, 0xA3),
     RGBColor(0x1B, 0x9E, 0x77),
     RGBColor(0xD9, 0x5F, 0x02),
     RGBColor(0x8E, 0x6B, 0xBF),
+    RGBColor(0xA8, 0x8C, 0xD1),
     RGBColor(0xC2, 0x3B, 0x84),
     RGBColor(0x5F, 0x9E, 0x1E),
     RGBColor(0xBF, 0x8F, 0x00),
