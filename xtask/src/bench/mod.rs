@@ -3,7 +3,7 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`comparison`] | what is run in earnest, area by area, and the report |
-//! | [`short`] | what CI runs |
+//! | [`mod@short`] | what CI runs |
 //! | [`native`] | builds and checks the servers in C and C++ |
 
 mod comparison;
