@@ -164,6 +164,12 @@ fn check(command: &Command) {
             assert!(options.seeds.count > 0 && options.jobs > 0 && options.replays_percent <= 100);
             assert!(!options.trace || options.seeds.count == 1);
         }
+        Command::ModelsCompare(options) => {
+            assert!(options.rounds > 0 && !options.duration.is_zero());
+            assert!(!options.models.is_empty() && !options.connections.is_empty());
+            assert!(options.connections.is_sorted_by(|one, next| 0 < *one && one < next));
+        }
+        Command::ModelsList | Command::ModelsRun(_) | Command::ModelsExperiment(_) => {}
     }
 }
 

@@ -9,6 +9,7 @@
 //! | `load` | `wharf load`: a generator that verifies every byte it gets back |
 //! | `proxy` | `wharf proxy`: it stands between clients and a server, and injects faults |
 //! | `simulate` | `wharf sim`: the library's sessions on simulated networks, by seed |
+//! | `models` | `wharf models`: every I/O model of the system, side by side |
 //! | `json` | results for scripts |
 //! | `split_mix` | chance that is the same in every version |
 //! | `signals` | what the process is told from outside |
@@ -27,6 +28,7 @@ mod failure;
 pub mod fuzzing;
 mod json;
 mod load;
+mod models;
 mod proxy;
 mod serve;
 mod signals;
@@ -52,6 +54,13 @@ pub fn run() -> ExitCode {
         Ok(Parsed::Run(Command::LoadSlowloris(options))) => load::slow("slowloris", &options),
         Ok(Parsed::Run(Command::Proxy(options))) => proxy::proxy(&options),
         Ok(Parsed::Run(Command::Sim(options))) => simulate::simulate(&options),
+        Ok(Parsed::Run(Command::ModelsList)) => {
+            models::list();
+            Ok(())
+        }
+        Ok(Parsed::Run(Command::ModelsRun(options))) => models::run(&options),
+        Ok(Parsed::Run(Command::ModelsCompare(options))) => models::compare(&options),
+        Ok(Parsed::Run(Command::ModelsExperiment(experiment))) => models::experiment(&experiment),
         Ok(Parsed::Print(text)) => {
             failure::print(&text);
             Ok(())

@@ -7,6 +7,7 @@
 
 mod config;
 mod load;
+mod models;
 mod peers;
 mod proxy;
 mod serve;
@@ -19,14 +20,17 @@ use std::ffi::OsString;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
+use wharf_models::experiments::Experiment;
 
 use crate::failure::Failure;
 use crate::load::{AcceptOptions, IdleOptions, LoadOptions, SlowOptions, StormOptions};
+use crate::models::{CompareOptions, RunOptions};
 use crate::proxy::ProxyOptions;
 use crate::serve::ServeOptions;
 use crate::simulate::SimOptions;
 use config::{ConfigFile, Schema, Sources};
 use load::LoadMode;
+use models::ModelsMode;
 use proxy::ProxyArgs;
 use serve::ServeMode;
 pub(crate) use values::{Bytes, Listen, Target};
@@ -72,6 +76,12 @@ enum TopLevel {
     ///
     /// Exit code: 0 all is well, 1 something broke (its seed is told), 2 wrong arguments.
     Sim(sim::SimArgs),
+    /// Serve by every I/O model that this system has, and compare them: thread per connection, select and
+    /// so on, up to completion ports.
+    Models {
+        #[command(subcommand)]
+        mode: Option<ModelsMode>,
+    },
 }
 
 /// What to do, with options that have been checked.
@@ -99,6 +109,14 @@ pub(crate) enum Command {
     Proxy(Box<ProxyOptions>),
     /// `wharf sim`.
     Sim(SimOptions),
+    /// `wharf models list`.
+    ModelsList,
+    /// `wharf models run`.
+    ModelsRun(RunOptions),
+    /// `wharf models compare`.
+    ModelsCompare(Box<CompareOptions>),
+    /// `wharf models experiment`.
+    ModelsExperiment(Experiment),
 }
 
 /// What a command line asks for.
@@ -140,6 +158,7 @@ fn read(line: &[OsString]) -> Result<Result<Parsed, Failure>, clap::Error> {
         TopLevel::Load { mode } => mode.check(&Given::of(&matches)),
         TopLevel::Proxy(args) => args.check().map(Box::new).map(Command::Proxy),
         TopLevel::Sim(args) => args.check().map(Command::Sim),
+        TopLevel::Models { mode } => mode.unwrap_or(ModelsMode::List).check(),
     };
     Ok(command.map(Parsed::Run))
 }

@@ -14,6 +14,7 @@ mod load_guests;
 #[cfg(unix)]
 mod load_idle;
 mod load_plot;
+mod models;
 #[cfg(unix)]
 mod pages;
 mod program;

@@ -27,7 +27,7 @@ pub(crate) const MODEL: Model = Model {
     system: "Linux",
     summary: "one thread, receives that go on, buffers for those that have bytes",
     limit: Limit::Descriptors,
-    calls_per_message: "1 (io_uring_enter) of one connection; of many, 1 per turn",
+    calls_per_message: "2 (io_uring_enter) of one connection; of many, 1 per turn",
     serve,
 };
 

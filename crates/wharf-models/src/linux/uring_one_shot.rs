@@ -23,7 +23,7 @@ pub(crate) const MODEL: Model = Model {
     system: "Linux",
     summary: "one thread, a receive or a send in flight for each connection",
     limit: Limit::Descriptors,
-    calls_per_message: "2 of one connection; of many, 1 (io_uring_enter) per turn",
+    calls_per_message: "2 (io_uring_enter) of one connection; of many, 1 per turn",
     serve,
 };
 

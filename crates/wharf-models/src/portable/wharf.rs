@@ -16,7 +16,7 @@ pub(crate) const MODEL: Model = Model {
     system: "any",
     summary: "this project's server, as its users write one",
     limit: Limit::Descriptors,
-    calls_per_message: "1 per turn of a worker, whatever the turn brings (io_uring)",
+    calls_per_message: "with io_uring 2 of one connection; of many, 1 per turn",
     serve,
 };
 

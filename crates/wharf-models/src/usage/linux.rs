@@ -24,9 +24,9 @@ pub(super) fn cpu(child: &Child) -> Option<Duration> {
 
 /// Counts the calls and switches of a process.
 ///
-/// It counts in the kernel, with the tracepoint that `strace` users know as `raw_syscalls:sys_enter`: the process is not
-/// stopped for it as by a debugger, so that what it does in a turn is what it does without. It is not free either, so
-/// that what is counted should not be timed.
+/// It counts in the kernel, with the tracepoint `raw_syscalls:sys_enter`: the process is not stopped for it as by a
+/// debugger, so that what it does in a turn is what it does without. It is not free either, so that what is counted
+/// should not be timed.
 #[derive(Debug)]
 pub struct CallCounter {
     /// One for each thread that there was; threads that one of them starts are counted with it.
@@ -60,7 +60,7 @@ impl CallCounter {
 }
 
 fn attach(process: u32) -> io::Result<Vec<(Counter, Counter)>> {
-    let calls = Tracepoint::with_name("raw_syscalls/sys_enter")?;
+    let calls = Tracepoint::with_id(tracepoint()?);
     let mut counters = Vec::new();
     for task in fs::read_dir(format!("/proc/{process}/task"))? {
         let task = task?.file_name();
@@ -69,6 +69,13 @@ fn attach(process: u32) -> io::Result<Vec<(Counter, Counter)>> {
         counters.push((counter(calls, task)?, counter(Software::CONTEXT_SWITCHES, task)?));
     }
     Ok(counters)
+}
+
+/// The number of the tracepoint, from where tracefs is mounted, or was in older systems.
+fn tracepoint() -> io::Result<u64> {
+    let read = |root| fs::read_to_string(format!("{root}/events/raw_syscalls/sys_enter/id"));
+    let id = read("/sys/kernel/tracing").or_else(|_| read("/sys/kernel/debug/tracing"))?;
+    id.trim().parse().map_err(io::Error::other)
 }
 
 /// A counter that runs, of a thread and those it starts.

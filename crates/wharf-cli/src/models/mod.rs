@@ -1,0 +1,21 @@
+//! `wharf models`: every I/O model of this system as the same echo server, run one by one or compared.
+//!
+//! | module | what it does |
+//! |---|---|
+//! | [`options`] | what is asked for |
+//! | [`list`] | `list`: what there is |
+//! | [`serve`] | `run`: one of them, until it is killed |
+//! | [`compare`] | `compare`: all of them under the same load |
+//! | [`experiment`] | `experiment`: what goes wrong, or how something behaves |
+
+mod compare;
+mod experiment;
+mod list;
+mod options;
+mod serve;
+
+pub(crate) use compare::compare;
+pub(crate) use experiment::experiment;
+pub(crate) use list::list;
+pub(crate) use options::{CompareOptions, RunOptions};
+pub(crate) use serve::run;
