@@ -3,10 +3,10 @@
 //! | module | what it does |
 //! |---|---|
 //! | [`options`] | what is asked for |
-//! | [`list`] | `list`: what there is |
+//! | [`mod@list`] | `list`: what there is |
 //! | [`serve`] | `run`: one of them, until it is killed |
-//! | [`compare`] | `compare`: all of them under the same load |
-//! | [`experiment`] | `experiment`: what goes wrong, or how something behaves |
+//! | [`mod@compare`] | `compare`: all of them under the same load |
+//! | [`mod@experiment`] | `experiment`: what goes wrong, or how something behaves |
 
 mod compare;
 mod experiment;
