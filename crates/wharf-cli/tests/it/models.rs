@@ -109,6 +109,18 @@ fn a_model_that_is_stopped_says_by_what_and_is_not_measured_beyond() {
 }
 
 #[test]
+fn an_experiment_tells_what_broke_with_its_seed_and_what_did_not() {
+    for name in ["io-count", "socket-number"] {
+        let ended = run(wharf(["models", "experiment", name]));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        assert!(ended.stdout.contains("the first is seed "), "{ended:?}");
+        assert!(ended.stdout.contains("BROKEN: "), "{ended:?}");
+        let right = ended.stdout.lines().filter(|line| line.ends_with(": 0 of 200 seeds break"));
+        assert_eq!(right.count(), 1, "{ended:?}");
+    }
+}
+
+#[test]
 fn wrong_words_are_named_with_those_that_there_are() {
     for (arguments, says) in [
         ("run iocpp", "thread-per-connection"),

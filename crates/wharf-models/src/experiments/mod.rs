@@ -1,5 +1,9 @@
 //! Experiments: what goes wrong in a model, or how it behaves, shown by a run and explained beside it.
 
+mod io_count;
+mod socket_number;
+mod stage;
+
 use std::io;
 
 /// Something to try, and what it shows.
@@ -28,7 +32,7 @@ pub enum Verdict {
 #[must_use]
 pub fn experiments() -> Vec<Experiment> {
     #[cfg_attr(not(windows), expect(unused_mut, reason = "Windows has more"))]
-    let mut experiments = Vec::new();
+    let mut experiments = vec![io_count::EXPERIMENT, socket_number::EXPERIMENT];
     #[cfg(windows)]
     experiments.extend(crate::windows::EXPERIMENTS);
     experiments
