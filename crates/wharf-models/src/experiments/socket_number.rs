@@ -170,8 +170,8 @@ impl Client {
 fn report(out: &mut dyn Write) -> io::Result<Verdict> {
     writeln!(
         out,
-        "Clients ask and some leave before the answer has been worked out; {CLIENTS} at a time, {SEEDS} seeds. The answer\n\
-         goes to whoever the server finds by what it has kept of the asker.\n"
+        "Clients ask and some leave before the answer has been worked out; {CLIENTS} at a time, {SEEDS} seeds.\n\
+         The answer goes to whoever the server finds by what it has kept of the asker.\n"
     )?;
     let mut is_shown = true;
     for (identity, title, why) in [
