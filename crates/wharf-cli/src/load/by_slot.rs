@@ -41,13 +41,12 @@ impl<T> BySlot<T> {
         self.slots[socket.slot() as usize].take().map(|(_, what)| what)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (SocketId, &T)> {
-        self.slots.iter().flatten().map(|(socket, what)| (*socket, what))
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.slots.iter().flatten().map(|(_, what)| what)
     }
 
-    /// The sockets of which something is so.
-    pub(super) fn sockets(&self, which: impl Fn(&T) -> bool) -> Vec<SocketId> {
-        self.iter().filter(|(_, what)| which(what)).map(|(socket, _)| socket).collect()
+    pub(super) fn iter_mut(&mut self) -> impl Iterator<Item = &mut T> {
+        self.slots.iter_mut().flatten().map(|(_, what)| what)
     }
 }
 

@@ -11,7 +11,7 @@
 //! | [`run`], [`crowd`], [`phase`] | what the runs of all modes have |
 //! | [`mode`] | what a mode adds, and the steps that all take |
 //! | [`mod@echo`], [`mod@chat`], [`mod@accept`], [`mod@idle`], [`guests`] | the modes |
-//! | [`by_slot`], [`visit`], [`closures`] | what modes with a loop of their own have |
+//! | [`by_slot`], [`visit`], [`connect_failures`], [`closures`] | what modes with a loop of their own have |
 //! | [`tally`] | what went wrong |
 //! | [`measurement`], [`latency`], [`series`], [`cpu`] | what is measured |
 //! | [`progress`], [`report`], [`plot`] | what is shown |
@@ -21,6 +21,7 @@ mod by_slot;
 mod chat;
 mod closures;
 mod connect;
+mod connect_failures;
 mod cpu;
 mod crowd;
 mod echo;

@@ -1,6 +1,6 @@
 //! A session that a mode with a loop of its own opens while it runs.
 
-use wharf_port::{SocketId, SocketOptions, Time};
+use wharf_port::{CompletionPort, ConnectError, SocketId, SocketOptions, Time};
 
 use super::session::Session;
 
@@ -20,12 +20,15 @@ pub(super) struct Visit {
     pub(super) stage: Stage,
     pub(super) session: Session,
     /// What it was connected with.
-    pub(super) options: SocketOptions,
+    options: SocketOptions,
     /// When it was to be begun, and later when its message was to be sent.
     pub(super) due: Time,
     /// When it was begun, and from then on when it was open.
     pub(super) since: Time,
 }
+
+/// Why a session was not connected, and with what it was to be.
+pub(super) type Unconnected = (SocketOptions, ConnectError);
 
 impl Visit {
     pub(super) const fn new(
@@ -39,8 +42,42 @@ impl Visit {
         Self { stage: Stage::Connecting, session, options, due, since: begun }
     }
 
+    /// Its connect is over: it is open, or it is closed. `None` if it had been given up before.
+    pub(super) fn connected(
+        &mut self,
+        port: &mut CompletionPort,
+        result: Result<(), ConnectError>,
+    ) -> Option<Result<(), Unconnected>> {
+        if self.stage != Stage::Connecting {
+            return None;
+        }
+        self.stage = Stage::Open;
+        Some(result.map_err(|error| {
+            self.close(port);
+            (self.options.clone(), error)
+        }))
+    }
+
+    /// Closes it, with an end of stream for the server.
+    pub(super) fn close(&mut self, port: &mut CompletionPort) {
+        self.stage = Stage::Over;
+        // A void name is as closed as can be.
+        let _ = port.close(self.session.socket);
+    }
+
+    /// Closes it with a reset.
+    pub(super) fn abort(&mut self, port: &mut CompletionPort) {
+        self.stage = Stage::Over;
+        let _ = port.abort(self.session.socket);
+    }
+
     /// Whether it was begun up to a moment, and is not connected.
     pub(super) fn connects_since(&self, moment: Time) -> bool {
         self.stage == Stage::Connecting && self.since <= moment
+    }
+
+    /// Whether it has been where it is since a moment or longer, and is not over.
+    pub(super) fn stays_since(&self, moment: Time) -> bool {
+        self.stage != Stage::Over && self.since <= moment
     }
 }

@@ -13,6 +13,7 @@ use wharf_port::{
 
 use super::by_slot::BySlot;
 use super::connect::{self, Way};
+use super::connect_failures::ConnectFailures;
 use super::crowd::verify;
 use super::latency::Latency;
 use super::measurement::Measurement;
@@ -50,9 +51,7 @@ pub(super) fn run(options: &AcceptOptions) -> Result<(), Failure> {
 #[derive(Debug, Default)]
 struct Counts {
     connected: u64,
-    /// Connects that failed.
-    failed: u64,
-    first_failure: Option<ConnectError>,
+    failures: ConnectFailures,
     /// Messages that were sent.
     sent: u64,
     /// Messages that came back.
@@ -144,8 +143,9 @@ impl<'a> Accept<'a> {
             now = self.wait(last.min(now + LOOK_INTERVAL))?;
             self.look(now);
         }
-        for socket in self.visits.sockets(|visit| visit.stage != Stage::Over) {
-            self.lose(socket, Loss::Unanswered);
+        for visit in self.visits.iter_mut().filter(|visit| visit.stage != Stage::Over) {
+            self.tally.count_loss(Loss::Unanswered);
+            visit.abort(&mut self.port);
         }
         Ok(())
     }
@@ -197,8 +197,7 @@ impl<'a> Accept<'a> {
         if self.way.sources.spread(options, error) {
             return;
         }
-        self.counts.failed += 1;
-        self.counts.first_failure.get_or_insert(error);
+        self.counts.failures.add(error);
         self.rests_until = now + REST;
     }
 
@@ -229,13 +228,8 @@ impl<'a> Accept<'a> {
 
     fn on_connected(&mut self, socket: SocketId, result: Result<(), ConnectError>, now: Time) {
         let Some(visit) = self.visits.get_mut(socket) else { return };
-        if visit.stage != Stage::Connecting {
-            return;
-        }
-        if let Err(error) = result {
-            visit.stage = Stage::Over;
-            let options = visit.options.clone();
-            let _ = self.port.close(socket);
+        let Some(result) = visit.connected(&mut self.port, result) else { return };
+        if let Err((options, error)) = result {
             return self.fail(&options, error, now);
         }
         self.counts.connected += 1;
@@ -243,7 +237,6 @@ impl<'a> Accept<'a> {
         if !self.options.echoes {
             return self.done(socket);
         }
-        visit.stage = Stage::Open;
         let bytes = self.pattern.message();
         let mut segments = Vec::new();
         let len = usize::try_from(bytes).unwrap_or(usize::MAX);
@@ -274,23 +267,19 @@ impl<'a> Accept<'a> {
     /// A connection has done what it was for.
     fn done(&mut self, socket: SocketId) {
         self.measurement.received += 1;
-        if let Some(visit) = self.visits.get_mut(socket) {
-            visit.stage = Stage::Over;
+        let Some(visit) = self.visits.get_mut(socket) else { return };
+        match self.options.ending {
+            Ending::Reset => visit.abort(&mut self.port),
+            Ending::Close => visit.close(&mut self.port),
         }
-        let _ = match self.options.ending {
-            Ending::Reset => self.port.abort(socket),
-            Ending::Close => self.port.close(socket),
-        };
     }
 
     fn lose(&mut self, socket: SocketId, loss: Loss) {
         let Some(visit) = self.visits.get_mut(socket) else { return };
-        if visit.stage == Stage::Over {
-            return;
+        if visit.stage != Stage::Over {
+            self.tally.count_loss(loss);
+            visit.abort(&mut self.port);
         }
-        visit.stage = Stage::Over;
-        self.tally.count_loss(loss);
-        let _ = self.port.abort(socket);
     }
 
     /// Gives up those that take too long.
@@ -300,21 +289,14 @@ impl<'a> Accept<'a> {
         }
         self.look_at = now + LOOK_INTERVAL;
         let moment = long_ago(now);
-        let is_late = |visit: &Visit| visit.since <= moment && visit.stage != Stage::Over;
-        for socket in self.visits.sockets(is_late) {
-            let is_connecting =
-                self.visits.get_mut(socket).is_some_and(|it| it.stage == Stage::Connecting);
-            if is_connecting {
+        for visit in self.visits.iter_mut().filter(|visit| visit.stays_since(moment)) {
+            if visit.stage == Stage::Connecting {
                 // Its completion may come yet: it was asked to close, and is no failure then.
-                self.counts.failed += 1;
-                self.counts.first_failure.get_or_insert(ConnectError::TimedOut);
-                if let Some(visit) = self.visits.get_mut(socket) {
-                    visit.stage = Stage::Over;
-                }
-                let _ = self.port.abort(socket);
+                self.counts.failures.add(ConnectError::TimedOut);
             } else {
-                self.lose(socket, Loss::Unanswered);
+                self.tally.count_loss(Loss::Unanswered);
             }
+            visit.abort(&mut self.port);
         }
     }
 

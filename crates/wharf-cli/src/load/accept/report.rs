@@ -61,18 +61,9 @@ pub(super) fn write(outputs: &mut Outputs, accepted: &Accepted<'_>) -> Result<()
     if let Some(verdict) = tally.verdict(missing, PATIENCE) {
         return Err(Failure::new(Exit::Failed, verdict));
     }
-    match counts.first_failure {
-        None => Ok(()),
-        Some(error) => Err(Failure::new(
-            Exit::NotConnected,
-            format_args!(
-                "{} of {} connects failed, the first one so: {error}; ask for fewer --sessions at a \
-                 time, or for a lower --rate",
-                grouped(counts.failed),
-                grouped(counts.failed + counts.connected),
-            ),
-        )),
-    }
+    let advice = "ask for fewer --sessions at a time, or for a lower --rate";
+    let all = counts.failures.count() + counts.connected;
+    counts.failures.verdict(all, "connects failed", advice)
 }
 
 impl Accepted<'_> {
@@ -102,7 +93,7 @@ impl Accepted<'_> {
                 server_cpu_ns_per_message: cpu.filter(|_| options.echoes),
             },
             connections: counts.connected,
-            connect_failed: counts.failed,
+            connect_failed: counts.failures.count(),
             connections_per_second: rate,
             connect_us: connects.micros(),
             server_cpu_ns_per_connection: cpu,
@@ -138,7 +129,7 @@ impl fmt::Display for Accepted<'_> {
             f,
             "  connections {} made, {} failed",
             grouped(counts.connected),
-            grouped(counts.failed)
+            grouped(counts.failures.count())
         )?;
         if options.echoes {
             writeln!(

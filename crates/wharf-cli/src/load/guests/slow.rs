@@ -13,6 +13,7 @@ use super::report::Own;
 use crate::load::by_slot::BySlot;
 use crate::load::closures::Closures;
 use crate::load::connect::Way;
+use crate::load::connect_failures::ConnectFailures;
 use crate::load::options::{SlowOptions, Slowness};
 use crate::load::pattern::Pattern;
 use crate::load::phase::long_ago;
@@ -48,8 +49,7 @@ pub(super) struct Slow<'a> {
     sessions: BySlot<Guest>,
     begun: u64,
     opened: u64,
-    failed: u64,
-    first_failure: Option<ConnectError>,
+    failures: ConnectFailures,
     closed: Closures,
     /// When each has its next turn. All have the same distance: the order stays.
     turns: VecDeque<(Time, SocketId)>,
@@ -75,8 +75,7 @@ impl<'a> Slow<'a> {
             sessions: BySlot::new(),
             begun: 0,
             opened: 0,
-            failed: 0,
-            first_failure: None,
+            failures: ConnectFailures::default(),
             closed: Closures::default(),
             turns: VecDeque::new(),
             look_at: Time::ZERO,
@@ -94,12 +93,7 @@ impl<'a> Slow<'a> {
                 format!("that send a byte every {} s", every.as_secs_f64())
             }
         };
-        let failed = match self.first_failure {
-            None => String::new(),
-            Some(error) => {
-                format!(", {} could not be opened, the first one so: {error}", grouped(self.failed))
-            }
-        };
+        let failed = self.failures.clause("could not be opened");
         format!(
             "  beside      {} sessions {how}{failed}\n  closed      by the server: {}\n",
             grouped(self.opened),
@@ -110,7 +104,7 @@ impl<'a> Slow<'a> {
     pub(super) fn report(&self) -> Own {
         Own::Slow {
             opened: self.opened,
-            connect_failed: self.failed,
+            connect_failed: self.failures.count(),
             closed_by_server: self.closed.report(),
         }
     }
@@ -139,8 +133,7 @@ impl<'a> Slow<'a> {
             return;
         }
         self.begun += u64::from(is_new);
-        self.failed += 1;
-        self.first_failure.get_or_insert(error);
+        self.failures.add(error);
     }
 
     fn on_connected(
@@ -151,16 +144,10 @@ impl<'a> Slow<'a> {
         now: Time,
     ) {
         let Some(guest) = self.sessions.get_mut(socket) else { return };
-        if guest.visit.stage != Stage::Connecting {
-            return;
-        }
-        if let Err(error) = result {
-            guest.visit.stage = Stage::Over;
-            let options = guest.visit.options.clone();
-            let _ = port.close(socket);
+        let Some(result) = guest.visit.connected(port, result) else { return };
+        if let Err((options, error)) = result {
             return self.fail(&options, error, false);
         }
-        guest.visit.stage = Stage::Open;
         guest.visit.since = now;
         self.opened += 1;
         // Who reads nothing at all notices a reset by its sends.
@@ -223,9 +210,8 @@ impl<'a> Slow<'a> {
     ) {
         let Some(guest) = self.sessions.get_mut(socket) else { return };
         if guest.visit.stage == Stage::Open {
-            guest.visit.stage = Stage::Over;
             self.closed.count(now - guest.visit.since, was_reset);
-            let _ = port.abort(socket);
+            guest.visit.abort(port);
         }
     }
 }
@@ -267,7 +253,7 @@ impl Guests for Slow<'_> {
 
     fn act(&mut self, port: &mut CompletionPort, now: Time) {
         while self.begun < self.options.guests.sessions
-            && self.begun - self.opened - self.failed < IN_FLIGHT_MAX
+            && self.begun - self.opened - self.failures.count() < IN_FLIGHT_MAX
         {
             self.begin(port, now);
         }
@@ -283,23 +269,17 @@ impl Guests for Slow<'_> {
         if now >= self.look_at {
             self.look_at = now + TICK;
             let moment = long_ago(now);
-            for socket in self.sessions.sockets(|guest| guest.visit.connects_since(moment)) {
-                if let Some(guest) = self.sessions.get_mut(socket) {
-                    guest.visit.stage = Stage::Over;
-                }
-                let _ = port.abort(socket);
-                self.failed += 1;
-                self.first_failure.get_or_insert(ConnectError::TimedOut);
+            let is_late = |guest: &&mut Guest| guest.visit.connects_since(moment);
+            for guest in self.sessions.iter_mut().filter(is_late) {
+                guest.visit.abort(port);
+                self.failures.add(ConnectError::TimedOut);
             }
         }
     }
 
     fn leave(&mut self, port: &mut CompletionPort) {
-        for socket in self.sessions.sockets(|guest| guest.visit.stage != Stage::Over) {
-            if let Some(guest) = self.sessions.get_mut(socket) {
-                guest.visit.stage = Stage::Over;
-            }
-            let _ = port.abort(socket);
+        for guest in self.sessions.iter_mut().filter(|guest| guest.visit.stage != Stage::Over) {
+            guest.visit.abort(port);
         }
     }
 }

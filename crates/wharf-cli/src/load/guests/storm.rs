@@ -12,6 +12,7 @@ use super::Guests;
 use super::report::{Own, StormEndings};
 use crate::load::by_slot::BySlot;
 use crate::load::connect::Way;
+use crate::load::connect_failures::ConnectFailures;
 use crate::load::crowd::verify;
 use crate::load::options::StormOptions;
 use crate::load::pattern::Pattern;
@@ -62,8 +63,7 @@ pub(super) struct Storm<'a> {
     guests: BySlot<Guest>,
     begun: u64,
     connections: u64,
-    failed: u64,
-    first_failure: Option<ConnectError>,
+    failures: ConnectFailures,
     endings: StormEndings,
     tally: Tally,
     missing: u64,
@@ -86,8 +86,7 @@ impl<'a> Storm<'a> {
             guests: BySlot::new(),
             begun: 0,
             connections: 0,
-            failed: 0,
-            first_failure: None,
+            failures: ConnectFailures::default(),
             endings: StormEndings::default(),
             tally: Tally::default(),
             missing: 0,
@@ -118,12 +117,7 @@ impl<'a> Storm<'a> {
     pub(super) fn lines(&self, answers_after: bool) -> String {
         let StormEndings { abandoned, reset, reset_after_answers, closed, truncated, verified } =
             self.endings;
-        let failed = match self.first_failure {
-            None => String::new(),
-            Some(error) => {
-                format!(", {} not made, the first one so: {error}", grouped(self.failed))
-            }
-        };
+        let failed = self.failures.clause("not made");
         let [abandoned, reset, later, closed, truncated, verified] =
             [abandoned, reset, reset_after_answers, closed, truncated, verified].map(grouped);
         format!(
@@ -140,7 +134,7 @@ impl<'a> Storm<'a> {
         Own::Storm {
             seed: self.seed,
             connections: self.connections,
-            connect_failed: self.failed,
+            connect_failed: self.failures.count(),
             endings: self.endings,
             answers_after,
         }
@@ -176,9 +170,8 @@ impl<'a> Storm<'a> {
                 let mut guest = self.draw(socket, options, now);
                 self.begun += 1;
                 if guest.ending == Ending::Abandon {
-                    guest.visit.stage = Stage::Over;
                     self.endings.abandoned += 1;
-                    let _ = port.abort(socket);
+                    guest.visit.abort(port);
                 }
                 self.guests.insert(socket, guest);
             }
@@ -188,8 +181,7 @@ impl<'a> Storm<'a> {
 
     fn fail(&mut self, options: &SocketOptions, error: ConnectError, now: Time) {
         if !self.way.sources.spread(options, error) {
-            self.failed += 1;
-            self.first_failure.get_or_insert(error);
+            self.failures.add(error);
             self.rests_until = now + REST;
         }
     }
@@ -202,17 +194,11 @@ impl<'a> Storm<'a> {
         now: Time,
     ) {
         let Some(guest) = self.guests.get_mut(socket) else { return };
-        if guest.visit.stage != Stage::Connecting {
-            return;
-        }
-        if let Err(error) = result {
-            guest.visit.stage = Stage::Over;
-            let options = guest.visit.options.clone();
-            let _ = port.close(socket);
+        let Some(result) = guest.visit.connected(port, result) else { return };
+        if let Err((options, error)) = result {
             return self.fail(&options, error, now);
         }
         self.connections += 1;
-        guest.visit.stage = Stage::Open;
         guest.visit.since = now;
         let _ = port.receive(socket);
         let bytes = guest.messages * self.pattern.message() + guest.part;
@@ -255,7 +241,7 @@ impl<'a> Storm<'a> {
         let verified = verify(session, session.staged, bytes, &self.pattern, &mut self.tally);
         if verified.extra > 0 {
             self.tally.count_loss(Loss::Extra);
-            self.abort(port, socket);
+            guest.visit.abort(port);
         } else if guest.ending == Ending::ResetAfterAnswers
             && session.answered == guest.messages
             && !session.sending
@@ -280,7 +266,7 @@ impl<'a> Storm<'a> {
             _ => {
                 self.missing += missing;
                 self.tally.count_loss(loss);
-                self.abort(port, socket);
+                guest.visit.abort(port);
             }
         }
     }
@@ -288,7 +274,6 @@ impl<'a> Storm<'a> {
     /// Ends a connection as it had drawn.
     fn end(&mut self, port: &mut CompletionPort, socket: SocketId) {
         let Some(guest) = self.guests.get_mut(socket) else { return };
-        guest.visit.stage = Stage::Over;
         let (count, is_reset) = match guest.ending {
             Ending::Abandon => (&mut self.endings.abandoned, true),
             Ending::Reset => (&mut self.endings.reset, true),
@@ -298,32 +283,21 @@ impl<'a> Storm<'a> {
             Ending::HalfClose => (&mut self.endings.verified, false),
         };
         *count += 1;
-        let _ = if is_reset { port.abort(socket) } else { port.close(socket) };
-    }
-
-    fn abort(&mut self, port: &mut CompletionPort, socket: SocketId) {
-        if let Some(guest) = self.guests.get_mut(socket) {
-            guest.visit.stage = Stage::Over;
-            let _ = port.abort(socket);
-        }
+        if is_reset { guest.visit.abort(port) } else { guest.visit.close(port) }
     }
 
     /// Gives up those that have run out of patience.
     fn look(&mut self, port: &mut CompletionPort, now: Time) {
         let moment = long_ago(now);
-        let is_late =
-            |guest: &Guest| guest.visit.since <= moment && guest.visit.stage != Stage::Over;
-        for socket in self.guests.sockets(is_late) {
-            let Some(guest) = self.guests.get_mut(socket) else { continue };
+        for guest in self.guests.iter_mut().filter(|guest| guest.visit.stays_since(moment)) {
             if guest.visit.stage == Stage::Connecting {
-                self.failed += 1;
-                self.first_failure.get_or_insert(ConnectError::TimedOut);
+                self.failures.add(ConnectError::TimedOut);
             } else {
                 let answered = guest.visit.session.answered;
                 self.missing += guest.messages - answered.min(guest.messages);
                 self.tally.count_loss(Loss::Unanswered);
             }
-            self.abort(port, socket);
+            guest.visit.abort(port);
         }
     }
 }
@@ -376,8 +350,8 @@ impl Guests for Storm<'_> {
 
     fn leave(&mut self, port: &mut CompletionPort) {
         self.has_left = true;
-        for socket in self.guests.sockets(|guest| guest.visit.stage != Stage::Over) {
-            self.abort(port, socket);
+        for guest in self.guests.iter_mut().filter(|guest| guest.visit.stage != Stage::Over) {
+            guest.visit.abort(port);
         }
     }
 }

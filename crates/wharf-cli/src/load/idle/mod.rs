@@ -9,6 +9,7 @@ use wharf_port::{Completion, CompletionPort, ConnectError, Received, SocketId, T
 use super::by_slot::BySlot;
 use super::closures::Closures;
 use super::connect::{self, Way};
+use super::connect_failures::ConnectFailures;
 use super::crowd::verify;
 use super::latency::Latency;
 use super::measurement::Measurement;
@@ -45,10 +46,16 @@ pub(super) fn run(options: &IdleOptions) -> Result<(), Failure> {
 #[derive(Debug, Default)]
 struct Counts {
     opened: u64,
-    failed: u64,
-    first_failure: Option<ConnectError>,
+    failures: ConnectFailures,
     sent: u64,
     received: u64,
+}
+
+impl Counts {
+    /// Connects that have come to an end, good or bad.
+    const fn ended_connects(&self) -> u64 {
+        self.opened + self.failures.count()
+    }
 }
 
 struct Idle<'a> {
@@ -120,7 +127,7 @@ impl<'a> Idle<'a> {
         while until.is_none_or(|until| now < until) {
             self.begin_due(now);
             self.send_due(now);
-            if until.is_none() && self.counts.opened + self.counts.failed == wanted {
+            if until.is_none() && self.counts.ended_connects() == wanted {
                 let duration = self.options.load.length.duration();
                 until = Some(now + duration.unwrap_or_default());
             }
@@ -162,8 +169,7 @@ impl<'a> Idle<'a> {
                 self.due += 1;
             }
         }
-        let ended = |counts: &Counts| counts.opened + counts.failed;
-        while self.begun < self.due && self.begun - ended(&self.counts) < IN_FLIGHT_MAX {
+        while self.begun < self.due && self.begun - self.counts.ended_connects() < IN_FLIGHT_MAX {
             let due = self.schedule.as_ref().map_or(now, |schedule| schedule.due(0, self.begun));
             self.begin(due, now);
         }
@@ -182,14 +188,9 @@ impl<'a> Idle<'a> {
             Err(error) if self.way.sources.spread(&options, error) => {}
             Err(error) => {
                 self.begun += 1;
-                self.count_failure(error);
+                self.counts.failures.add(error);
             }
         }
-    }
-
-    fn count_failure(&mut self, error: ConnectError) {
-        self.counts.failed += 1;
-        self.counts.first_failure.get_or_insert(error);
     }
 
     fn wait(&mut self, deadline: Time) -> Result<Time, Failure> {
@@ -220,22 +221,16 @@ impl<'a> Idle<'a> {
 
     fn on_connected(&mut self, socket: SocketId, result: Result<(), ConnectError>, now: Time) {
         let Some(visit) = self.sessions.get_mut(socket) else { return };
-        if visit.stage != Stage::Connecting {
-            return;
-        }
-        if let Err(error) = result {
-            visit.stage = Stage::Over;
-            let options = visit.options.clone();
-            let _ = self.port.close(socket);
+        let Some(result) = visit.connected(&mut self.port, result) else { return };
+        if let Err((options, error)) = result {
             if self.way.sources.spread(&options, error) {
                 // The timetable is about how many have been begun, not about which.
                 self.begun -= 1;
             } else {
-                self.count_failure(error);
+                self.counts.failures.add(error);
             }
             return;
         }
-        visit.stage = Stage::Open;
         visit.since = now;
         self.counts.opened += 1;
         self.connects.record(visit.due, now, 1);
@@ -289,17 +284,15 @@ impl<'a> Idle<'a> {
         }
         if verified.extra > 0 {
             self.tally.count_loss(Loss::Extra);
-            visit.stage = Stage::Over;
-            let _ = self.port.abort(socket);
+            visit.abort(&mut self.port);
         }
     }
 
     fn lose(&mut self, socket: SocketId, was_reset: bool, now: Time) {
         let Some(visit) = self.sessions.get_mut(socket) else { return };
         if visit.stage == Stage::Open {
-            visit.stage = Stage::Over;
             self.lost.count(now - visit.since, was_reset);
-            let _ = self.port.abort(socket);
+            visit.abort(&mut self.port);
         }
     }
 
@@ -309,18 +302,15 @@ impl<'a> Idle<'a> {
         }
         self.look_at = now + LOOK_INTERVAL;
         let moment = long_ago(now);
-        for socket in self.sessions.sockets(|visit| visit.connects_since(moment)) {
-            if let Some(visit) = self.sessions.get_mut(socket) {
-                visit.stage = Stage::Over;
-            }
-            let _ = self.port.abort(socket);
-            self.count_failure(ConnectError::TimedOut);
+        for visit in self.sessions.iter_mut().filter(|visit| visit.connects_since(moment)) {
+            visit.abort(&mut self.port);
+            self.counts.failures.add(ConnectError::TimedOut);
         }
     }
 
     /// Whether a session that is still there has an answer to come.
     fn has_unanswered(&self) -> bool {
-        self.sessions.iter().any(|(_, visit)| {
+        self.sessions.iter().any(|visit| {
             visit.stage == Stage::Open && visit.session.received < visit.session.staged
         })
     }

@@ -61,18 +61,8 @@ pub(super) fn write(outputs: &mut Outputs, idled: &Idled<'_>) -> Result<(), Fail
     if let Some(verdict) = tally.verdict(counts.sent - counts.received, PATIENCE) {
         return Err(Failure::new(Exit::Failed, verdict));
     }
-    match counts.first_failure {
-        None => Ok(()),
-        Some(error) => Err(Failure::new(
-            Exit::NotConnected,
-            format_args!(
-                "{} of {} sessions could not be opened, the first one so: {error}; ask for fewer \
-                 --sessions, or for a lower --rate",
-                grouped(counts.failed),
-                grouped(options.load.sessions),
-            ),
-        )),
-    }
+    let advice = "ask for fewer --sessions, or for a lower --rate";
+    counts.failures.verdict(options.load.sessions, "sessions could not be opened", advice)
 }
 
 impl Idled<'_> {
@@ -97,7 +87,7 @@ impl Idled<'_> {
                 server_cpu_ns_per_message: cpu.filter(|_| options.every.is_some()),
             },
             opened: counts.opened,
-            connect_failed: counts.failed,
+            connect_failed: counts.failures.count(),
             connect_us: self.connects.micros(),
             lost: self.lost.report(),
         }
@@ -127,7 +117,7 @@ impl fmt::Display for Idled<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { options, way, backend, counts, lost, tally, connects, measurement } = self;
         writeln!(f, "idle {}: {}, backend {backend}", way.address, self.asked())?;
-        let (opened, failed) = (grouped(counts.opened), grouped(counts.failed));
+        let (opened, failed) = (grouped(counts.opened), grouped(counts.failures.count()));
         writeln!(f, "  sessions    {opened} opened, {failed} not")?;
         writeln!(f, "  lost        {lost}")?;
         if options.every.is_some() {
