@@ -8,6 +8,7 @@ use wharf_port::{
     Address, Completion, CompletionPort, ConnectError, SocketId, SocketOptions, Time,
 };
 
+use super::port;
 use super::progress::Progress;
 use super::report::grouped;
 use super::source::Sources;
@@ -188,8 +189,7 @@ impl<'a> Connector<'a> {
             if self.in_flight.is_empty() {
                 return Ok(self.failed.map_or(Ok(()), Err));
             }
-            self.port.wait(Some(give_up_at)).map_err(|error| Failure::new(Exit::Failed, error))?;
-            let now = self.port.now();
+            let now = port::wait(self.port, give_up_at)?;
             let before = self.connected.len();
             while let Some(completion) = self.port.take() {
                 if let Completion::Connected { socket, result } = completion {

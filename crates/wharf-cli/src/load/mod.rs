@@ -9,6 +9,7 @@
 //! | [`session`] | how far each stream has been due, sent, answered |
 //! | [`schedule`] | when messages are due in an open loop |
 //! | [`run`], [`crowd`], [`phase`] | what the runs of all modes have |
+//! | [`port`] | a port, opened, waited for and shut down |
 //! | [`mode`] | what a mode adds, and the steps that all take |
 //! | [`mod@echo`], [`mod@chat`], [`mod@accept`], [`mod@idle`], [`guests`] | the modes |
 //! | [`by_slot`], [`visit`], [`connect_failures`], [`closures`] | what modes with a loop of their own have |
@@ -35,6 +36,7 @@ mod options;
 mod pattern;
 mod phase;
 mod plot;
+mod port;
 mod progress;
 mod report;
 mod run;
@@ -48,7 +50,7 @@ mod visit;
 use std::fmt;
 
 use serde::Serialize;
-use wharf_port::{CompletionPort, PortOptions};
+use wharf_port::CompletionPort;
 
 use crate::failure::{self, Exit, Failure};
 use crate::json::{JsonSink, JsonTarget};
@@ -164,9 +166,7 @@ impl Started {
             |_| Failure::arguments("--size or --sessions is too large for this machine");
         let sessions = usize::try_from(options.sessions).map_err(too_large)?;
         let size = usize::try_from(options.size).map_err(too_large)?;
-        let port_options = PortOptions { backend: options.backend, ..PortOptions::default() };
-        let port = CompletionPort::open(&port_options)
-            .map_err(|error| Failure::new(Exit::Failed, error))?;
+        let port = port::open(options)?;
         if let Some(reason) = port.fallback_reason() {
             let backend = port.backend();
             eprintln!("wharf: backend {backend}, since the best one is not to be had: {reason}");

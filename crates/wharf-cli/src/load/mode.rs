@@ -6,10 +6,11 @@ use wharf_port::{Completion, Received, Segment, SendError, SocketId, Time};
 
 use super::crowd::Lost;
 use super::phase::Phase;
+use super::port;
 use super::run::Run;
 use super::session::{Session, State};
 use super::tally::Loss;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 
 /// A mode of `wharf load`.
 ///
@@ -54,9 +55,7 @@ pub(super) trait Mode {
     /// Waits until something has come or `deadline`, and takes what has come.
     #[inline]
     fn wait(&mut self, deadline: Time) -> Result<Time, Failure> {
-        let port = &mut self.run_mut().crowd.port;
-        port.wait(Some(deadline)).map_err(|error| Failure::new(Exit::Failed, error))?;
-        let now = port.now();
+        let now = port::wait(&mut self.run_mut().crowd.port, deadline)?;
         while let Some(completion) = self.run_mut().crowd.port.take() {
             self.take(completion, now);
         }

@@ -8,7 +8,8 @@ use super::latency::Latency;
 use super::measurement::{Measurement, Window};
 use super::options::{Length, Pace};
 use super::pattern::Pattern;
-use super::phase::{PATIENCE, Phase};
+use super::phase::Phase;
+use super::port;
 use super::progress::{LiveLine, Progress, Words, millis};
 use super::series::Series;
 use super::session::{Session, Sessions};
@@ -125,9 +126,7 @@ impl Run {
     pub(super) fn finish(self, sent: u64) -> Outcome {
         drop(self.live_line);
         let Crowd { port, tally, .. } = self.crowd;
-        if let Err(error) = port.shut_down(PATIENCE) {
-            eprintln!("wharf: {error}");
-        }
+        port::shut_down(port);
         Outcome {
             sent,
             received: self.measurement.received,

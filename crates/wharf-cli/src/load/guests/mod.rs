@@ -12,17 +12,18 @@ mod report;
 mod slow;
 mod storm;
 
-use wharf_port::{Completion, CompletionPort, PortOptions, SocketId, Time};
+use wharf_port::{Completion, CompletionPort, SocketId, Time};
 
 use super::connect::{self, Way};
 use super::options::{GuestOptions, Length, Pace, SlowOptions, StormOptions};
 use super::pattern::Pattern;
 use super::phase::PATIENCE;
+use super::port;
 use super::progress::Progress;
 use super::run::Setup;
 use super::{Echo, Outputs, Started};
 use crate::args::Target;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use beside::Beside;
 use report::Told;
 use slow::Slow;
@@ -109,9 +110,7 @@ fn run<'a, G: Guests>(
 fn still_answers(options: &GuestOptions, way: &Way) -> Result<Option<String>, Failure> {
     let honest = &options.honest;
     let dead = |why: &str| format!("after the storm the server answers no honest session: {why}");
-    let port_options = PortOptions { backend: honest.backend, ..PortOptions::default() };
-    let mut port =
-        CompletionPort::open(&port_options).map_err(|error| Failure::new(Exit::Failed, error))?;
+    let mut port = port::open(honest)?;
     let target = Target::Address(way.address.clone());
     let connected = connect::connect_all(&mut port, &target, honest.source, 1, None);
     let Ok((_, sockets)) = connected else { return Ok(Some(dead("it does not connect"))) };

@@ -16,12 +16,13 @@ use super::measurement::Measurement;
 use super::options::{IdleOptions, Pace};
 use super::pattern::Pattern;
 use super::phase::{PATIENCE, long_ago};
+use super::port;
 use super::progress::{LiveLine, Progress, Words};
 use super::schedule::Schedule;
 use super::tally::{Loss, Tally};
 use super::visit::{Stage, Visit};
 use super::{Outputs, Started};
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 
 const WORDS: Words = Words { unit: "sessions", last: "keeping them" };
 /// Connects under way at a time.
@@ -194,8 +195,7 @@ impl<'a> Idle<'a> {
     }
 
     fn wait(&mut self, deadline: Time) -> Result<Time, Failure> {
-        self.port.wait(Some(deadline)).map_err(|error| Failure::new(Exit::Failed, error))?;
-        let now = self.port.now();
+        let now = port::wait(&mut self.port, deadline)?;
         while let Some(completion) = self.port.take() {
             match completion {
                 Completion::Connected { socket, result } => self.on_connected(socket, result, now),
@@ -318,9 +318,7 @@ impl<'a> Idle<'a> {
     fn finish(self, outputs: &mut Outputs) -> Result<(), Failure> {
         drop(self.live_line);
         let backend = self.port.backend();
-        if let Err(error) = self.port.shut_down(PATIENCE) {
-            eprintln!("wharf: {error}");
-        }
+        port::shut_down(self.port);
         report::write(
             outputs,
             &report::Idled {
