@@ -54,6 +54,11 @@ impl Schedule {
         Some(session)
     }
 
+    /// Takes all messages that are due; how many they are.
+    pub(super) fn take_all_due(&mut self, now: Time) -> u64 {
+        std::iter::from_fn(|| self.take_due(now)).fold(0, |count, _| count + 1)
+    }
+
     #[inline]
     fn at(&self, number: u64) -> Time {
         let nanos = (u128::from(number) * u128::from(self.distance)) >> FRACTION_BITS;
@@ -89,6 +94,16 @@ mod tests {
         let dealt: Vec<usize> = std::iter::from_fn(|| schedule.take_due(now)).collect();
         assert_eq!(dealt, [0, 1, 2, 0, 1, 2]);
         assert_eq!(schedule.next_due(), None);
+    }
+
+    #[test]
+    fn all_that_are_due_are_taken_at_once_and_only_once() {
+        let mut schedule = Schedule::new(Time::ZERO, 10, 1, 25);
+        let at = |millis| Time::ZERO + Duration::from_millis(millis);
+        // The first is due at once.
+        assert_eq!([at(0), at(0), at(1_050)].map(|now| schedule.take_all_due(now)), [1, 0, 10]);
+        assert_eq!(schedule.next_due(), Some(schedule.due(0, 11)));
+        assert_eq!(schedule.take_all_due(at(60_000)), 14);
     }
 
     #[test]

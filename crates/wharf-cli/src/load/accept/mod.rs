@@ -166,9 +166,7 @@ impl<'a> Accept<'a> {
     /// Begins as many as there is room for, and as are due.
     fn begin_due(&mut self, now: Time) {
         if let Some(schedule) = &mut self.schedule {
-            while schedule.take_due(now).is_some() {
-                self.due += 1;
-            }
+            self.due += schedule.take_all_due(now);
         }
         while self.visits.len() < self.places && now >= self.rests_until {
             let due = match &self.schedule {
@@ -238,9 +236,7 @@ impl<'a> Accept<'a> {
             return self.done(socket);
         }
         let bytes = self.pattern.message();
-        let mut segments = Vec::new();
-        let len = usize::try_from(bytes).unwrap_or(usize::MAX);
-        self.pattern.segments(visit.session.lane, 0, len, &mut segments);
+        let segments = self.pattern.sent(visit.session.lane, 0, bytes);
         visit.session.staged = bytes;
         self.counts.sent += 1;
         let _ = self.port.receive(socket);

@@ -126,9 +126,7 @@ impl Chat {
     /// Sends bytes of the stream.
     fn send(&mut self, from: u64, bytes: u64) {
         let Run { crowd, pattern, .. } = &mut self.run;
-        let mut segments = Vec::new();
-        let len = usize::try_from(bytes).unwrap_or(usize::MAX);
-        pattern.segments(pattern.lane(0), from, len, &mut segments);
+        let segments = pattern.sent(pattern.lane(0), from, bytes);
         self.sending = crowd.port.send(self.sender, segments).is_ok();
     }
 

@@ -174,14 +174,13 @@ impl<'a> Slow<'a> {
                         let _ = port.resume_receive(socket);
                     }
                 }
-                usize::try_from(send_rate.div_ceil(TICKS)).unwrap_or(usize::MAX)
+                send_rate.div_ceil(TICKS)
             }
         };
         let session = &mut guest.visit.session;
         if !session.sending {
-            let mut segments = Vec::new();
-            self.pattern.segments(session.lane, session.staged, bytes, &mut segments);
-            session.staged += bytes as u64;
+            let segments = self.pattern.sent(session.lane, session.staged, bytes);
+            session.staged += bytes;
             session.sending = true;
             let _ = port.send(socket, segments);
         }

@@ -206,9 +206,7 @@ impl<'a> Storm<'a> {
             return self.on_sent(port, socket);
         }
         let session = &mut guest.visit.session;
-        let mut segments = Vec::new();
-        let len = usize::try_from(bytes).unwrap_or(usize::MAX);
-        self.pattern.segments(session.lane, 0, len, &mut segments);
+        let segments = self.pattern.sent(session.lane, 0, bytes);
         session.staged = bytes;
         session.sending = true;
         let _ = port.send(socket, segments);

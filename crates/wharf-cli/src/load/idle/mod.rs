@@ -166,9 +166,7 @@ impl<'a> Idle<'a> {
 
     fn begin_due(&mut self, now: Time) {
         if let Some(schedule) = &mut self.schedule {
-            while schedule.take_due(now).is_some() {
-                self.due += 1;
-            }
+            self.due += schedule.take_all_due(now);
         }
         while self.begun < self.due && self.begun - self.counts.ended_connects() < IN_FLIGHT_MAX {
             let due = self.schedule.as_ref().map_or(now, |schedule| schedule.due(0, self.begun));
@@ -260,9 +258,7 @@ impl<'a> Idle<'a> {
             }
             visit.due = due;
             session.sending = true;
-            let mut segments = Vec::new();
-            let len = usize::try_from(message).unwrap_or(usize::MAX);
-            self.pattern.segments(session.lane, session.staged, len, &mut segments);
+            let segments = self.pattern.sent(session.lane, session.staged, message);
             session.staged += message;
             self.counts.sent += 1;
             let _ = self.port.send(socket, segments);

@@ -164,6 +164,13 @@ impl Pattern {
         );
     }
 
+    /// A send of its own: `bytes` of the stream of a lane from `position` on.
+    pub(super) fn sent(&self, lane: usize, position: u64, bytes: u64) -> Vec<Segment> {
+        let mut segments = Vec::new();
+        self.segments(lane, position, usize::try_from(bytes).unwrap_or(usize::MAX), &mut segments);
+        segments
+    }
+
     /// The message that begins at `position` of the stream of a lane, header and trailer included.
     pub(super) fn bytes(&self, lane: usize, position: u64) -> Vec<u8> {
         self.pieces(lane, position, self.message)

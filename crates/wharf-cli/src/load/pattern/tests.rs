@@ -3,8 +3,7 @@
 use super::*;
 
 fn stream(pattern: &Pattern, session: usize, position: u64, len: usize) -> Vec<u8> {
-    let mut segments = Vec::new();
-    pattern.segments(pattern.lane(session), position, len, &mut segments);
+    let segments = pattern.sent(pattern.lane(session), position, len as u64);
     segments.iter().flat_map(Segment::as_slice).copied().collect()
 }
 
