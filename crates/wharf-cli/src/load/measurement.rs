@@ -6,6 +6,7 @@ use wharf_port::Time;
 
 use super::cpu::CpuMeter;
 use super::latency::Latency;
+use super::report::{Micros, per_second};
 use super::series::Series;
 use crate::failure::Failure;
 
@@ -25,13 +26,13 @@ pub(super) struct Measurement {
 /// What was measured: between the end of the warm-up and the end of sending.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Window {
-    pub(super) nanos: u64,
+    nanos: u64,
     /// Messages that came back.
-    pub(super) received: u64,
-    /// CPU time of the server.
-    pub(super) server_cpu: Option<u64>,
+    received: u64,
+    /// CPU time of the server, in nanoseconds.
+    server_cpu: Option<u64>,
     /// CPU time of this process.
-    pub(super) own_cpu: Option<u64>,
+    own_cpu: Option<u64>,
 }
 
 /// A moment at an edge of the window.
@@ -106,5 +107,71 @@ impl Window {
             server_cpu: cpu(opened.server_cpu, closed.server_cpu),
             own_cpu: cpu(opened.own_cpu, closed.own_cpu),
         }
+    }
+
+    /// How long it was open.
+    pub(super) const fn micros(&self) -> Micros {
+        Micros(self.nanos as f64 / 1_000.0)
+    }
+
+    /// Messages a second, with one decimal; `None` if it was not open for any time.
+    pub(super) fn per_second(&self) -> Option<f64> {
+        ratio(u128::from(self.received) * 1_000_000_000, self.nanos.into())
+    }
+
+    /// Whole messages a second.
+    pub(super) fn whole_per_second(&self) -> u64 {
+        per_second(self.received, Duration::from_nanos(self.nanos))
+    }
+
+    /// Nanoseconds of the server's CPU time for each message, with one decimal; `None` if they are not known
+    /// or nothing came back.
+    pub(super) fn server_nanos_per_message(&self) -> Option<f64> {
+        ratio(self.server_cpu?.into(), self.received.into())
+    }
+
+    /// The same in whole nanoseconds.
+    pub(super) fn whole_server_nanos_per_message(&self) -> Option<u64> {
+        self.server_cpu?.checked_div(self.received)
+    }
+
+    /// Whole nanoseconds of this process's CPU time for each message, and how many hundredths of a core that
+    /// was; `None` if they are not known or nothing came back.
+    pub(super) fn own_nanos_per_message(&self) -> Option<(u64, u128)> {
+        let nanos = self.own_cpu?;
+        let percent = u128::from(nanos) * 100 / u128::from(self.nanos.max(1));
+        Some((nanos.checked_div(self.received)?, percent))
+    }
+}
+
+/// With one decimal; `None` if nothing was there to divide by.
+fn ratio(of: u128, to: u128) -> Option<f64> {
+    let tenths = (of * 10).checked_div(to)?;
+    Some(tenths as f64 / 10.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_window_comes_to_is_told_whole_and_with_a_decimal() {
+        let nanos = 1_500_000_000;
+        let window =
+            Window { nanos, received: 4, server_cpu: Some(10), own_cpu: Some(nanos / 2 + 1) };
+        assert_eq!((window.per_second(), window.whole_per_second()), (Some(2.6), 2));
+        assert_eq!(window.server_nanos_per_message(), Some(2.5));
+        assert_eq!(window.whole_server_nanos_per_message(), Some(2));
+        assert_eq!(window.own_nanos_per_message(), Some((187_500_000, 50)));
+        assert_eq!(window.micros().to_string(), "1.50 s");
+    }
+
+    #[test]
+    fn a_ratio_to_nothing_is_none() {
+        let window = Window { server_cpu: Some(5), own_cpu: Some(5), ..Window::default() };
+        assert_eq!((window.per_second(), window.whole_per_second()), (None, 0));
+        assert_eq!(window.server_nanos_per_message(), None);
+        assert_eq!(window.whole_server_nanos_per_message(), None);
+        assert_eq!(window.own_nanos_per_message(), None);
     }
 }

@@ -38,8 +38,7 @@ pub(super) struct Report {
 impl Report {
     pub(super) fn new(mode: &'static str, options: &LoadOptions, outcome: &Outcome) -> Self {
         let window = &outcome.window;
-        let per_second = ratio(u128::from(window.received) * 1_000_000_000, window.nanos.into());
-        let cpu = window.server_cpu.and_then(|nanos| ratio(nanos.into(), window.received.into()));
+        let per_second = window.per_second().unwrap_or(0.0);
         Self {
             mode,
             sessions: options.sessions,
@@ -47,18 +46,12 @@ impl Report {
             received: Some(outcome.received),
             wrong: Some(outcome.tally.wrong),
             missing: Some(outcome.sent - outcome.received),
-            per_second: Some(per_second.unwrap_or(0.0)),
-            bytes_per_second: Some(per_second.unwrap_or(0.0) * options.size as f64),
+            per_second: Some(per_second),
+            bytes_per_second: Some(per_second * options.size as f64),
             latency_us: outcome.latency.micros(),
-            server_cpu_ns_per_message: cpu,
+            server_cpu_ns_per_message: window.server_nanos_per_message(),
         }
     }
-}
-
-/// With one decimal; `None` if nothing was there to divide by.
-pub(super) fn ratio(of: u128, to: u128) -> Option<f64> {
-    let tenths = (of * 10).checked_div(to)?;
-    Some(tenths as f64 / 10.0)
 }
 
 /// The result for people, in a few lines.
@@ -76,11 +69,10 @@ impl Summary<'_> {
         let mut line = String::new();
         let _ = self.write_asked(&mut line);
         let window = &self.outcome.window;
-        let rate = per_second(window.received, Duration::from_nanos(window.nanos));
         line + &format!(
             ": {} messages/s over {}, {} wrong, {} missing",
-            grouped(rate),
-            Micros(window.nanos as f64 / 1_000.0),
+            grouped(window.whole_per_second()),
+            window.micros(),
             grouped(self.outcome.tally.wrong),
             grouped(self.outcome.sent - self.outcome.received)
         )
@@ -109,14 +101,7 @@ impl fmt::Display for Summary<'_> {
         write!(f, "{} {address}: ", report.mode)?;
         self.write_asked(f)?;
         writeln!(f, ", backend {backend}")?;
-        writeln!(
-            f,
-            "  messages    {} sent, {} received, {} wrong, {} missing",
-            grouped(outcome.sent),
-            grouped(outcome.received),
-            grouped(outcome.tally.wrong),
-            grouped(outcome.sent - outcome.received)
-        )?;
+        write_messages(f, outcome.sent, outcome.received, outcome.tally.wrong)?;
         if outcome.unsent > 0 {
             writeln!(
                 f,
@@ -126,32 +111,36 @@ impl fmt::Display for Summary<'_> {
         }
         let warmed_up = matches!(options.length, Length::Time { warmup, .. } if !warmup.is_zero());
         let mib = report.bytes_per_second.unwrap_or_default() / f64::from(1 << 20);
-        let per_second = per_second(window.received, Duration::from_nanos(window.nanos));
         writeln!(
             f,
             "  throughput  {} messages/s, {mib:.1} MiB/s, over {}{}",
-            grouped(per_second),
-            Micros(window.nanos as f64 / 1_000.0),
+            grouped(window.whole_per_second()),
+            window.micros(),
             if warmed_up { " after the warm-up" } else { "" }
         )?;
         write_latency(f, "latency", report.latency_us)?;
-        if let Some(nanos) = window.server_cpu.and_then(|cpu| cpu.checked_div(window.received)) {
+        if let Some(nanos) = window.whole_server_nanos_per_message() {
             writeln!(f, "  server CPU  {} ns per message", grouped(nanos))?;
         } else if options.server_pid.is_some() {
             writeln!(f, "  server CPU  not measured: the server ended, or nothing came back")?;
         }
         // Who looks for the server's limit must see when it is this program's own.
-        let own = window.own_cpu.filter(|_| window.received > 0);
-        if let Some(nanos) = own {
-            writeln!(
-                f,
-                "  own CPU     {} ns per message, {} % of a core",
-                grouped(nanos / window.received),
-                u128::from(nanos) * 100 / u128::from(window.nanos.max(1)),
-            )?;
+        if let Some((nanos, percent)) = window.own_nanos_per_message() {
+            writeln!(f, "  own CPU     {} ns per message, {percent} % of a core", grouped(nanos))?;
         }
         Ok(())
     }
+}
+
+/// A line of the messages of a whole run.
+pub(super) fn write_messages(
+    f: &mut fmt::Formatter<'_>,
+    sent: u64,
+    received: u64,
+    wrong: u64,
+) -> fmt::Result {
+    let [sent, received, wrong, missing] = [sent, received, wrong, sent - received].map(grouped);
+    writeln!(f, "  messages    {sent} sent, {received} received, {wrong} wrong, {missing} missing")
 }
 
 /// A line of latencies, if any were measured.
@@ -217,11 +206,5 @@ mod tests {
         let text: Vec<String> =
             [0, 7, 999, 1_000, 12_345, 1_234_567].map(|n| grouped(n).to_string()).into();
         assert_eq!(text, ["0", "7", "999", "1,000", "12,345", "1,234,567"]);
-    }
-
-    #[test]
-    fn a_ratio_to_nothing_is_none() {
-        assert_eq!(ratio(5, 0), None);
-        assert_eq!(ratio(10, 4), Some(2.5));
     }
 }

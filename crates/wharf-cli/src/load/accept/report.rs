@@ -1,7 +1,6 @@
 //! What came of connections that came and went.
 
 use std::fmt;
-use std::time::Duration;
 
 use serde::Serialize;
 use wharf_port::Backend;
@@ -16,7 +15,7 @@ use crate::load::measurement::Measurement;
 use crate::load::options::{AcceptOptions, Ending, Pace};
 use crate::load::phase::PATIENCE;
 use crate::load::plot::Plot;
-use crate::load::report::{Micros, Report, grouped, per_second, ratio, write_latency};
+use crate::load::report::{Report, grouped, write_latency, write_messages};
 use crate::load::tally::Tally;
 
 /// The result of a run.
@@ -49,9 +48,10 @@ struct AcceptReport {
 pub(super) fn write(outputs: &mut Outputs, accepted: &Accepted<'_>) -> Result<(), Failure> {
     let Accepted { options, counts, tally, connects, measurement, .. } = accepted;
     let latency = if options.echoes { &measurement.latency } else { connects };
+    let rate = measurement.window().whole_per_second();
     let plot = Plot {
         title: "wharf load accept".to_owned(),
-        subtitle: format!("{}: {} connections/s", accepted.asked(), grouped(accepted.rate())),
+        subtitle: format!("{}: {} connections/s", accepted.asked(), grouped(rate)),
         unit: "connections",
         latency,
         series: &measurement.series,
@@ -67,17 +67,11 @@ pub(super) fn write(outputs: &mut Outputs, accepted: &Accepted<'_>) -> Result<()
 }
 
 impl Accepted<'_> {
-    fn rate(&self) -> u64 {
-        let window = self.measurement.window();
-        per_second(window.received, Duration::from_nanos(window.nanos))
-    }
-
     fn report(&self) -> AcceptReport {
         let Self { options, counts, tally, connects, measurement, .. } = self;
         let window = measurement.window();
-        let rate = ratio(u128::from(window.received) * 1_000_000_000, window.nanos.into());
-        let rate = rate.unwrap_or(0.0);
-        let cpu = window.server_cpu.and_then(|nanos| ratio(nanos.into(), window.received.into()));
+        let rate = window.per_second().unwrap_or(0.0);
+        let cpu = window.server_nanos_per_message();
         let if_echoed = |count: u64| options.echoes.then_some(count);
         AcceptReport {
             report: Report {
@@ -132,14 +126,7 @@ impl fmt::Display for Accepted<'_> {
             grouped(counts.failures.count())
         )?;
         if options.echoes {
-            writeln!(
-                f,
-                "  messages    {} sent, {} received, {} wrong, {} missing",
-                grouped(counts.sent),
-                grouped(counts.echoed),
-                grouped(tally.wrong),
-                grouped(counts.sent - counts.echoed)
-            )?;
+            write_messages(f, counts.sent, counts.echoed, tally.wrong)?;
         }
         if counts.unstarted > 0 {
             writeln!(
@@ -151,12 +138,12 @@ impl fmt::Display for Accepted<'_> {
         writeln!(
             f,
             "  throughput  {} connections/s, over {}",
-            grouped(self.rate()),
-            Micros(window.nanos as f64 / 1_000.0)
+            grouped(window.whole_per_second()),
+            window.micros()
         )?;
         write_latency(f, "connect", connects.micros())?;
         write_latency(f, "first echo", measurement.latency.micros())?;
-        if let Some(nanos) = window.server_cpu.and_then(|cpu| cpu.checked_div(window.received)) {
+        if let Some(nanos) = window.whole_server_nanos_per_message() {
             writeln!(f, "  server CPU  {} ns per connection", grouped(nanos))?;
         }
         Ok(())

@@ -17,7 +17,7 @@ use crate::load::measurement::Measurement;
 use crate::load::options::{IdleOptions, Pace};
 use crate::load::phase::PATIENCE;
 use crate::load::plot::Plot;
-use crate::load::report::{Micros, Report, grouped, ratio, write_latency};
+use crate::load::report::{Micros, Report, grouped, write_latency, write_messages};
 use crate::load::tally::Tally;
 
 /// The result of a run.
@@ -69,9 +69,8 @@ impl Idled<'_> {
     fn report(&self) -> IdleReport {
         let Self { options, counts, tally, measurement, .. } = self;
         let window = measurement.window();
-        let rate = ratio(u128::from(window.received) * 1_000_000_000, window.nanos.into());
-        let rate = rate.filter(|_| options.every.is_some());
-        let cpu = window.server_cpu.and_then(|nanos| ratio(nanos.into(), window.received.into()));
+        let rate = window.per_second().filter(|_| options.every.is_some());
+        let cpu = window.server_nanos_per_message();
         let if_sent = |count: u64| options.every.map(|_| count);
         IdleReport {
             report: Report {
@@ -121,14 +120,7 @@ impl fmt::Display for Idled<'_> {
         writeln!(f, "  sessions    {opened} opened, {failed} not")?;
         writeln!(f, "  lost        {lost}")?;
         if options.every.is_some() {
-            writeln!(
-                f,
-                "  messages    {} sent, {} received, {} wrong, {} missing",
-                grouped(counts.sent),
-                grouped(counts.received),
-                grouped(tally.wrong),
-                grouped(counts.sent - counts.received)
-            )?;
+            write_messages(f, counts.sent, counts.received, tally.wrong)?;
         }
         write_latency(f, "connect", connects.micros())?;
         write_latency(f, "latency", measurement.latency.micros())
