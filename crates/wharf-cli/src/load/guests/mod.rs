@@ -25,7 +25,7 @@ use super::{Echo, Outputs, Started};
 use crate::args::Target;
 use crate::failure::Failure;
 use beside::Beside;
-use report::Told;
+use report::OfHonest;
 use slow::Slow;
 use storm::Storm;
 
@@ -49,27 +49,20 @@ trait Guests {
 
 /// Runs `wharf load slow-reader` or `wharf load slowloris`.
 pub(super) fn slow(mode: &'static str, options: &SlowOptions) -> Result<(), Failure> {
-    let (mut told, slow) = run(mode, &options.guests, |way, _| Slow::new(options, way))?;
-    told.lines = slow.lines();
-    told.own = slow.report();
-    told.write()
+    let (honest, slow) = run(mode, &options.guests, |way, _| Slow::new(options, way))?;
+    honest.write(slow.outcome())
 }
 
 /// Runs `wharf load storm`.
 pub(super) fn storm(options: &StormOptions) -> Result<(), Failure> {
     let guests = &options.guests;
-    let (mut told, storm) = run("storm", guests, |way, random| {
+    let (honest, storm) = run("storm", guests, |way, random| {
         let seed = options.seed.unwrap_or(random).max(1);
         eprintln!("wharf: storm seed={seed}");
         Storm::new(options, way, seed)
     })?;
-    let answer = still_answers(guests, storm.way())?;
-    told.lines = storm.lines(answer.is_none());
-    told.own = storm.report(answer.is_none());
-    told.more_wrong = storm.wrong();
-    told.more_missing = storm.missing();
-    told.more_verdicts = [storm.verdict(), answer].into_iter().flatten().collect();
-    told.write()
+    let dead = still_answers(guests, storm.way())?;
+    honest.write(storm.outcome(dead))
 }
 
 /// Has honest sessions and guests at a server until the honest ones are through.
@@ -77,7 +70,7 @@ fn run<'a, G: Guests>(
     mode: &'static str,
     options: &'a GuestOptions,
     guests: impl FnOnce(Way, u64) -> G,
-) -> Result<(Told<'a>, G), Failure> {
+) -> Result<(OfHonest<'a>, G), Failure> {
     connect::check_descriptors(options.honest.sessions + options.sessions)?;
     let Started { server_cpu, outputs, mut port, sessions, pattern } =
         Started::new(&options.honest)?;
@@ -103,7 +96,7 @@ fn run<'a, G: Guests>(
         progress,
     };
     let outcome = Beside::execute(setup, &mut guests)?;
-    Ok((Told::new(mode, options, outputs, way.address, backend, outcome), guests))
+    Ok((OfHonest { mode, options, outputs, address: way.address, backend, outcome }, guests))
 }
 
 /// Why an honest session gets no answer from a server after all that, if it gets none.

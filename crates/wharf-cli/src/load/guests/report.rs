@@ -9,7 +9,7 @@ use crate::load::closures::ClosuresReport;
 use crate::load::options::GuestOptions;
 use crate::load::phase::PATIENCE;
 use crate::load::plot::Plot;
-use crate::load::report::{Report, Summary};
+use crate::load::report::{Report, Summary, grouped};
 use crate::load::run::Outcome;
 
 /// What the JSON says of the guests of a mode.
@@ -64,51 +64,33 @@ struct GuestsReport<'a> {
     own: &'a Own,
 }
 
-/// The result of a run.
-pub(super) struct Told<'a> {
-    mode: &'static str,
-    options: &'a GuestOptions,
-    outputs: Outputs,
-    address: Address,
-    backend: Backend,
-    outcome: Outcome,
-    /// What people are told of the guests.
+/// What came of the guests.
+#[derive(Debug)]
+pub(super) struct OfGuests {
+    /// What people are told.
     pub(super) lines: String,
     pub(super) own: Own,
-    /// Wrong and missing messages of the guests, and what is said of them.
-    pub(super) more_wrong: u64,
-    pub(super) more_missing: u64,
-    pub(super) more_verdicts: Vec<String>,
+    /// Messages that came back wrong, and that did not come back; 0 if nobody looked.
+    pub(super) wrong: u64,
+    pub(super) missing: u64,
+    /// Why not all was well, if it was not.
+    pub(super) verdicts: Vec<String>,
 }
 
-impl<'a> Told<'a> {
-    pub(super) fn new(
-        mode: &'static str,
-        options: &'a GuestOptions,
-        outputs: Outputs,
-        address: Address,
-        backend: Backend,
-        outcome: Outcome,
-    ) -> Self {
-        let closed_by_server = crate::load::closures::Closures::default().report();
-        Self {
-            mode,
-            options,
-            outputs,
-            address,
-            backend,
-            outcome,
-            lines: String::new(),
-            own: Own::Slow { opened: 0, connect_failed: 0, closed_by_server },
-            more_wrong: 0,
-            more_missing: 0,
-            more_verdicts: Vec::new(),
-        }
-    }
+/// What came of the honest sessions, and where the result goes.
+pub(super) struct OfHonest<'a> {
+    pub(super) mode: &'static str,
+    pub(super) options: &'a GuestOptions,
+    pub(super) outputs: Outputs,
+    pub(super) address: Address,
+    pub(super) backend: Backend,
+    pub(super) outcome: Outcome,
+}
 
+impl OfHonest<'_> {
     /// Writes the result, and says whether all was well.
-    pub(super) fn write(self) -> Result<(), Failure> {
-        let Self { mode, options, mut outputs, address, backend, outcome, lines, own, .. } = self;
+    pub(super) fn write(self, guests: OfGuests) -> Result<(), Failure> {
+        let Self { mode, options, mut outputs, address, backend, outcome } = self;
         let mut report = Report::new(mode, &options.honest, &outcome);
         let summary = Summary {
             options: &options.honest,
@@ -117,17 +99,14 @@ impl<'a> Told<'a> {
             report: &report,
             outcome: &outcome,
         };
-        let subtitle = format!(
-            "{} bad sessions beside {}",
-            crate::load::report::grouped(options.sessions),
-            summary.in_a_line()
-        );
-        let text = format!("{summary}{lines}");
+        let subtitle =
+            format!("{} bad sessions beside {}", grouped(options.sessions), summary.in_a_line());
+        let text = format!("{summary}{}", guests.lines);
         report.sessions = options.sessions;
         let missing = outcome.sent - outcome.received;
-        report.wrong = Some(outcome.tally.wrong + self.more_wrong);
-        report.missing = Some(missing + self.more_missing);
-        let report = GuestsReport { report, honest: options.honest.sessions, own: &own };
+        report.wrong = Some(outcome.tally.wrong + guests.wrong);
+        report.missing = Some(missing + guests.missing);
+        let report = GuestsReport { report, honest: options.honest.sessions, own: &guests.own };
         let plot = Plot {
             title: format!("wharf load {mode}"),
             subtitle,
@@ -137,7 +116,7 @@ impl<'a> Told<'a> {
         };
         outputs.write(&text, &report, &plot)?;
         let honest = outcome.tally.verdict(missing, PATIENCE);
-        let said = honest.into_iter().chain(self.more_verdicts);
+        let said = honest.into_iter().chain(guests.verdicts);
         match said.collect::<Vec<_>>().join("; ") {
             verdict if verdict.is_empty() => Ok(()),
             verdict => Err(Failure::new(Exit::Failed, verdict)),

@@ -9,7 +9,7 @@ use wharf_port::{
 };
 
 use super::Guests;
-use super::report::Own;
+use super::report::{OfGuests, Own};
 use crate::load::by_slot::BySlot;
 use crate::load::closures::Closures;
 use crate::load::connect::Way;
@@ -82,8 +82,16 @@ impl<'a> Slow<'a> {
         }
     }
 
-    /// What people are told.
-    pub(super) fn lines(&self) -> String {
+    pub(super) fn outcome(&self) -> OfGuests {
+        let own = Own::Slow {
+            opened: self.opened,
+            connect_failed: self.failures.count(),
+            closed_by_server: self.closed.report(),
+        };
+        OfGuests { lines: self.lines(), own, wrong: 0, missing: 0, verdicts: Vec::new() }
+    }
+
+    fn lines(&self) -> String {
         let how = match self.options.slowness {
             Slowness::Reader { read_rate: None, .. } => "that read nothing".to_owned(),
             Slowness::Reader { read_rate: Some(rate), .. } => {
@@ -99,14 +107,6 @@ impl<'a> Slow<'a> {
             grouped(self.opened),
             self.closed
         )
-    }
-
-    pub(super) fn report(&self) -> Own {
-        Own::Slow {
-            opened: self.opened,
-            connect_failed: self.failures.count(),
-            closed_by_server: self.closed.report(),
-        }
     }
 
     fn begin(&mut self, port: &mut CompletionPort, now: Time) {

@@ -9,7 +9,7 @@ use wharf_port::{
 };
 
 use super::Guests;
-use super::report::{Own, StormEndings};
+use super::report::{OfGuests, Own, StormEndings};
 use crate::load::by_slot::BySlot;
 use crate::load::connect::Way;
 use crate::load::connect_failures::ConnectFailures;
@@ -100,21 +100,32 @@ impl<'a> Storm<'a> {
         &self.way
     }
 
-    pub(super) const fn wrong(&self) -> u64 {
-        self.tally.wrong
-    }
-
-    pub(super) const fn missing(&self) -> u64 {
-        self.missing
+    /// `dead` is why the server answers no honest session afterwards, if it answers none.
+    pub(super) fn outcome(&self, dead: Option<String>) -> OfGuests {
+        let answers_after = dead.is_none();
+        let own = Own::Storm {
+            seed: self.seed,
+            connections: self.connections,
+            connect_failed: self.failures.count(),
+            endings: self.endings,
+            answers_after,
+        };
+        OfGuests {
+            lines: self.lines(answers_after),
+            own,
+            wrong: self.tally.wrong,
+            missing: self.missing,
+            verdicts: [self.verdict(), dead].into_iter().flatten().collect(),
+        }
     }
 
     /// What was wrong with what came back, if anything was.
-    pub(super) fn verdict(&self) -> Option<String> {
+    fn verdict(&self) -> Option<String> {
         let verdict = self.tally.verdict(self.missing, PATIENCE)?;
         Some(format!("in the storm (--seed {}): {verdict}", self.seed))
     }
 
-    pub(super) fn lines(&self, answers_after: bool) -> String {
+    fn lines(&self, answers_after: bool) -> String {
         let StormEndings { abandoned, reset, reset_after_answers, closed, truncated, verified } =
             self.endings;
         let failed = self.failures.clause("not made");
@@ -128,16 +139,6 @@ impl<'a> Storm<'a> {
             grouped(self.connections),
             if answers_after { "answers an honest session" } else { "does not answer" }
         )
-    }
-
-    pub(super) fn report(&self, answers_after: bool) -> Own {
-        Own::Storm {
-            seed: self.seed,
-            connections: self.connections,
-            connect_failed: self.failures.count(),
-            endings: self.endings,
-            answers_after,
-        }
     }
 
     /// Draws what a connection does.
