@@ -23,11 +23,14 @@
 //! | [`tidy`] | what no compiler checks: names in the documents, sizes of files |
 //! | [`documents`], [`translations`] | links between documents, and whether the Korean ones keep up |
 //! | [`server`], [`load`], [`client`], [`procfs`] | the program under test, and what is seen of it |
+//! | [`backends`] | checks of what runs, on every backend |
 //! | [`packages`] | what others have to install |
 //! | [`workspace`], [`process`], [`wait`], [`chance`], [`totals`], [`checks`] | what the others stand on |
 
 #![forbid(unsafe_code)]
 
+#[cfg(target_os = "linux")]
+mod backends;
 #[cfg(target_os = "linux")]
 mod bench;
 mod canaries;

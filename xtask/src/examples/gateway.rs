@@ -7,7 +7,8 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use super::flow::{Flow, Stalled};
-use super::{Running, Terms, free_address};
+use super::{Running, free_address};
+use crate::backends::Terms;
 use crate::checks::{ensure, grouped};
 use crate::{Result, procfs, wait};
 

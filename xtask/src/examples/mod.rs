@@ -16,15 +16,14 @@ mod room;
 
 use std::env;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use clap::ValueEnum;
 
-use crate::checks::{Checks, ensure};
+use crate::backends::{self, Check, Terms};
 use crate::totals::Totals;
-use crate::workspace::{self, Profile};
-use crate::{Result, process, server};
+use crate::{Result, process, workspace};
 
 /// What is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -37,38 +36,13 @@ pub(crate) enum Show {
     Room,
 }
 
-/// What the checks of one run have in common.
-#[derive(Clone, Copy, Debug)]
-struct Terms<'a> {
-    wharf: &'a Path,
-    /// What all programs of a check run on.
-    backend: &'a str,
-    /// As large as must be shown, where CI has seconds.
-    many: bool,
-}
-
 /// Shows these, or all of them, on each backend.
 pub(crate) fn run(only: &[Show], many: bool, only_backend: Option<&str>) -> Result<Totals> {
-    let wharf = workspace::wharf(Profile::Release)?;
-    let mut checks = Checks::default();
-    for backend in server::backends(&wharf)? {
-        if only_backend.is_some_and(|only| only != backend) {
-            continue;
-        }
-        let terms = Terms { wharf: &wharf, backend, many };
-        for show in Show::value_variants() {
-            if only.is_empty() || only.contains(show) {
-                checks.check(format!("{backend}, {}", show.headline()), || show.run(&terms));
-            }
-        }
-    }
-    let totals = checks.totals();
-    ensure(totals != Totals::default(), || "there is no such backend here".to_owned())?;
-    Ok(totals)
+    backends::check(only, many, only_backend)
 }
 
-impl Show {
-    const fn headline(self) -> &'static str {
+impl Check for Show {
+    fn headline(&self) -> &'static str {
         match self {
             Self::Gateway => "a gateway to slow readers",
             Self::Reconnects => "a client whose server is killed",
@@ -76,7 +50,7 @@ impl Show {
         }
     }
 
-    fn run(self, terms: &Terms<'_>) -> Result<String> {
+    fn run(&self, terms: &Terms<'_>) -> Result<String> {
         match self {
             Self::Gateway => gateway::run(terms),
             Self::Reconnects => reconnects::run(terms),
@@ -86,11 +60,6 @@ impl Show {
 }
 
 impl Terms<'_> {
-    /// The smaller size, or what must be shown.
-    const fn either<T: Copy>(&self, small: T, shown: T) -> T {
-        if self.many { shown } else { small }
-    }
-
     /// The words that start an example, which takes `io_uring` if it is there: so it is denied for the other
     /// backend.
     fn example(&self, name: &str) -> Result<Command> {

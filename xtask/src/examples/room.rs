@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use super::Terms;
+use crate::backends::{Terms, median};
 use crate::checks::ensure;
 use crate::{Result, process};
 
@@ -33,11 +33,7 @@ pub(super) fn run(terms: &Terms<'_>) -> Result<String> {
             break;
         }
     }
-    let middle = |figure: fn(&Round) -> f64| {
-        let mut figures: Vec<f64> = rounds.iter().map(figure).collect();
-        figures.sort_by(f64::total_cmp);
-        figures[figures.len() / 2]
-    };
+    let middle = |figure: fn(&Round) -> f64| median(&rounds.iter().map(figure).collect::<Vec<_>>());
     let (ratio, dummies) = (middle(Round::ratio), middle(|it| it.dummies));
     let each: Vec<String> =
         rounds.iter().map(|it| format!("{:.0} : {:.0}", it.room, it.bare)).collect();

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use super::Terms;
+use crate::backends::Terms;
 use crate::checks::ensure;
 use crate::client::Client;
 use crate::process::Ended;

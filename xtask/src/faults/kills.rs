@@ -1,7 +1,8 @@
 //! Client processes that are killed while they send and receive frames of 64 KiB.
 
-use super::{SETTLED_MAX, Terms, has_opened, settled};
+use super::{SETTLED_MAX, has_opened, settled};
 use crate::Result;
+use crate::backends::Terms;
 use crate::checks::ensure;
 use crate::server::Signal;
 use crate::wait::{self, Stopwatch};

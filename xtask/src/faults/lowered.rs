@@ -8,7 +8,8 @@
 
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
-use super::{Terms, starvation};
+use super::starvation;
+use crate::backends::Terms;
 use crate::checks::ensure;
 use crate::client::Client;
 use crate::server::{Server, Signal};

@@ -17,16 +17,14 @@ mod resets;
 mod starvation;
 mod stops;
 
-use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::checks::Checks;
+use crate::backends::{self, Check, Terms};
 use crate::server::{Server, serve_echo};
 use crate::totals::Totals;
-use crate::workspace::{self, Profile};
-use crate::{Result, procfs, server, wait};
+use crate::{Result, procfs, wait};
 
 /// What is done to a server.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, ValueEnum)]
@@ -48,32 +46,13 @@ pub(crate) enum Fault {
 /// How long a server may take until the sessions of dead peers are gone.
 const SETTLED_MAX: Duration = Duration::from_secs(5);
 
-/// What the faults of one run have in common.
-#[derive(Clone, Copy, Debug)]
-struct Terms<'a> {
-    wharf: &'a Path,
-    backend: &'a str,
-    /// As often and as long as must be shown, where CI has seconds.
-    many: bool,
-}
-
 /// Does these things to servers, or all of them.
 pub(crate) fn run(only: &[Fault], many: bool) -> Result<Totals> {
-    let wharf = workspace::wharf(Profile::Release)?;
-    let mut checks = Checks::default();
-    for backend in server::backends(&wharf)? {
-        let terms = Terms { wharf: &wharf, backend, many };
-        for fault in Fault::value_variants() {
-            if only.is_empty() || only.contains(fault) {
-                checks.check(format!("{backend}, {}", fault.headline()), || fault.run(&terms));
-            }
-        }
-    }
-    Ok(checks.totals())
+    backends::check(only, many, None)
 }
 
-impl Fault {
-    const fn headline(self) -> &'static str {
+impl Check for Fault {
+    fn headline(&self) -> &'static str {
         match self {
             Self::Resets => "a flood of resets",
             Self::Kills => "clients killed in mid-frame",
@@ -84,7 +63,7 @@ impl Fault {
         }
     }
 
-    fn run(self, terms: &Terms<'_>) -> Result<String> {
+    fn run(&self, terms: &Terms<'_>) -> Result<String> {
         match self {
             Self::Resets => resets::run(terms),
             Self::Kills => kills::run(terms),
@@ -106,7 +85,7 @@ impl Terms<'_> {
 
     /// How long a fault goes on.
     const fn time(&self) -> Duration {
-        Duration::from_secs(if self.many { 20 } else { 2 })
+        Duration::from_secs(self.either(2, 20))
     }
 }
 

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use rustix::net::sockopt::set_socket_linger;
 
-use super::{SETTLED_MAX, Terms, settled};
+use super::{SETTLED_MAX, settled};
 use crate::Result;
+use crate::backends::Terms;
 use crate::checks::{ensure, grouped};
 use crate::server::Signal;
 use crate::wait::Stopwatch;

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use rustix::io::{FdFlags, fcntl_setfd};
 
-use super::{Terms, has_opened};
+use super::has_opened;
+use crate::backends::Terms;
 use crate::checks::ensure;
 use crate::client::Client;
 use crate::server::{Server, Signal, serve_echo};

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use super::{Terms, has_opened, settled};
+use super::{has_opened, settled};
 use crate::Result;
+use crate::backends::Terms;
 use crate::checks::{ensure, grouped};
 use crate::server::Signal;
 use crate::{load, procfs, smoke};

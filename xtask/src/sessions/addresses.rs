@@ -11,7 +11,8 @@ use std::time::Duration;
 use rustix::net::sockopt::set_socket_linger;
 
 use super::attempts::{Attacker, attempt};
-use super::{Terms, namespace};
+use super::namespace;
+use crate::backends::Terms;
 use crate::checks::{ensure, grouped};
 use crate::faults::settled;
 use crate::server::{Server, Signal};

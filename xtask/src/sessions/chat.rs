@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::bystanders::Bystanders;
 use super::reasons::Reasons;
-use super::{Terms, median};
+use crate::backends::{Terms, median};
 use crate::checks::{ensure, grouped};
 use crate::faults::{has_opened, settled};
 use crate::load::Loading;

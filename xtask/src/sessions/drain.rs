@@ -8,8 +8,8 @@
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use super::Terms;
 use super::streams::{Progress, Streams};
+use crate::backends::Terms;
 use crate::checks::{ensure, grouped};
 use crate::client::{Client, piece};
 use crate::server::{Server, Signal, serve, serve_echo};

@@ -20,14 +20,11 @@ mod reasons;
 mod slowloris;
 mod streams;
 
-use std::path::Path;
-
 use clap::ValueEnum;
 
-use crate::checks::{Checks, ensure};
+use crate::backends::{self, Check, Terms, median};
 use crate::totals::Totals;
-use crate::workspace::{self, Profile};
-use crate::{Result, client, server};
+use crate::{Result, client};
 
 pub(crate) use self::addresses::within as addresses_within;
 pub(crate) use self::bystanders::take_part;
@@ -48,40 +45,16 @@ pub(crate) enum Show {
 /// Descriptors that the largest of them needs.
 const DESCRIPTORS: u64 = 10_500;
 
-/// What the checks of one run have in common.
-#[derive(Clone, Copy, Debug)]
-struct Terms<'a> {
-    wharf: &'a Path,
-    backend: &'a str,
-    /// As large as must be shown, where CI has seconds.
-    many: bool,
-}
-
 /// Shows these, or all of them, on each backend.
 pub(crate) fn run(only: &[Show], many: bool, only_backend: Option<&str>) -> Result<Totals> {
-    let wharf = workspace::wharf(Profile::Release)?;
     if many {
         client::need_descriptors(DESCRIPTORS)?;
     }
-    let mut checks = Checks::default();
-    for backend in server::backends(&wharf)? {
-        if only_backend.is_some_and(|only| only != backend) {
-            continue;
-        }
-        let terms = Terms { wharf: &wharf, backend, many };
-        for show in Show::value_variants() {
-            if only.is_empty() || only.contains(show) {
-                checks.check(format!("{backend}, {}", show.headline()), || show.run(&terms));
-            }
-        }
-    }
-    let totals = checks.totals();
-    ensure(totals != Totals::default(), || "there is no such backend here".to_owned())?;
-    Ok(totals)
+    backends::check(only, many, only_backend)
 }
 
-impl Show {
-    const fn headline(self) -> &'static str {
+impl Check for Show {
+    fn headline(&self) -> &'static str {
         match self {
             Self::Chat => "a chat whose members stop",
             Self::Slowloris => "clients that drip",
@@ -90,7 +63,7 @@ impl Show {
         }
     }
 
-    fn run(self, terms: &Terms<'_>) -> Result<String> {
+    fn run(&self, terms: &Terms<'_>) -> Result<String> {
         match self {
             Self::Chat => chat::run(terms),
             Self::Slowloris => slowloris::run(terms),
@@ -101,11 +74,6 @@ impl Show {
 }
 
 impl Terms<'_> {
-    /// The smaller size, or what must be shown.
-    const fn either<T: Copy>(&self, small: T, shown: T) -> T {
-        if self.many { shown } else { small }
-    }
-
     /// What the rounds of a run come to: the median; where CI runs it beside other things, which disturb
     /// single rounds, the least. What a server does shows in every round.
     fn of_rounds(&self, figures: &[f64]) -> f64 {
@@ -115,23 +83,5 @@ impl Terms<'_> {
     /// The flags that every server of these checks gets, and more of them.
     fn flags(&self, more: &str) -> String {
         format!("--backend {} --workers 2 --log debug {more}", self.backend)
-    }
-}
-
-/// The middle of some figures, in no order.
-fn median(figures: &[f64]) -> f64 {
-    let mut sorted = figures.to_vec();
-    sorted.sort_by(f64::total_cmp);
-    sorted.get(sorted.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_median_is_in_the_middle() {
-        assert_eq!(median(&[9.0, 1.0, 5.0]), 5.0);
-        assert!(median(&[]).is_nan());
     }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 use std::time::Duration;
 use std::{env, fs};
 
-use super::Terms;
+use crate::backends::Terms;
 use crate::checks::ensure;
 use crate::{Result, process};
 

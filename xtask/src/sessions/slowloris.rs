@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::drippers::{Drippers, Orders, Seen};
 use super::reasons::Reasons;
-use super::{Terms, median};
+use crate::backends::{Terms, median};
 use crate::checks::{ensure, grouped};
 use crate::server::{Server, Signal, serve_echo};
 use crate::{Result, load, procfs, smoke, wait};
