@@ -126,11 +126,18 @@ fn advisories(command: &mut Command) -> Result<()> {
     ensure(ended.code == Some(0), || format!("`{}` failed", process::shown(command)))
 }
 
-/// The harness of bench/, with everything built that it starts.
-pub(crate) fn harness() -> Result<Command> {
+/// The harness of bench/, with those servers built that it starts, by the names of their packages; all of them
+/// if none is named.
+pub(crate) fn harness(servers: &[&str]) -> Result<Command> {
     let wharf = workspace::wharf(Profile::Release)?;
     let mut build = cargo();
-    build.args(["build", "--quiet", "--release", "--workspace"]).current_dir(workspace::bench());
+    build.args(["build", "--quiet", "--release"]).current_dir(workspace::bench());
+    if servers.is_empty() {
+        build.arg("--workspace");
+    } else {
+        build.args(["--package", "harness"]);
+        build.args(servers.iter().flat_map(|name| ["--package", name]));
+    }
     process::succeed(&mut build)?;
     let mut harness = Command::new(bench_programs().join("harness"));
     harness.current_dir(workspace::bench()).arg("--wharf").arg(wharf);

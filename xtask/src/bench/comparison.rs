@@ -55,7 +55,7 @@ pub(super) fn run(comparison: &Comparison) -> Result<Totals> {
         return short::run();
     }
     native::build(&steps::bench_programs())?;
-    let mut harness = steps::harness()?;
+    let mut harness = steps::harness(&[])?;
     let named = [("--cases", cases), ("--servers", servers), ("--rounds", rounds)];
     for (word, value) in named.into_iter().chain([("--seconds", seconds)]) {
         if let Some(value) = value {

@@ -18,10 +18,13 @@ const TARGETS: [(&str, &str, f64); 4] = [
 /// The server that the targets are for.
 const OWN: &str = "wharf-uring";
 
+/// What has to be built besides the program for what the harness measures.
+const PACKAGES: [&str; 2] = ["bare-server", "tokio-server"];
+
 /// Runs the harness in its usual rounds, and holds what it measured against the targets.
 pub(super) fn run(checks: &mut Checks) -> Result<()> {
     let json = workspace::target()?.join("proof-cost.json");
-    let mut harness = steps::harness()?;
+    let mut harness = steps::harness(&PACKAGES)?;
     harness.arg("--json").arg(&json).args(["--cases", &cases().join(",")]);
     process::succeed(&mut harness)?;
     let measured: Value = serde_json::from_str(&totals::read(&json)?)?;
