@@ -38,6 +38,10 @@ pub(super) enum ModelsMode {
             value_parser = address
         )]
         listen: SocketAddr,
+
+        /// End when the standard input ends, with exit code 0: whoever started it is gone then.
+        #[arg(long)]
+        until_input_ends: bool,
     },
     /// Run models one after the other under the same load, a closed loop of one message of 64 bytes on each
     /// connection, and print what each brings and what it costs.
@@ -108,7 +112,9 @@ impl ModelsMode {
     pub(super) fn check(self) -> Result<Command, Failure> {
         Ok(match self {
             Self::List => Command::ModelsList,
-            Self::Run { name, listen } => Command::ModelsRun(RunOptions { model: name, listen }),
+            Self::Run { name, listen, until_input_ends } => {
+                Command::ModelsRun(RunOptions { model: name, listen, until_input_ends })
+            }
             Self::Compare(args) => Command::ModelsCompare(Box::new(args.check()?)),
             Self::Experiment { name } => Command::ModelsExperiment(name),
         })

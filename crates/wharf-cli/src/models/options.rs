@@ -13,6 +13,8 @@ use crate::json::JsonTarget;
 pub(crate) struct RunOptions {
     pub(crate) model: Model,
     pub(crate) listen: SocketAddr,
+    /// Whether it ends when its standard input does.
+    pub(crate) until_input_ends: bool,
 }
 
 /// What `wharf models compare` is asked for.

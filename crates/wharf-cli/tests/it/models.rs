@@ -46,6 +46,24 @@ fn a_model_says_where_it_listens_and_serves_until_it_is_killed() {
 }
 
 #[test]
+fn a_model_that_is_to_end_with_its_input_does() {
+    let mut command = wharf(["models", "run", "wharf", "--listen", "127.0.0.1:0"]);
+    command.arg("--until-input-ends").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut server = command.spawn().unwrap();
+    let mut lines = BufReader::new(server.stdout.take().unwrap()).lines();
+    assert!(lines.next().unwrap().unwrap().starts_with("listening on "));
+    assert_eq!(server.try_wait().unwrap(), None);
+    drop(server.stdin.take());
+    // Its output ends with it.
+    let (sender, ended) = std::sync::mpsc::channel();
+    std::thread::spawn(move || sender.send(lines.next().is_none()));
+    let ended = ended.recv_timeout(Duration::from_secs(30));
+    // Fails where it has ended.
+    let _ = server.kill();
+    assert_eq!((ended, server.wait().unwrap().code()), (Ok(true), Some(0)));
+}
+
+#[test]
 fn a_comparison_measures_each_model_with_each_number_of_connections() {
     let folder = std::env::temp_dir().join(format!("wharf-models-{}", std::process::id()));
     let mut command = wharf(["models", "compare", "--models", MODELS, "--connections", "5,1"]);

@@ -27,7 +27,8 @@ impl Server {
     pub(super) fn start(model: &str) -> Result<Self, Failure> {
         let broken =
             |why: String| Failure::new(Exit::Failed, format_args!("{model} does not start: {why}"));
-        let mut process = this_program(["models", "run", model, "--listen", "127.0.0.1:0"])
+        let address = ["--listen", "127.0.0.1:0", "--until-input-ends"];
+        let mut process = this_program(["models", "run", model].iter().chain(&address))
             .map_err(|error| broken(error.to_string()))?;
         let lines = lines_of(process.stdout.take());
         let mut server = Self {
@@ -86,7 +87,8 @@ fn this_program<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> std::io::R
         command.env_remove(name);
     }
     command.args(arguments);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+    // Held until the process is dropped: a server ends with this one, however that ends.
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
 }
 
 fn is_ours(name: &OsStr) -> bool {

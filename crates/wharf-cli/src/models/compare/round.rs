@@ -7,6 +7,9 @@ use wharf_models::usage::{CallCounter, Calls, Usage};
 
 use super::child::{Server, load};
 
+/// CPU time below this is as good as unknown: a system counts it in steps of up to 16 ms.
+const CPU_TIME_MIN: Duration = Duration::from_millis(160);
+
 /// What a round has measured.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Measured {
@@ -37,7 +40,10 @@ pub(super) fn measure(
     let per_second = json["per_second"].as_f64().ok_or("the load measured nothing")?;
     // Of the measured window alone where the load can tell, else of the whole run, its connects included.
     let of_window = json["server_cpu_ns_per_message"].as_f64();
-    let of_run = || Some(nanos(after?.checked_sub(before?)?) / json["received"].as_f64()?);
+    let of_run = || {
+        let used = after?.checked_sub(before?).filter(|used| *used >= CPU_TIME_MIN)?;
+        Some(nanos(used) / json["received"].as_f64()?)
+    };
     Ok(Measured {
         per_second,
         cpu_ns_per_message: of_window.or_else(of_run),
