@@ -47,11 +47,13 @@ impl Visit {
         &mut self,
         port: &mut CompletionPort,
         result: Result<(), ConnectError>,
+        now: Time,
     ) -> Option<Result<(), Unconnected>> {
         if self.stage != Stage::Connecting {
             return None;
         }
         self.stage = Stage::Open;
+        self.since = now;
         Some(result.map_err(|error| {
             self.close(port);
             (self.options.clone(), error)
@@ -79,5 +81,46 @@ impl Visit {
     /// Whether it has been where it is since a moment or longer, and is not over.
     pub(super) fn stays_since(&self, moment: Time) -> bool {
         self.stage != Stage::Over && self.since <= moment
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use wharf_port::PortOptions;
+
+    use super::*;
+
+    fn at(seconds: u64) -> Time {
+        Time::ZERO + Duration::from_secs(seconds)
+    }
+
+    fn begun_at_one() -> Visit {
+        let options = SocketOptions { no_delay: false, ..SocketOptions::default() };
+        Visit::new(SocketId::from_parts(0, 1), (0, 0), options, at(1), at(1))
+    }
+
+    #[test]
+    fn a_session_is_as_old_as_its_connection() {
+        let mut port = CompletionPort::open(&PortOptions::default()).unwrap();
+        let mut visit = begun_at_one();
+        assert!(visit.connects_since(at(1)) && visit.stays_since(at(1)));
+        assert!(matches!(visit.connected(&mut port, Ok(()), at(4)), Some(Ok(()))));
+        assert!(!visit.connects_since(at(4)) && !visit.stays_since(at(3)));
+        assert!(visit.stays_since(at(4)));
+        visit.abort(&mut port);
+        assert!(!visit.stays_since(at(4)));
+    }
+
+    #[test]
+    fn a_session_that_is_not_connected_is_over_and_that_is_told_once() {
+        let mut port = CompletionPort::open(&PortOptions::default()).unwrap();
+        let mut visit = begun_at_one();
+        let told = visit.connected(&mut port, Err(ConnectError::Refused), at(2));
+        let Some(Err((options, error))) = told else { panic!("{told:?}") };
+        assert_eq!((options.no_delay, error), (false, ConnectError::Refused));
+        assert_eq!(visit.stage, Stage::Over);
+        assert!(visit.connected(&mut port, Ok(()), at(3)).is_none());
     }
 }

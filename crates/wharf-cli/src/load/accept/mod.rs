@@ -226,7 +226,7 @@ impl<'a> Accept<'a> {
 
     fn on_connected(&mut self, socket: SocketId, result: Result<(), ConnectError>, now: Time) {
         let Some(visit) = self.visits.get_mut(socket) else { return };
-        let Some(result) = visit.connected(&mut self.port, result) else { return };
+        let Some(result) = visit.connected(&mut self.port, result, now) else { return };
         if let Err((options, error)) = result {
             return self.fail(&options, error, now);
         }

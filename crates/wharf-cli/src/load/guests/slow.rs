@@ -144,11 +144,10 @@ impl<'a> Slow<'a> {
         now: Time,
     ) {
         let Some(guest) = self.sessions.get_mut(socket) else { return };
-        let Some(result) = guest.visit.connected(port, result) else { return };
+        let Some(result) = guest.visit.connected(port, result, now) else { return };
         if let Err((options, error)) = result {
             return self.fail(&options, error, false);
         }
-        guest.visit.since = now;
         self.opened += 1;
         // Who reads nothing at all notices a reset by its sends.
         if !matches!(self.options.slowness, Slowness::Reader { read_rate: None, .. }) {

@@ -195,12 +195,11 @@ impl<'a> Storm<'a> {
         now: Time,
     ) {
         let Some(guest) = self.guests.get_mut(socket) else { return };
-        let Some(result) = guest.visit.connected(port, result) else { return };
+        let Some(result) = guest.visit.connected(port, result, now) else { return };
         if let Err((options, error)) = result {
             return self.fail(&options, error, now);
         }
         self.connections += 1;
-        guest.visit.since = now;
         let _ = port.receive(socket);
         let bytes = guest.messages * self.pattern.message() + guest.part;
         if bytes == 0 {

@@ -219,7 +219,7 @@ impl<'a> Idle<'a> {
 
     fn on_connected(&mut self, socket: SocketId, result: Result<(), ConnectError>, now: Time) {
         let Some(visit) = self.sessions.get_mut(socket) else { return };
-        let Some(result) = visit.connected(&mut self.port, result) else { return };
+        let Some(result) = visit.connected(&mut self.port, result, now) else { return };
         if let Err((options, error)) = result {
             if self.way.sources.spread(&options, error) {
                 // The timetable is about how many have been begun, not about which.
@@ -229,7 +229,6 @@ impl<'a> Idle<'a> {
             }
             return;
         }
-        visit.since = now;
         self.counts.opened += 1;
         self.connects.record(visit.due, now, 1);
         let _ = self.port.receive(socket);
