@@ -55,8 +55,9 @@ fn serve(address: SocketAddr, observer: &dyn Observer) -> Result<Infallible, Mod
         if unsafe { WSAResetEvent(accepts.handle()) } == 0 {
             return Err(failed("WSAResetEvent"));
         }
-        // Until none waits any more, so that none is forgotten by the reset.
-        while let Some(stream) = listener::accept(&listener)? {
+        // One for each event: the call has the next told. Wine 8.0 tells of none any more after a call that has found
+        // nothing, if it had told of a connection that was accepted by then.
+        if let Some(stream) = listener::accept(&listener)? {
             // SAFETY: the socket is open. It has the listener's event until it is told not to.
             if unsafe { WSAEventSelect(raw(&stream), 0, 0) } != 0 {
                 return Err(failed("WSAEventSelect"));
@@ -85,8 +86,9 @@ impl Connection {
     /// Starts a receive, which owns the connection from here on; one that cannot be started ends it.
     fn receive(mut self: Box<Self>) {
         self.unsent = 0..0;
-        let (socket, buffer) = (raw(&self.stream), self.part(0, BUFFER_BYTES));
+        let socket = raw(&self.stream);
         let whole = Box::into_raw(self);
+        let buffer = part(whole, 0, BUFFER_BYTES);
         let mut flags = 0;
         // SAFETY: the connection was leaked just now, so that it stays until its routine is called, which
         // is not before this thread waits. The `WSABUF` is read during the call alone.
@@ -106,19 +108,22 @@ impl Connection {
 
     fn send(mut self: Box<Self>, from: u32, to: u32) {
         self.unsent = from..to;
-        let (socket, buffer) = (raw(&self.stream), self.part(from, to));
+        let socket = raw(&self.stream);
         let whole = Box::into_raw(self);
+        let buffer = part(whole, from, to);
         // SAFETY: as in `receive`.
         let answer = unsafe {
             WSASend(socket, &raw const buffer, 1, null_mut(), 0, whole.cast(), Some(completed))
         };
         own_again_unless_started(whole, answer);
     }
+}
 
-    fn part(&mut self, from: u32, to: u32) -> WSABUF {
-        let start = self.buffer.as_mut_ptr().wrapping_add(from as usize);
-        WSABUF { len: to - from, buf: start }
-    }
+/// These bytes of a connection's buffer.
+fn part(whole: *mut Connection, from: u32, to: u32) -> WSABUF {
+    // SAFETY: the caller has just leaked it, and to take an address touches nothing.
+    let buffer = unsafe { &raw mut (*whole).buffer };
+    WSABUF { len: to - from, buf: buffer.cast::<u8>().wrapping_add(from as usize) }
 }
 
 /// What could not be started calls no routine, and ends here with its socket.

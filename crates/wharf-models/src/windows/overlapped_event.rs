@@ -119,9 +119,13 @@ impl Connection {
 
     /// If its operation is done, starts the next. An error means that the connection is over.
     fn go_on(&mut self, event: &Event) -> io::Result<()> {
-        let Some(bytes) = self.transferred(false)? else { return Ok(()) };
+        let outcome = self.transferred(false).transpose();
+        let Some(outcome) = outcome else { return Ok(()) };
+        // Done, well or not.
+        let state = std::mem::replace(&mut self.state, State::Ours);
+        let bytes = outcome?;
         reset(event).map_err(io::Error::other)?;
-        match self.state {
+        match state {
             State::Receiving if bytes > 0 => self.send(0, bytes),
             State::Sending { from, to } if from + bytes < to => self.send(from + bytes, to),
             State::Sending { .. } => self.receive(),

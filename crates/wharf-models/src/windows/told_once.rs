@@ -42,3 +42,40 @@ impl ToldOnce {
         !peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::net::{Shutdown, TcpListener, TcpStream};
+
+    use windows_sys::Win32::Networking::WinSock::FD_READ;
+
+    use super::*;
+    use crate::portable::reactive::BUFFER_BYTES;
+
+    fn connected() -> (TcpStream, ToldOnce) {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let connection = Connection::new(listener.accept().unwrap().0).unwrap();
+        (peer, ToldOnce::new(connection))
+    }
+
+    /// Windows may tell of bytes and of the end behind them at once, and then of nothing more. Wine never does.
+    #[test]
+    fn an_end_that_is_told_before_its_bytes_are_read_is_found() {
+        let is_over_at_once = || {
+            let (mut peer, mut connection) = connected();
+            peer.write_all(&[1; 2 * BUFFER_BYTES]).unwrap();
+            peer.shutdown(Shutdown::Write).unwrap();
+            connection.act(FD_READ | FD_CLOSE, &mut [0; BUFFER_BYTES]) == Waits::Over
+        };
+        // More than once, since the end may still be on its way.
+        assert!((0..100).any(|_| is_over_at_once()));
+    }
+
+    #[test]
+    fn an_end_that_was_another_connections_is_none() {
+        let (_peer, mut connection) = connected();
+        assert_eq!(connection.act(FD_CLOSE, &mut [0; BUFFER_BYTES]), Waits::ToReceive);
+    }
+}

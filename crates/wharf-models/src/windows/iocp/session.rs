@@ -122,6 +122,8 @@ impl<'a> Counted<'a> {
         session.io_count.store(1, Ordering::Relaxed);
         let session = NonNull::from(Box::leak(session));
         let counted = Self { service, session };
+        // A session that is used again has its socket's key already; the number must mean this one.
+        let _key = counted.key();
         // Nobody can find it before it has its id: who asks by id must have been told by it.
         counted.id.store(service.table.add(session).0, Ordering::Relaxed);
         counted

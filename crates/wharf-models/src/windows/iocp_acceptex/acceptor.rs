@@ -92,11 +92,16 @@ impl Acceptor {
     /// stay where it is too.
     fn disconnect(&self, session: Box<Session>) {
         let Some(disconnect_ex) = self.extensions.disconnect_ex else { return };
-        let session = Box::leak(session);
+        let socket = raw(&session.socket);
+        let session = Box::into_raw(session);
+        // The packet brings but the number of where it lies.
+        let _key = session.expose_provenance();
+        // SAFETY: the session was leaked just now, and nobody else has it.
+        let disconnect = unsafe { &(*session).disconnect };
         // SAFETY: nothing is under way on a session that was released.
-        let overlapped = unsafe { session.disconnect.renewed() };
-        // SAFETY: the session was leaked, so that it stays until the packet has come.
-        let answer = unsafe { disconnect_ex(raw(&session.socket), overlapped, TF_REUSE_SOCKET, 0) };
+        let overlapped = unsafe { disconnect.renewed() };
+        // SAFETY: the session stays until the packet has come.
+        let answer = unsafe { disconnect_ex(socket, overlapped, TF_REUSE_SOCKET, 0) };
         if started(answer != 0).is_err() {
             // SAFETY: it was leaked above, and the kernel has not taken it.
             drop(unsafe { Box::from_raw(session) });
