@@ -420,7 +420,11 @@ impl Server {
         }
         let addresses: Result<Vec<_>, _> = self.addresses.iter().map(|it| resolve(it)).collect();
         let addresses = addresses?;
-        let sessions_max = sessions_max(self.limits.sessions_max, workers, addresses.len())?;
+        // A simulated network has descriptors of its own, and refuses more by itself.
+        let sessions_max = match self.port.simulated {
+            Some(_) => self.limits.sessions_max.unwrap_or(UNLIMITED),
+            None => sessions_max(self.limits.sessions_max, workers, addresses.len())?,
+        };
         if targets.len() > sessions_max {
             return Err(TargetError::TooMany.into());
         }
