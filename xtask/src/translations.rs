@@ -13,10 +13,11 @@ use crate::totals;
 use crate::{Result, workspace};
 
 /// Pages that have a translation: the English one, and the Korean one.
-const PAGES: [(&str, &str); 3] = [
+const PAGES: [(&str, &str); 4] = [
     ("README.md", "README.ko.md"),
     ("docs/guide.md", "docs/ko/guide.md"),
     ("docs/from-iocp.md", "docs/ko/from-iocp.md"),
+    ("docs/models-windows.md", "docs/ko/models-windows.md"),
 ];
 /// What the last line of a translation begins and ends with.
 const MARK: [&str; 2] = ["<!-- translation of ", " -->"];
