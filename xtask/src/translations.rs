@@ -13,10 +13,11 @@ use crate::totals;
 use crate::{Result, workspace};
 
 /// Pages that have a translation: the English one, and the Korean one.
-const PAGES: [(&str, &str); 4] = [
+const PAGES: [(&str, &str); 5] = [
     ("README.md", "README.ko.md"),
     ("docs/guide.md", "docs/ko/guide.md"),
     ("docs/from-iocp.md", "docs/ko/from-iocp.md"),
+    ("docs/models.md", "docs/ko/models.md"),
     ("docs/models-windows.md", "docs/ko/models-windows.md"),
 ];
 /// What the last line of a translation begins and ends with.
