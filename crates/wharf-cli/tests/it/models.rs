@@ -96,13 +96,14 @@ fn a_comparison_measures_each_model_with_each_number_of_connections() {
     std::fs::remove_dir_all(&folder).unwrap();
 }
 
-/// Where calls are counted at all, a thread of a connection makes two for each message.
+/// Where calls are counted at all, a thread of a connection makes two for each message. Of the others wharf makes
+/// most where io_uring is denied: it waits, receives and sends, and looks at its clockwork now and then.
 fn check_calls(name: &str, cell: &Value) {
     match cell["calls_per_message"].as_f64() {
         Some(calls) if name == "thread-per-connection" => {
             assert!((1.99..2.2).contains(&calls), "{cell}");
         }
-        Some(calls) => assert!((0.01..2.5).contains(&calls), "{cell}"),
+        Some(calls) => assert!((0.01..4.0).contains(&calls), "{cell}"),
         None => assert!(cell["not_counted"].is_string(), "{cell}"),
     }
 }
