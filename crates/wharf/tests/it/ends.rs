@@ -11,7 +11,7 @@ use crate::support::gate::Gate;
 use crate::support::record::{Echo, Greets, What, frames, on_frame, recording, whats};
 use crate::support::server::Setup;
 use crate::support::time::{PATIENCE, SLACK, wait_until};
-use crate::support::wine::resets_can_look_like_ends;
+use crate::support::wine::{resets_can_get_lost, resets_can_look_like_ends};
 use crate::support::wire::{Wire, assert_same, pattern};
 
 each_backend! {
@@ -146,6 +146,9 @@ fn a_reset_while_answers_wait_loses_them_and_is_told(backend: Backend) {
     let setup = Setup::new(backend).kernel_buffers(32 << 10, 32 << 10).limits(|limits| {
         limits.frame_bytes_max = 8 << 20;
         limits.send_bytes_max = 8 << 20;
+        if resets_can_get_lost() {
+            limits.send_deadline = Some(Duration::from_secs(5));
+        }
     });
     let server = setup.start(move |_| {
         log.of(on_frame(|ctx, _| {
@@ -159,7 +162,11 @@ fn a_reset_while_answers_wait_loses_them_and_is_told(backend: Backend) {
     // A reset may take the question away with it, if the answer has not begun.
     client.bytes(1);
     client.reset();
-    assert_reset(events.disconnected_of(id).reason());
+    let told = events.disconnected_of(id);
+    let untold = told.reason() == "slow_reader" && resets_can_get_lost();
+    if !untold {
+        assert_reset(told.reason());
+    }
     wait_until("what was queued counts as lost", || server.stats().bytes_lost > 1 << 20);
 }
 
