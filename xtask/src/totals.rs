@@ -32,6 +32,20 @@ impl Totals {
     }
 }
 
+/// The names of the tests that `cargo test --no-fail-fast` printed as failed: each program lists its own at its
+/// end, indented.
+pub(crate) fn names_of_failed(output: &str) -> Vec<String> {
+    let mut in_list = false;
+    let mut names = Vec::new();
+    for line in output.lines() {
+        match line.strip_prefix("    ") {
+            Some(name) if in_list => names.push(name.to_owned()),
+            _ => in_list = line == "failures:" || (in_list && line.is_empty()),
+        }
+    }
+    names
+}
+
 /// Reads a file, or says which could not be read.
 pub(crate) fn read(file: &Path) -> Result<String> {
     fs::read_to_string(file)
@@ -70,6 +84,16 @@ mod tests {
         let totals = Totals::of_output(output);
         assert_eq!(totals, Totals { passed: 15, failed: 2 });
         assert_eq!(totals.to_string(), "15 passed, 2 failed");
+    }
+
+    #[test]
+    fn the_failed_tests_are_named_and_what_they_printed_is_not() {
+        let output = "running 3 tests\n.. 2/3\na::b --- FAILED\n\nfailures:\n\n---- a::b stdout ----\n\
+            \n    left: 1\n\n\nfailures:\n    a::b\n    c\n\n\
+            test result: FAILED. 1 passed; 2 failed\n\nrunning 1 test\n\nfailures:\n\n\
+            ---- d stdout ----\nx\n\nfailures:\n    d\n\ntest result: FAILED. 0 passed; 1 failed\n";
+        assert_eq!(names_of_failed(output), ["a::b", "c", "d"]);
+        assert!(names_of_failed("test result: ok. 3 passed; 0 failed\n    1: main\n").is_empty());
     }
 
     #[test]

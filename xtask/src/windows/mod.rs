@@ -15,7 +15,7 @@ use std::process::Command;
 
 use clap::ValueEnum;
 
-use crate::totals::Totals;
+use crate::totals::{self, Totals};
 use crate::wait::Stopwatch;
 use crate::{Result, client, steps};
 use toolchain::Toolchain;
@@ -28,6 +28,8 @@ const OTHERS: [&str; 3] =
     ["x86_64-pc-windows-msvc", "aarch64-apple-darwin", "x86_64-unknown-freebsd"];
 /// What takes minutes under Wine, and is left out unless asked for.
 const SLOW: [&str; 2] = ["--skip", "ten_thousand_connections"];
+/// How many failed tests of a step Wine is given a second chance with; more are no bad luck.
+const SECOND_RUNS_MAX: usize = 2;
 /// Descriptors that 5,000 connections take in one process, and Wine's server with them.
 const DESCRIPTORS: u64 = 16_000;
 
@@ -141,6 +143,22 @@ impl Bench {
     fn test(&self, targets: &[&str], names: &[&str]) -> Result<Totals> {
         let mut test = self.cargo(WINDOWS);
         test.args(["test", "--quiet", "--no-fail-fast"]).args(targets).arg("--").args(names);
+        let (totals, printed) = steps::run_tests(&mut test)?;
+        let failed = totals::names_of_failed(&printed);
+        if self.wine.is_none() || failed.is_empty() || failed.len() > SECOND_RUNS_MAX {
+            return Ok(totals);
+        }
+        let of_second_run = self.run_again(targets, &failed)?;
+        Ok(Totals { passed: totals.passed + of_second_run.passed, ..of_second_run })
+    }
+
+    /// Runs these tests once more, by themselves: under Wine a reset can get lost while the machine is busy, and
+    /// only then. It is said that they had failed, since one that needs this often is a finding.
+    fn run_again(&self, targets: &[&str], failed: &[String]) -> Result<Totals> {
+        println!("-- failed under Wine, now run again by themselves: {}", failed.join(", "));
+        let mut test = self.cargo(WINDOWS);
+        test.args(["test", "--quiet", "--no-fail-fast"]).args(targets);
+        test.args(["--", "--exact", "--test-threads", "1"]).args(failed);
         steps::run_tests(&mut test).map(|(totals, _)| totals)
     }
 
