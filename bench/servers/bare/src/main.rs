@@ -70,13 +70,7 @@ fn buffers_in_range(word: &str) -> Result<u16, String> {
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("bare-server: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    bench_common::exit_code("bare-server", run(&Cli::parse()))
 }
 
 fn run(cli: &Cli) -> io::Result<()> {

@@ -1,18 +1,12 @@
 //! The server passes the checks that every server has to pass, with every switch that changes how
 //! it works, and with so few and so small buffers that it always runs out of them.
 
-use std::path::Path;
-
-use bench_common::Mode;
-use bench_common::check::{self, TestServer};
+use bench_common::check;
 
 const FEW_BUFFERS: [&str; 4] = ["--buffers", "4", "--buffer-size", "512"];
 
 fn check_with(arguments: &[&str]) {
-    let program = Path::new(env!("CARGO_BIN_EXE_bare-server"));
-    for mode in [Mode::Raw, Mode::Framed, Mode::Chat] {
-        check::all(&TestServer::start(program, mode, arguments));
-    }
+    check::in_every_mode(env!("CARGO_BIN_EXE_bare-server"), arguments);
 }
 
 #[test]

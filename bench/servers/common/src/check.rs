@@ -105,6 +105,33 @@ impl Drop for TestServer {
     }
 }
 
+/// Runs every check in every mode, each on a server of its own.
+///
+/// # Panics
+/// If the server fails one.
+pub fn in_every_mode(program: &str, arguments: &[&str]) {
+    for_each_mode(program, arguments, all);
+}
+
+/// The same of a server that closes those members of a chat who lag too far behind.
+///
+/// # Panics
+/// If the server fails one.
+pub fn in_every_mode_with_a_limit(program: &str, arguments: &[&str]) {
+    for_each_mode(program, arguments, |server| {
+        all(server);
+        if server.mode == Mode::Chat {
+            lagging_members(server);
+        }
+    });
+}
+
+fn for_each_mode(program: &str, arguments: &[&str], check: impl Fn(&TestServer)) {
+    for mode in [Mode::Raw, Mode::Framed, Mode::Chat] {
+        check(&TestServer::start(Path::new(program), mode, arguments));
+    }
+}
+
 /// Runs every check that applies to the server's mode.
 ///
 /// # Panics

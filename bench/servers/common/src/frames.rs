@@ -2,7 +2,10 @@
 
 use std::io;
 
-use crate::{FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES_MAX};
+use crate::{BUFFER_BYTES, FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES_MAX};
+
+/// Room below which a buffer of frames grows before the next read.
+pub const ROOM_BYTES_MIN: usize = 2 * 1024;
 
 /// A frame announced more than [`FRAME_PAYLOAD_BYTES_MAX`] bytes.
 #[derive(Debug, Eq, PartialEq)]
@@ -12,6 +15,15 @@ impl From<FrameTooLong> for io::Error {
     fn from(_: FrameTooLong) -> Self {
         Self::new(io::ErrorKind::InvalidData, "a frame is too long")
     }
+}
+
+/// The buffer, with room for the next read: it grows with the frames.
+#[must_use]
+pub fn with_room(mut buffer: Vec<u8>) -> Vec<u8> {
+    if buffer.capacity() - buffer.len() < ROOM_BYTES_MIN {
+        buffer.reserve(BUFFER_BYTES);
+    }
+    buffer
 }
 
 /// How many of the bytes, from the first one on, are whole frames.

@@ -10,8 +10,11 @@ pub mod check;
 pub mod frames;
 pub mod room;
 
+use std::fmt::Display;
 use std::io::{self, Write};
 use std::net::{SocketAddr, TcpListener};
+use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Args, ValueEnum};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
@@ -19,6 +22,12 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 /// Connections that the kernel may queue before the server has accepted them.
 const BACKLOG: i32 = 4096;
+
+/// Bytes of a receive buffer.
+pub const BUFFER_BYTES: usize = 16 * 1024;
+
+/// Pause after a failed accept: out of descriptors is the usual cause, and passes.
+pub const ACCEPT_BACKOFF: Duration = Duration::from_millis(10);
 
 /// Bytes of the length prefix of a frame: `u32`, little-endian, counting the payload only.
 pub const FRAME_HEADER_BYTES: usize = 4;
@@ -76,6 +85,17 @@ pub fn announce(listener: &TcpListener) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     writeln!(stdout, "listening on {}", listener.local_addr()?)?;
     stdout.flush()
+}
+
+/// How a server ends: with a line on stderr, if it could not go on.
+pub fn exit_code(program: &str, done: Result<(), impl Display>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{program}: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 /// Raises the soft limit of descriptors to the hard one and returns it.

@@ -6,17 +6,13 @@
 
 use std::io;
 
-use bench_common::frames;
+use bench_common::BUFFER_BYTES;
+use bench_common::frames::{self, with_room};
 use bench_common::room::Member;
 use compio::BufResult;
 use compio::buf::{IntoInner, IoBuf};
 use compio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use compio::net::TcpStream;
-
-use crate::BUFFER_BYTES;
-
-/// Room below which a buffer grows before the next read.
-const ROOM_BYTES_MIN: usize = 2 * 1024;
 
 /// Echoes bytes until the peer has finished or is gone.
 pub(crate) async fn raw(mut stream: TcpStream) -> io::Result<()> {
@@ -70,12 +66,4 @@ pub(crate) async fn say_frames(mut stream: TcpStream, member: Member) -> io::Res
         member.say(&buffer[..whole]);
         buffer.drain(..whole);
     }
-}
-
-/// The buffer, with room for more: it grows with the frames.
-fn with_room(mut buffer: Vec<u8>) -> Vec<u8> {
-    if buffer.capacity() - buffer.len() < ROOM_BYTES_MIN {
-        buffer.reserve(BUFFER_BYTES);
-    }
-    buffer
 }

@@ -15,21 +15,14 @@ mod multi;
 use std::io;
 use std::num::NonZero;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use bench_common::room::Room;
-use bench_common::{CommonArgs, Mode};
+use bench_common::{ACCEPT_BACKOFF, BUFFER_BYTES, CommonArgs, Mode};
 use clap::Parser;
 use compio::driver::ProactorBuilder;
 use compio::net::{TcpListener, TcpStream};
 use compio::runtime::RuntimeBuilder;
 use futures_util::StreamExt;
-
-/// Bytes of a receive buffer.
-const BUFFER_BYTES: usize = 16 * 1024;
-
-/// Pause after a failed accept: out of descriptors is the usual cause, and passes.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(10);
 
 /// Echo server on compio.
 #[derive(Parser)]
@@ -48,13 +41,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("compio-server: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    bench_common::exit_code("compio-server", run(&Cli::parse()))
 }
 
 fn run(cli: &Cli) -> io::Result<()> {

@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind};
 use std::ops::Deref;
 use std::pin::{Pin, pin};
 
+use bench_common::BUFFER_BYTES;
 use bench_common::frames;
 use bench_common::room::Member;
 use compio::BufResult;
@@ -16,8 +17,6 @@ use compio::driver::BufferRef;
 use compio::io::{AsyncRead, AsyncReadMulti, AsyncWriteExt};
 use compio::net::TcpStream;
 use futures_util::{Stream, StreamExt};
-
-use crate::BUFFER_BYTES;
 
 /// Received bytes.
 #[derive(Debug)]

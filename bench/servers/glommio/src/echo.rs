@@ -2,14 +2,10 @@
 
 use std::io;
 
-use bench_common::frames;
+use bench_common::BUFFER_BYTES;
+use bench_common::frames::{self, ROOM_BYTES_MIN};
 use futures_util::io::{AsyncReadExt, AsyncWriteExt};
 use glommio::net::TcpStream;
-
-use crate::BUFFER_BYTES;
-
-/// Room below which a buffer grows before the next read.
-const ROOM_BYTES_MIN: usize = 2 * 1024;
 
 /// Echoes bytes until the peer has finished or is gone.
 pub(crate) async fn raw(mut stream: TcpStream) -> io::Result<()> {

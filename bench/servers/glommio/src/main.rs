@@ -11,26 +11,19 @@ use std::error::Error;
 use std::net;
 use std::os::fd::{FromRawFd, IntoRawFd};
 use std::process::ExitCode;
-use std::time::Duration;
 
 use bench_common::room::Room;
-use bench_common::{CommonArgs, Mode};
+use bench_common::{ACCEPT_BACKOFF, CommonArgs, Mode};
 use clap::Parser;
 use glommio::net::TcpListener;
 use glommio::{LocalExecutorBuilder, Placement};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-
-/// Bytes of the receive buffer of a connection.
-const BUFFER_BYTES: usize = 16 * 1024;
 
 /// Entries of a ring: the default of 128 would be submitted several times per turn.
 const RING_DEPTH: usize = 1024;
 
 /// Bytes of memory that a process must be allowed to lock; with less, glommio does not start.
 const LOCKED_BYTES_MIN: u64 = 512 * 1024;
-
-/// Pause after a failed accept: out of descriptors is the usual cause, and passes.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(10);
 
 /// Echo server on glommio.
 #[derive(Parser)]
@@ -41,13 +34,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("glommio-server: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    bench_common::exit_code("glommio-server", run(&Cli::parse()))
 }
 
 fn run(cli: &Cli) -> Result<(), Box<dyn Error>> {

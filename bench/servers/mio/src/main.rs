@@ -42,13 +42,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("mio-server: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    bench_common::exit_code("mio-server", run(&Cli::parse()))
 }
 
 fn run(cli: &Cli) -> io::Result<()> {

@@ -5,21 +5,15 @@ use std::mem;
 use std::net;
 use std::time::Duration;
 
-use bench_common::Mode;
+use bench_common::{ACCEPT_BACKOFF, BUFFER_BYTES, Mode};
 use mio::net::TcpListener;
 use mio::{Events, Interest, Poll, Token};
 use slab::Slab;
 
 use crate::connection::{Connection, Turn};
 
-/// Bytes of the receive buffer, which all connections share.
-const BUFFER_BYTES: usize = 16 * 1024;
-
 /// Stands for the listener; the others are places in the table of connections.
 const LISTENER: Token = Token(usize::MAX);
-
-/// Pause after a failed accept: out of descriptors is the usual cause, and passes.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(10);
 
 /// The server.
 #[derive(Debug)]

@@ -2,12 +2,12 @@
 
 use std::io;
 
+use bench_common::BUFFER_BYTES;
 use bench_common::frames;
 use bench_common::room::{Member, Outbox};
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt, OwnedReadHalf, OwnedWriteHalf, Splitable};
 use monoio::net::TcpStream;
 
-use crate::BUFFER_BYTES;
 use crate::echo::room_of;
 
 /// Starts the tasks of a member. The connection is closed once both have ended.

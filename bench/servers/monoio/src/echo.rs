@@ -2,15 +2,11 @@
 
 use std::io;
 
-use bench_common::frames;
+use bench_common::BUFFER_BYTES;
+use bench_common::frames::{self, with_room};
 use monoio::buf::{IoBuf, IoBufMut, SliceMut};
 use monoio::io::{AsyncReadRent, AsyncWriteRentExt};
 use monoio::net::TcpStream;
-
-use crate::BUFFER_BYTES;
-
-/// Room below which a buffer grows before the next read.
-const ROOM_BYTES_MIN: usize = 2 * 1024;
 
 /// Echoes bytes until the peer has finished or is gone.
 pub(crate) async fn raw(mut stream: TcpStream) -> io::Result<()> {
@@ -47,10 +43,7 @@ pub(crate) async fn framed(mut stream: TcpStream) -> io::Result<()> {
 }
 
 /// The room behind what is in the buffer: it grows with the frames.
-pub(crate) fn room_of(mut buffer: Vec<u8>) -> SliceMut<Vec<u8>> {
+pub(crate) fn room_of(buffer: Vec<u8>) -> SliceMut<Vec<u8>> {
     let filled = buffer.len();
-    if buffer.capacity() - filled < ROOM_BYTES_MIN {
-        buffer.reserve(BUFFER_BYTES);
-    }
-    buffer.slice_mut(filled..)
+    with_room(buffer).slice_mut(filled..)
 }

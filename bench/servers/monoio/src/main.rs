@@ -14,20 +14,13 @@ mod echo;
 
 use std::io;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use bench_common::room::Room;
-use bench_common::{CommonArgs, Mode};
+use bench_common::{ACCEPT_BACKOFF, CommonArgs, Mode};
 use clap::Parser;
 use io_uring::IoUring;
 use monoio::net::TcpListener;
 use monoio::{IoUringDriver, RuntimeBuilder};
-
-/// Bytes of a receive buffer.
-const BUFFER_BYTES: usize = 16 * 1024;
-
-/// Pause after a failed accept: out of descriptors is the usual cause, and passes.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(10);
 
 /// Echo server on monoio's io_uring driver.
 #[derive(Parser)]
@@ -42,13 +35,7 @@ struct Cli {
 }
 
 fn main() -> ExitCode {
-    match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("monoio-server: {error}");
-            ExitCode::FAILURE
-        }
-    }
+    bench_common::exit_code("monoio-server", run(&Cli::parse()))
 }
 
 fn run(cli: &Cli) -> io::Result<()> {

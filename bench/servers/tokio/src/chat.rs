@@ -7,7 +7,7 @@
 
 use std::io;
 
-use bench_common::{FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES_MAX};
+use bench_common::{BUFFER_BYTES, FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES_MAX};
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use tokio::io::AsyncWriteExt;
@@ -15,8 +15,6 @@ use tokio::net::TcpStream;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::broadcast::{self, Receiver, Sender};
 use tokio_util::codec::{FramedRead, LengthDelimitedCodec};
-
-use crate::BUFFER_BYTES;
 
 /// Frames that a member may lag behind.
 const CHANNEL_FRAMES: usize = 1024;

@@ -9,12 +9,10 @@
 
 use std::io;
 
-use bench_common::{FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES_MAX};
+use bench_common::{BUFFER_BYTES, FRAME_HEADER_BYTES, FRAME_PAYLOAD_BYTES_MAX};
 use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::net::TcpStream;
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
-
-use crate::BUFFER_BYTES;
 
 /// Echoes whole frames until the peer has finished or is gone, or sends a frame that is too long.
 pub(crate) async fn echo(stream: TcpStream) -> io::Result<()> {

@@ -9,17 +9,10 @@ mod framed;
 mod raw;
 
 use std::io;
-use std::time::Duration;
 
-use bench_common::{CommonArgs, Mode};
+use bench_common::{ACCEPT_BACKOFF, CommonArgs, Mode};
 use clap::Parser;
 use tokio::net::TcpListener;
-
-/// Bytes of the receive buffer of a connection.
-const BUFFER_BYTES: usize = 16 * 1024;
-
-/// Pause after a failed accept: out of descriptors is the usual cause, and passes.
-const ACCEPT_BACKOFF: Duration = Duration::from_millis(10);
 
 /// Echo server on tokio's current_thread runtime.
 #[derive(Parser)]

@@ -2,10 +2,9 @@
 
 use std::io;
 
+use bench_common::BUFFER_BYTES;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-
-use crate::BUFFER_BYTES;
 
 /// Echoes until the peer has finished or is gone.
 pub(crate) async fn echo(mut stream: TcpStream) -> io::Result<()> {
