@@ -83,7 +83,7 @@ struct RunArgs {
     cases: Option<String>,
 
     /// Sets of cases, separated by commas: echo, half-load, framed, broadcast, accept, idle, rates,
-    /// workers, idle-beside.
+    /// workers, idle-beside; or all.
     #[arg(long, conflicts_with = "quick")]
     set: Option<String>,
 
@@ -248,34 +248,36 @@ fn run_area(
         disturbed_share: plan.disturbed_share,
     };
     let machine = machine::describe(&plan.contenders);
-    let mut results = Results { area: area.name.to_owned(), machine, method, cases: Vec::new() };
-    println!("{}", report::header(&results.machine, &results.method));
+    println!("{}", report::header(&machine, &method));
+    let place = all.len();
+    all.push(Results { area: area.name.to_owned(), machine, method, cases: Vec::new() });
     for group in &area.groups {
+        let results = &mut all[place];
         for case in rounds::run(plan, group, capacities)? {
             println!("{}", report::table(&case, &results.method));
             results.cases.push(case);
         }
-        if let Some(folder) = &args.save {
-            fs::create_dir_all(folder)
-                .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
-            results.write(&folder.join(format!("{}.json", area.name)))?;
-        }
-        if let Some(path) = &args.json {
-            let text =
-                serde_json::to_string_pretty(&[all.as_slice(), &[results.clone()]].concat())?;
-            results::write(path, &format!("{text}\n"))?;
-        }
-        if let Some(path) = &args.out {
-            results::write(
-                path,
-                &report::whole(&[all.as_slice(), &[results.clone()]].concat(), &[]),
-            )?;
-        }
+        keep(args, &all[place], all)?;
     }
-    println!("{}", report::targets(std::slice::from_ref(&results)));
-    let clean = results.cases.iter().flat_map(|case| &case.servers).all(|it| it.failure.is_none());
-    all.push(results);
-    Ok(clean)
+    let results = &all[place];
+    println!("{}", report::targets(std::slice::from_ref(results)));
+    Ok(results.cases.iter().flat_map(|case| &case.servers).all(|it| it.failure.is_none()))
+}
+
+/// Writes what was measured to where it is wanted: the results of an area, and those of all so far.
+fn keep(args: &RunArgs, results: &Results, all: &[Results]) -> Result<()> {
+    if let Some(folder) = &args.save {
+        fs::create_dir_all(folder)
+            .map_err(|error| format!("cannot make {}: {error}", folder.display()))?;
+        results.write(&folder.join(format!("{}.json", results.area)))?;
+    }
+    if let Some(path) = &args.json {
+        results::write(path, &format!("{}\n", serde_json::to_string_pretty(all)?))?;
+    }
+    if let Some(path) = &args.out {
+        results::write(path, &report::whole(all, &[]))?;
+    }
+    Ok(())
 }
 
 fn plan(args: &RunArgs, area: &Area, cpus_allowed: &[usize]) -> Result<Plan> {

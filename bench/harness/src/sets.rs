@@ -76,8 +76,11 @@ pub(crate) const SETS: [Set; 9] = [
     },
 ];
 
-/// The areas that are asked for, or all.
+/// The areas that are asked for by name, or all for `all`.
 pub(crate) fn named(names: &str) -> Result<Vec<&'static Set>> {
+    if names == "all" {
+        return Ok(all().collect());
+    }
     names.split(',').map(one).collect()
 }
 
@@ -85,7 +88,7 @@ fn one(name: &str) -> Result<&'static Set> {
     let known = all().find(|set| set.name == name);
     known.ok_or_else(|| {
         let names: Vec<_> = all().map(|set| set.name).collect();
-        format!("there is no set `{name}`; there are {}", names.join(", ")).into()
+        format!("there is no set `{name}`; there are {}; `all` by itself means all of them", names.join(", ")).into()
     })
 }
 
@@ -106,5 +109,12 @@ mod tests {
             assert_eq!(one(set.name).unwrap().name, set.name);
         }
         assert!(named("echo,dance").is_err());
+    }
+
+    #[test]
+    fn all_stands_for_every_set_in_the_order_of_the_report() {
+        let names = |word| named(word).unwrap().iter().map(|set| set.name).collect::<Vec<_>>();
+        assert_eq!(names("all"), SETS.map(|set| set.name));
+        assert_eq!(names("workers,echo"), ["workers", "echo"]);
     }
 }

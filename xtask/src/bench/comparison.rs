@@ -45,9 +45,6 @@ pub(crate) struct Comparison {
     arguments: Vec<OsString>,
 }
 
-/// All areas, for who names none.
-const ALL: &str = "echo,half-load,framed,broadcast,accept,idle,rates,workers,idle-beside";
-
 /// Runs the comparison.
 pub(super) fn run(comparison: &Comparison) -> Result<Totals> {
     let Comparison { short, set, cases, servers, rounds, seconds, arguments } = comparison;
@@ -65,7 +62,7 @@ pub(super) fn run(comparison: &Comparison) -> Result<Totals> {
     // Words that are for the harness alone say what is run.
     let is_by_area = set.is_some() || (cases.is_none() && arguments.is_empty());
     if is_by_area {
-        harness.args(["--save", "results", "--set", set.as_deref().unwrap_or(ALL)]);
+        harness.args(["--save", "results", "--set", set.as_deref().unwrap_or("all")]);
     }
     let ran = process::succeed(harness.args(arguments));
     // What did run is worth a report even if something did not.
