@@ -88,7 +88,11 @@ fn one(name: &str) -> Result<&'static Set> {
     let known = all().find(|set| set.name == name);
     known.ok_or_else(|| {
         let names: Vec<_> = all().map(|set| set.name).collect();
-        format!("there is no set `{name}`; there are {}; `all` by itself means all of them", names.join(", ")).into()
+        format!(
+            "there is no set `{name}`; there are {}; `all` by itself means all of them",
+            names.join(", ")
+        )
+        .into()
     })
 }
 
