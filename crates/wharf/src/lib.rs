@@ -126,6 +126,8 @@ pub use worker::{Turn, Worker};
 mod pages {
     #[doc = include_str!("../../../README.md")]
     struct Readme;
+    #[doc = include_str!("../README.md")]
+    struct ReadmeOfCrate;
     #[doc = include_str!("../../../docs/blocking.md")]
     struct Blocking;
     #[doc = include_str!("../../../docs/clients.md")]
