@@ -13,6 +13,7 @@
 //! | [`fuzz`] | made-up input for what takes input from outside |
 //! | [`instructions`] | what a message costs in instructions, against the record |
 //! | [`loom`] | the models of what crosses threads |
+//! | [`release`] | the crates as packages, and the program as archives to give away |
 //! | [`sanitize`] | the port's tests under AddressSanitizer and `LeakSanitizer` |
 //! | [`sessions`] | attackers beside honest clients, and a drain under load, on running servers |
 //! | [`simulation`] | the simulation, for as many seeds as CI has time for |
@@ -21,6 +22,7 @@
 //! | [`proof`] | the large runs: traffic, memory, bad use, cost |
 //! | [`windows`] | the backend and the program for Windows, under Wine; and what compiles for other systems |
 //! | [`tidy`] | what no compiler checks: names in the documents, sizes of files |
+//! | [`changelog`] | whether CHANGELOG.md is in order |
 //! | [`documents`], [`translations`] | links between documents, and whether the Korean ones keep up |
 //! | [`server`], [`load`], [`client`], [`procfs`] | the program under test, and what is seen of it |
 //! | [`backends`] | checks of what runs, on every backend |
@@ -36,6 +38,7 @@ mod bench;
 mod canaries;
 #[cfg(target_os = "linux")]
 mod chance;
+mod changelog;
 mod checks;
 mod ci;
 mod client;
@@ -55,6 +58,8 @@ mod packages;
 mod process;
 mod procfs;
 mod proof;
+#[cfg(target_os = "linux")]
+mod release;
 mod sanitize;
 mod server;
 #[cfg(target_os = "linux")]
@@ -267,6 +272,10 @@ enum Command {
         #[arg(long)]
         bless: bool,
     },
+    /// Makes what is given away: the crates as packages, and the program for Linux and Windows as archives with
+    /// checksums. Each program is unpacked and has to serve before it counts. Nothing is uploaded.
+    #[cfg(target_os = "linux")]
+    Release(release::ReleaseArgs),
     /// Sums up what `cargo test` printed to a file.
     Totals {
         /// The file.
@@ -340,6 +349,8 @@ fn run(command: Command) -> Result<Totals> {
         #[cfg(target_os = "linux")]
         Command::Bench(args) => bench::run(&args)?,
         Command::Instructions { bless } => instructions::run(bless)?,
+        #[cfg(target_os = "linux")]
+        Command::Release(args) => release::run(args)?,
         Command::Totals { file } => {
             let totals = Totals::of_file(&file)?;
             println!("{totals}");

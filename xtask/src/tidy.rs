@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::checks::{Checks, ensure};
 use crate::totals::{self, Totals};
-use crate::{Result, documents, translations, workspace};
+use crate::{Result, changelog, documents, translations, workspace};
 
 /// Lines that a source file may have.
 const FILE_LINES_MAX: usize = 1_000;
@@ -32,6 +32,7 @@ pub(crate) fn run() -> Result<Totals> {
     checks.check("source files", || sources_are_tidy(&sources));
     checks.check("rules and their tests", rules_have_tests);
     checks.check(ARCHITECTURE, architecture_is_true);
+    checks.check(changelog::CHANGELOG, changelog::is_in_order);
     checks.check("links of documents", || documents::links_lead_somewhere(&pages()?));
     checks.check("translations", translations::are_up_to_date);
     Ok(checks.totals())

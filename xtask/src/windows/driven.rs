@@ -43,7 +43,8 @@ fn start(server: &Path, flags: &str) -> Result<Server> {
     Ok(server)
 }
 
-fn loaded(server: &Path, client: &Path, serving: &str, loading: &str) -> Result<String> {
+/// Starts a server, loads it from Linux, ends it.
+pub(crate) fn loaded(server: &Path, client: &Path, serving: &str, loading: &str) -> Result<String> {
     let server = start(server, serving)?;
     let figure = load::echo(client, &server, loading)?.figure()?;
     smoke::drained(&server.stop(Signal::Interrupt)?)?;

@@ -7,7 +7,7 @@
 //! | [`wine`] | a Wine that nobody else uses, from its start to its end |
 //! | [`driven`] | `wharf.exe` under Wine, and its clients on Linux |
 
-mod driven;
+pub(crate) mod driven;
 mod toolchain;
 mod wine;
 
@@ -18,11 +18,11 @@ use clap::ValueEnum;
 use crate::totals::{self, Totals};
 use crate::wait::Stopwatch;
 use crate::{Result, client, steps};
-use toolchain::Toolchain;
-use wine::Wine;
+pub(crate) use toolchain::Toolchain;
+pub(crate) use wine::Wine;
 
 /// What is built, and what the tests run on.
-const WINDOWS: &str = "x86_64-pc-windows-gnu";
+pub(crate) const WINDOWS: &str = "x86_64-pc-windows-gnu";
 /// Systems that the sources are checked for and nothing is run on.
 const OTHERS: [&str; 3] =
     ["x86_64-pc-windows-msvc", "aarch64-apple-darwin", "x86_64-unknown-freebsd"];

@@ -25,7 +25,7 @@ const ANSWER_MAX: Duration = Duration::from_secs(20);
 
 /// A compiler for other systems.
 #[derive(Debug)]
-pub(super) enum Toolchain {
+pub(crate) enum Toolchain {
     /// The one that has built this program.
     Usual,
     /// Debian's, by the folder of its programs.
@@ -34,7 +34,7 @@ pub(super) enum Toolchain {
 
 impl Toolchain {
     /// The toolchain for these targets; installs what is missing.
-    pub(super) fn find(targets: impl Iterator<Item = &'static str>) -> Result<Self> {
+    pub(crate) fn find(targets: impl Iterator<Item = &'static str>) -> Result<Self> {
         let missing: Vec<&str> = targets.filter(|target| !has_library(target)).collect();
         if missing.is_empty() || add(&missing) {
             return Ok(Self::Usual);
@@ -47,8 +47,14 @@ impl Toolchain {
         Ok(Self::Debian(folder.to_path_buf()))
     }
 
+    /// Whether the usual one has a target's library, which it gets if it can.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn has(target: &'static str) -> bool {
+        has_library(target) || add(&[target])
+    }
+
     /// cargo for a target, with a deadline, building to a folder beside the others.
-    pub(super) fn cargo(&self, target: &str) -> Command {
+    pub(crate) fn cargo(&self, target: &str) -> Command {
         let cargo = match self {
             Self::Usual => workspace::cargo().get_program().into(),
             Self::Debian(folder) => folder.join("cargo"),

@@ -28,7 +28,7 @@ const PROGRAM_MAX: Duration = Duration::from_secs(400);
 
 /// Wine, from its start until this is dropped.
 #[derive(Debug)]
-pub(super) struct Wine {
+pub(crate) struct Wine {
     wine: PathBuf,
     prefix: PathBuf,
     server_program: PathBuf,
@@ -37,7 +37,7 @@ pub(super) struct Wine {
 
 impl Wine {
     /// Installs what is missing, makes a prefix if there is none, and starts its server.
-    pub(super) fn start() -> Result<Self> {
+    pub(crate) fn start() -> Result<Self> {
         let wine = || packages::find("wine64", &WINE_FOLDERS);
         let server = || {
             let found = packages::find("wineserver64", &WINE_FOLDERS);
@@ -101,7 +101,7 @@ impl Wine {
     }
 
     /// A program of Linux that is a program of Windows under this Wine.
-    pub(super) fn wrap(&self, program: &Path) -> Result<PathBuf> {
+    pub(crate) fn wrap(&self, program: &Path) -> Result<PathBuf> {
         let script = program.with_extension("sh");
         let [wine, prefix, program] =
             [&self.wine, &self.prefix, program].map(|path| path.display().to_string());
