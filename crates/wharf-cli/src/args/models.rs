@@ -147,17 +147,20 @@ impl CompareArgs {
 }
 
 fn model(name: &str) -> Result<Model, String> {
-    let models = wharf_models::models();
-    let names = || models.iter().map(|model| model.name).collect::<Vec<_>>().join(", ");
-    let found = models.iter().find(|model| model.name == name).copied();
-    found.ok_or_else(|| format!("give one of those that this system has: {}", names()))
+    named(&wharf_models::models(), name, |model| model.name)
 }
 
 fn experiment(name: &str) -> Result<Experiment, String> {
-    let experiments = experiments();
-    let names = || experiments.iter().map(|it| it.name).collect::<Vec<_>>().join(", ");
-    let found = experiments.iter().find(|experiment| experiment.name == name).copied();
-    found.ok_or_else(|| format!("give one of those that this system has: {}", names()))
+    named(&experiments(), name, |experiment| experiment.name)
+}
+
+/// The one of that name, or what names there are.
+fn named<T: Copy>(all: &[T], name: &str, name_of: impl Fn(&T) -> &str) -> Result<T, String> {
+    let found = all.iter().find(|one| name_of(one) == name).copied();
+    found.ok_or_else(|| {
+        let names = all.iter().map(name_of).collect::<Vec<_>>().join(", ");
+        format!("give one of those that this system has: {names}")
+    })
 }
 
 fn address(text: &str) -> Result<SocketAddr, &'static str> {
