@@ -5,6 +5,7 @@
 //! | [`ci`] | the steps of CI, in order, with their times and a sum of the tests |
 //! | [`steps`] | one step each: formatting, lints, documentation, tests, and so on |
 //! | [`mod@bench`] | the comparison with other foundations |
+//! | [`bench_programs`] | how the programs of `bench/` are built, and what its harness writes |
 //! | [`conformance`] | the completion port's suite, per backend |
 //! | [`canaries`] | deliberate bugs, which the simulation must find |
 //! | [`fallback`], [`deny_uring`] | the tests where `io_uring` is denied, and how it is denied |
@@ -35,6 +36,7 @@
 mod backends;
 #[cfg(target_os = "linux")]
 mod bench;
+mod bench_programs;
 mod canaries;
 #[cfg(target_os = "linux")]
 mod chance;

@@ -1,13 +1,11 @@
 //! The steps of CI that are one command or two. Each can be run alone.
 
-use std::env;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::checks::ensure;
 use crate::totals::Totals;
-use crate::workspace::{self, Profile, cargo};
+use crate::workspace::{self, cargo};
 use crate::{Result, process};
 
 /// Checks the formatting, here and in the other workspaces.
@@ -124,33 +122,4 @@ fn advisories(command: &mut Command) -> Result<()> {
     }
     print!("{}{}", ended.stdout, ended.stderr);
     ensure(ended.code == Some(0), || format!("`{}` failed", process::shown(command)))
-}
-
-/// The harness of bench/, with those servers built that it starts, by the names of their packages; all of them
-/// if none is named.
-pub(crate) fn harness(servers: &[&str]) -> Result<Command> {
-    let wharf = workspace::wharf(Profile::Release)?;
-    let mut build = cargo();
-    build.args(["build", "--quiet", "--release"]).current_dir(workspace::bench());
-    if servers.is_empty() {
-        build.arg("--workspace");
-    } else {
-        build.args(["--package", "harness"]);
-        build.args(servers.iter().flat_map(|name| ["--package", name]));
-    }
-    process::succeed(&mut build)?;
-    let mut harness = Command::new(bench_programs().join("harness"));
-    harness.current_dir(workspace::bench()).arg("--wharf").arg(wharf);
-    Ok(harness)
-}
-
-/// Where bench/ builds to as users build: in its [`bench_target`].
-pub(crate) fn bench_programs() -> PathBuf {
-    bench_target().join("release")
-}
-
-/// Where bench/ builds to: where the environment says, or its own folder.
-pub(crate) fn bench_target() -> PathBuf {
-    let set = env::var_os("CARGO_TARGET_DIR");
-    workspace::bench().join(set.unwrap_or_else(|| "target".into()))
 }

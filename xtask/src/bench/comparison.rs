@@ -1,14 +1,12 @@
 //! The whole comparison, area by area: builds what is missing, runs the harness, makes the report.
 
 use std::ffi::OsString;
-use std::process::Command;
 
 use clap::Args;
 
 use super::{native, short};
 use crate::totals::Totals;
-use crate::workspace::{self, cargo};
-use crate::{Result, process, steps};
+use crate::{Result, bench_programs, process};
 
 /// What is compared, and how long.
 #[derive(Debug, Args)]
@@ -51,8 +49,8 @@ pub(super) fn run(comparison: &Comparison) -> Result<Totals> {
     if *short {
         return short::run();
     }
-    native::build(&steps::bench_programs())?;
-    let mut harness = steps::harness(&[])?;
+    native::build(&bench_programs::folder(bench_programs::RELEASE))?;
+    let mut harness = bench_programs::harness(&["--workspace"])?;
     let named = [("--cases", cases), ("--servers", servers), ("--rounds", rounds)];
     for (word, value) in named.into_iter().chain([("--seconds", seconds)]) {
         if let Some(value) = value {
@@ -75,11 +73,8 @@ pub(super) fn run(comparison: &Comparison) -> Result<Totals> {
 
 /// Makes the report and its pictures of all that was kept.
 pub(super) fn report() -> Result<Totals> {
-    let mut build = cargo();
-    build.args(["build", "--quiet", "--release", "--package", "harness"]);
-    process::succeed(build.current_dir(workspace::bench()))?;
-    let mut harness = Command::new(steps::bench_programs().join("harness"));
-    process::succeed(harness.current_dir(workspace::bench()).arg("report"))?;
+    let folder = bench_programs::build(bench_programs::RELEASE, &["--package=harness"])?;
+    process::succeed(bench_programs::harness_in(&folder).arg("report"))?;
     println!("bench/results.md and bench/plots/ are made of bench/results/");
     Ok(Totals::default())
 }

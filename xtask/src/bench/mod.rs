@@ -12,8 +12,8 @@ mod short;
 
 use clap::{Args, Subcommand};
 
-use crate::Result;
 use crate::totals::Totals;
+use crate::{Result, bench_programs};
 
 /// What `cargo xtask bench` is told.
 #[derive(Debug, Args)]
@@ -40,7 +40,7 @@ enum Step {
 
 /// Runs the comparison, or a step of it.
 pub(crate) fn run(args: &BenchArgs) -> Result<Totals> {
-    let programs = crate::steps::bench_programs();
+    let programs = bench_programs::folder(bench_programs::RELEASE);
     match args.step {
         None => comparison::run(&args.comparison),
         Some(Step::Report) => comparison::report(),

@@ -9,8 +9,7 @@ use std::time::Duration;
 
 use crate::checks::{Checks, ensure};
 use crate::totals::Totals;
-use crate::workspace::{self, cargo};
-use crate::{Result, packages, process};
+use crate::{Result, bench_programs, packages, process, workspace};
 
 /// A server, and what it is built on.
 struct Server {
@@ -53,18 +52,24 @@ const CHECK_MAX: Duration = Duration::from_secs(240);
 ///
 /// # Errors
 /// If one does not compile.
-pub(crate) fn build(output: &Path) -> Result<Vec<String>> {
-    build_with(output, &[])
+pub(crate) fn build(output: &Path) -> Result<Vec<&'static str>> {
+    let names = buildable();
+    make(&names, output, &[])?;
+    Ok(names)
 }
 
 /// Builds the servers, and runs the checks on each: as it is measured, and under the sanitizers.
 pub(crate) fn check(output: &Path) -> Result<Totals> {
     let sanitized = output.join("native-sanitized");
-    let names = build_with(output, &[])?;
-    build_with(&sanitized, &["SANITIZE=1"])?;
-    let checker = checker(output)?;
+    let names = build(output)?;
+    make(&names, &sanitized, &["SANITIZE=1"])?;
+    let checker = bench_programs::build(
+        bench_programs::RELEASE,
+        &["--package=bench-common", "--example=check"],
+    )?;
+    let checker = checker.join("examples").join("check");
     let mut checks = Checks::default();
-    for server in SERVERS.iter().filter(|server| names.iter().any(|name| name == server.name)) {
+    for server in SERVERS.iter().filter(|server| names.contains(&server.name)) {
         for (folder, ends, how) in [(output, None, ""), (&sanitized, Some("--ends"), ", sanitized")]
         {
             let program = folder.join(server.name);
@@ -98,27 +103,34 @@ impl Server {
     }
 }
 
-fn build_with(output: &Path, settings: &[&str]) -> Result<Vec<String>> {
-    install();
-    let missing = missing_tools();
-    ensure_line(&missing, "the servers in C and C++");
+/// The servers that can be built, once what is missing is installed where that may be done. What cannot be
+/// built is told, with what it lacks.
+fn buildable() -> Vec<&'static str> {
+    let missing = Missing::after_installing();
+    if !missing.tools.is_empty() {
+        say_left_out("the servers in C and C++", &missing.tools);
+        return Vec::new();
+    }
     let mut names = Vec::new();
-    if missing.is_empty() {
-        for server in &SERVERS {
-            let missing = server.missing();
-            ensure_line(&missing, server.name);
-            names.extend(missing.is_empty().then(|| server.name.to_owned()));
+    for (server, missing) in SERVERS.iter().zip(&missing.headers) {
+        if missing.is_empty() {
+            names.push(server.name);
+        } else {
+            say_left_out(server.name, missing);
         }
     }
+    names
+}
+
+fn make(names: &[&str], output: &Path, settings: &[&str]) -> Result<()> {
     if names.is_empty() {
-        return Ok(names);
+        return Ok(());
     }
     fs::create_dir_all(output)?;
     let mut make = Command::new("make");
     make.args(["--silent", "--jobs=2", "--directory"]).arg(sources());
     make.arg(setting("OUTPUT", &output.canonicalize()?.display().to_string()));
-    process::succeed(make.arg(setting("SERVERS", &names.join(" "))).args(settings))?;
-    Ok(names)
+    process::succeed(make.arg(setting("SERVERS", &names.join(" "))).args(settings))
 }
 
 fn sources() -> PathBuf {
@@ -129,33 +141,44 @@ fn setting(name: &str, value: &str) -> String {
     format!("{name}={value}")
 }
 
-/// Says what is left out, and why.
-fn ensure_line(missing: &[&str], what: &str) {
-    if !missing.is_empty() {
-        let packages = missing.join(" ");
-        println!("left out: {what}; install what Debian calls {packages} to have them compared");
-    }
+fn say_left_out(what: &str, missing: &[&str]) {
+    let packages = missing.join(" ");
+    println!("left out: {what}; install what Debian calls {packages} to have them compared");
 }
 
-/// Installs what is missing, where that is allowed. What then is still missing is told by who needs it.
-fn install() {
-    let mut missing = missing_tools();
-    missing.extend(SERVERS.iter().flat_map(Server::missing));
-    missing.sort_unstable();
-    missing.dedup();
-    if !missing.is_empty() && rustix::process::geteuid().is_root() {
-        let are_there = || {
-            missing_tools().is_empty() && SERVERS.iter().all(|server| server.missing().is_empty())
-        };
-        if let Err(error) = packages::install(&missing, are_there) {
+/// What is not installed, as Debian calls it.
+struct Missing {
+    tools: Vec<&'static str>,
+    /// For each of the [`SERVERS`].
+    headers: [Vec<&'static str>; SERVERS.len()],
+}
+
+impl Missing {
+    /// What is still missing after an attempt to install it, where that is allowed.
+    fn after_installing() -> Self {
+        let missing = Self::look();
+        let packages = missing.packages();
+        if packages.is_empty() || !rustix::process::geteuid().is_root() {
+            return missing;
+        }
+        if let Err(error) = packages::install(&packages, || Self::look().packages().is_empty()) {
             println!("{error}");
         }
+        Self::look()
     }
-}
 
-fn missing_tools() -> Vec<&'static str> {
-    let lacks = |tool: &&(&str, _)| packages::find(tool.0, &[]).is_none();
-    TOOLS.iter().filter(lacks).map(|(_, package)| *package).collect()
+    fn look() -> Self {
+        let lacks = |tool: &&(&str, _)| packages::find(tool.0, &[]).is_none();
+        let tools = TOOLS.iter().filter(lacks).map(|(_, package)| *package).collect();
+        Self { tools, headers: SERVERS.each_ref().map(Server::missing) }
+    }
+
+    fn packages(&self) -> Vec<&'static str> {
+        let mut packages = [self.tools.as_slice(), &self.headers.concat()].concat();
+        packages.sort_unstable();
+        packages.dedup();
+        packages
+    }
 }
 
 /// Whether the compiler finds a header.
@@ -164,15 +187,6 @@ fn has_header(header: &str) -> bool {
     compiler.args(["-E", "-x", "c++", "-include", header, "/dev/null", "-o", "/dev/null"]);
     let quiet = compiler.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     quiet.status().is_ok_and(|status| status.success())
-}
-
-/// The program that runs the checks on another program.
-fn checker(output: &Path) -> Result<PathBuf> {
-    let mut build = cargo();
-    build.args(["build", "--quiet", "--release", "--package", "bench-common"]);
-    build.args(["--example", "check"]).current_dir(workspace::bench());
-    process::succeed(&mut build)?;
-    Ok(output.join("examples").join("check"))
 }
 
 fn passes(command: &mut Command) -> Result<&'static str> {

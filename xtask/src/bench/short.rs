@@ -5,14 +5,14 @@
 //! figures are printed, and say little.
 
 use std::collections::BTreeMap;
-use std::process::Command;
 
 use serde_json::Value;
 
+use crate::bench_programs::{self, each};
 use crate::checks::{Checks, ensure};
-use crate::totals::{self, Totals};
-use crate::workspace::{self, Profile, cargo};
-use crate::{Result, process, server, steps};
+use crate::totals::Totals;
+use crate::workspace::{self, Profile};
+use crate::{Result, process, server};
 
 /// One of each kind; the rates are such that a machine with other things to do keeps up.
 const CASES: &str = "64x64x1:raw,64x60x16:u32le,64x60x8:chat,64x64@2000:raw,64x64x1@half:raw,accept:16,\
@@ -20,14 +20,17 @@ const CASES: &str = "64x64x1:raw,64x60x16:u32le,64x60x8:chat,64x64@2000:raw,64x6
 
 /// The profile of the servers and of the harness.
 const PROFILE: &str = "short";
-const PACKAGES: [&str; 4] = ["harness", "bare-server", "mio-server", "tokio-server"];
+const SELECTION: [&str; 4] = [
+    "--package=harness",
+    "--package=bare-server",
+    "--package=mio-server",
+    "--package=tokio-server",
+];
 
 /// Builds, runs one short round, and counts what has worked.
 pub(super) fn run() -> Result<Totals> {
     let wharf = workspace::wharf(Profile::Release)?;
-    let mut build = cargo();
-    build.args(["build", "--quiet", "--profile", PROFILE]).current_dir(workspace::bench());
-    process::succeed(build.args(PACKAGES.iter().flat_map(|name| ["--package", name])))?;
+    let folder = bench_programs::build(PROFILE, &SELECTION)?;
     let mut servers = vec!["mio".to_owned(), "tokio".to_owned()];
     let backends = server::backends(&wharf)?;
     if backends.contains(&"uring") {
@@ -35,18 +38,16 @@ pub(super) fn run() -> Result<Totals> {
     }
     servers.extend(backends.iter().map(|backend| format!("wharf-{backend}")));
 
-    let programs = steps::bench_target().join(PROFILE);
     let json = workspace::target()?.join("bench-short.json");
-    let mut harness = Command::new(programs.join("harness"));
-    harness.current_dir(workspace::bench()).arg("--wharf").arg(&wharf);
+    let mut harness = bench_programs::harness_in(&folder);
+    harness.arg("--wharf").arg(&wharf);
     harness.args(["--cases", CASES, "--servers", &servers.join(",")]);
     harness.args(["--rounds", "1", "--seconds", "0.3", "--warmup", "0.2"]);
     // Others may use this machine as they like.
     harness.args(["--repeats", "0", "--disturbed-percent", "100", "--json"]).arg(&json);
     process::succeed(&mut harness)?;
-    let results: Value = serde_json::from_str(&totals::read(&json)?)?;
     let mut checks = Checks::default();
-    let ran = ran_by_case(&results);
+    let ran = ran_by_case(&bench_programs::cases(&json)?);
     checks.check("cases", || {
         let count = CASES.split([',', '&']).count();
         let has_all = ran.values().all(|ran| *ran == servers.len());
@@ -58,15 +59,12 @@ pub(super) fn run() -> Result<Totals> {
 }
 
 /// How many servers have a run in each case.
-fn ran_by_case(results: &Value) -> BTreeMap<String, usize> {
-    let each = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let cases = each(results).into_iter().flat_map(|area| each(&area["cases"]));
-    let count = |case: Value| {
-        let servers = each(&case["servers"]);
-        let ran = servers.iter().filter(|server| server["runs"][0].is_object()).count();
+fn ran_by_case(cases: &[Value]) -> BTreeMap<String, usize> {
+    let count = |case: &Value| {
+        let ran = each(&case["servers"]).filter(|server| server["runs"][0].is_object()).count();
         (case["case"].as_str().unwrap_or_default().to_owned(), ran)
     };
-    cases.map(count).collect()
+    cases.iter().map(count).collect()
 }
 
 #[cfg(test)]
@@ -78,6 +76,9 @@ mod tests {
     fn servers_without_a_run_are_not_counted() {
         let servers = json!([{ "runs": [{ "cpu_ns": 1.0 }] }, { "runs": [null] }, { "runs": [] }]);
         let results = json!([{ "cases": [{ "case": "accept", "servers": servers }] }]);
-        assert_eq!(ran_by_case(&results), [("accept".to_owned(), 1)].into());
+        assert_eq!(
+            ran_by_case(&bench_programs::cases_of(&results)),
+            [("accept".to_owned(), 1)].into()
+        );
     }
 }

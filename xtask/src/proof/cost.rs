@@ -3,9 +3,9 @@
 
 use serde_json::Value;
 
-use crate::Result;
+use crate::bench_programs::{self, each};
 use crate::checks::{Checks, ensure};
-use crate::{process, steps, totals, workspace};
+use crate::{Result, process, workspace};
 
 /// Case, server it is compared with, and the largest ratio allowed.
 const TARGETS: [(&str, &str, f64); 4] = [
@@ -19,15 +19,16 @@ const TARGETS: [(&str, &str, f64); 4] = [
 const OWN: &str = "wharf-uring";
 
 /// What has to be built besides the program for what the harness measures.
-const PACKAGES: [&str; 2] = ["bare-server", "tokio-server"];
+const SELECTION: [&str; 3] =
+    ["--package=harness", "--package=bare-server", "--package=tokio-server"];
 
 /// Runs the harness in its usual rounds, and holds what it measured against the targets.
 pub(super) fn run(checks: &mut Checks) -> Result<()> {
     let json = workspace::target()?.join("proof-cost.json");
-    let mut harness = steps::harness(&PACKAGES)?;
+    let mut harness = bench_programs::harness(&SELECTION)?;
     harness.arg("--json").arg(&json).args(["--cases", &cases().join(",")]);
     process::succeed(&mut harness)?;
-    let measured: Value = serde_json::from_str(&totals::read(&json)?)?;
+    let measured = bench_programs::cases(&json)?;
     for (case, base, ratio_max) in TARGETS {
         checks.check(format!("{case}, {OWN} to {base}"), || {
             let ratio = ratio(&measured, case, base)?;
@@ -47,16 +48,13 @@ fn cases() -> Vec<&'static str> {
 }
 
 /// The median of the ratios within the rounds.
-fn ratio(measured: &Value, case: &str, base: &str) -> Result<f64> {
-    let each = |value: &'_ Value| value.as_array().cloned().unwrap_or_default();
-    let cases = each(measured).into_iter().flat_map(|area| each(&area["cases"]));
-    let of_case = cases.into_iter().find(|it| it["case"] == case);
+fn ratio(measured: &[Value], case: &str, base: &str) -> Result<f64> {
+    let of_case = measured.iter().find(|it| it["case"] == case);
     let of_case = of_case.ok_or_else(|| format!("the harness did not measure {case}"))?;
     let costs = |server: &str| {
-        let servers = each(&of_case["servers"]);
-        let outcome = servers.into_iter().find(|it| it["name"] == server).unwrap_or_default();
-        let rounds = outcome["runs"].as_array();
-        rounds.into_iter().flatten().map(|round| round["cpu_ns"].as_f64()).collect::<Vec<_>>()
+        let outcome = each(&of_case["servers"]).find(|it| it["name"] == server);
+        let rounds = outcome.into_iter().flat_map(|outcome| each(&outcome["runs"]));
+        rounds.map(|round| round["cpu_ns"].as_f64()).collect::<Vec<_>>()
     };
     let pairs = costs(OWN).into_iter().zip(costs(base));
     let mut ratios: Vec<f64> = pairs.filter_map(|(own, base)| Some(own? / base?)).collect();
@@ -81,7 +79,9 @@ mod tests {
         let bare = [round(100.0), round(50.0), round(100.0), round(100.0)];
         let servers =
             json!([{ "name": "wharf-uring", "runs": own }, { "name": "bare", "runs": bare }]);
-        let measured = json!([{ "cases": [{ "case": "1x1x1:raw", "servers": servers }] }]);
+        let measured = bench_programs::cases_of(
+            &json!([{ "cases": [{ "case": "1x1x1:raw", "servers": servers }] }]),
+        );
         assert!((ratio(&measured, "1x1x1:raw", "bare").unwrap() - 1.1).abs() < 1e-9);
         assert!(ratio(&measured, "1x1x1:raw", "tokio").is_err());
         assert!(ratio(&measured, "2x1x1:raw", "bare").is_err());
