@@ -56,6 +56,8 @@ pub struct CompletionPort {
     /// Completions that the port itself has made.
     ready: VecDeque<Completion>,
     now: Time,
+    /// By how much the first timer of the last wait was late; `None` if none fired.
+    timer_lag: Option<Duration>,
     random: Random,
     kept_from: Option<String>,
 }
@@ -74,6 +76,7 @@ impl CompletionPort {
         let (driver, waker) = Driver::open(&selection, options)?;
         Ok(Self {
             now: driver.clock(),
+            timer_lag: None,
             random: Random::new(driver.seed()),
             driver,
             waker,
@@ -106,6 +109,19 @@ impl CompletionPort {
     /// The time as of the last [`wait`](Self::wait).
     pub const fn now(&self) -> Time {
         self.now
+    }
+
+    /// How long ago the last [`wait`](Self::wait) ended. Reads the clock: for measuring what a turn takes,
+    /// not for deciding anything. On a simulated network no time passes outside of a wait.
+    pub fn since_wait(&self) -> Duration {
+        self.driver.clock().since(self.now)
+    }
+
+    /// By how much the timer with the first deadline of those that the last [`wait`](Self::wait) has fired
+    /// was late; `None` if it has fired none. A thread that is held up, or that the system does not run, is
+    /// seen here.
+    pub const fn timer_lag(&self) -> Option<Duration> {
+        self.timer_lag
     }
 
     /// A random number for jitter and hash seeds; not for secrets.
@@ -310,7 +326,10 @@ impl CompletionPort {
         waited.map_err(|source| WaitError { backend, source })?;
         self.check_ledger();
         self.driver.tick(self.now);
+        self.timer_lag = None;
         while let Some((timer, token)) = self.timers.pop_due(self.now) {
+            // They come in order, so the first is the latest.
+            self.timer_lag.get_or_insert_with(|| self.now.since(timer.deadline));
             self.ready.push_back(Completion::Timer { timer, token });
         }
         Ok(())

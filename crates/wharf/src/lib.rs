@@ -55,6 +55,7 @@ pub mod fuzzing;
 mod gate;
 mod group;
 mod heartbeat;
+mod histogram;
 mod inbox;
 mod limits;
 #[cfg(test)]
@@ -76,6 +77,7 @@ mod shared_frame;
 mod stats;
 mod sync;
 mod timer;
+mod timings;
 mod typed;
 mod unwinding;
 mod watchdog;
@@ -97,7 +99,8 @@ pub use framing::{
     LengthCounts, LengthField,
 };
 pub use gate::{Incoming, Verdict};
-pub use group::{Group, JoinError, Member};
+pub use group::{Group, GroupSizes, JoinError, Member};
+pub use histogram::Histogram;
 pub use ipnet::IpNet;
 pub use limits::Limits;
 pub use owned_payload::OwnedPayload;
@@ -112,6 +115,7 @@ pub use session_ref::SessionRef;
 pub use shared_frame::SharedFrame;
 pub use stats::Stats;
 pub use timer::{GroupTimer, SessionTimer};
+pub use timings::Timings;
 pub use typed::{OnMessage, TypedRef, WrongSession};
 pub use watchdog::{Blocked, Callback};
 pub use wharf_port::{

@@ -20,6 +20,7 @@ use crate::send_total::SendTotal;
 use crate::shared_frame::SharedFrame;
 use crate::stats::{Published, Stats};
 use crate::sync::{AtomicBool, AtomicUsize, Mutex, Ordering};
+use crate::timings::TimingsOfWorker;
 use crate::typed::WrongSession;
 use crate::watchdog::Watched;
 
@@ -29,6 +30,8 @@ pub(crate) struct Shared {
     pub(crate) inboxes: Box<[Inbox]>,
     pub(crate) published: Box<[Published]>,
     pub(crate) closes: Box<[ClosesOfWorker]>,
+    /// How long each worker takes.
+    pub(crate) timings: Box<[TimingsOfWorker]>,
     /// What each worker does.
     pub(crate) watched: Box<[Arc<Watched>]>,
     pub(crate) admission: Admission,
@@ -83,6 +86,7 @@ impl Shared {
             published: inboxes.iter().map(|_| Published::default()).collect(),
             watched: inboxes.iter().map(|_| Arc::default()).collect(),
             closes: inboxes.iter().map(|_| ClosesOfWorker::default()).collect(),
+            timings: inboxes.iter().map(|_| TimingsOfWorker::default()).collect(),
             groups: Groups::new(inboxes.len()),
             targets: Targets::new(setup.targets),
             accept_rate: SharedBucket::new(setup.accept_rate),

@@ -38,6 +38,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 pub(crate) use self::membership::Memberships;
+pub use self::registry::GroupSizes;
 pub(crate) use self::registry::{GroupState, Groups};
 pub(crate) use self::worker_set::WorkerSet;
 

@@ -20,6 +20,18 @@ pub(crate) struct Groups {
 
 type Named = Mutex<HashMap<Arc<str>, Weak<GroupState>>>;
 
+/// How large the groups of a server are, all together.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct GroupSizes {
+    /// Groups that have a member or a handle.
+    pub groups: usize,
+    /// Members of all of them; a session counts once for each group that it is in.
+    pub members: usize,
+    /// Members of the largest.
+    pub members_max: usize,
+}
+
 /// What the handles and the members of one group share.
 #[derive(Debug)]
 pub(crate) struct GroupState {
@@ -68,6 +80,18 @@ impl Groups {
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         lock(&self.named).len()
+    }
+
+    /// How many members they have.
+    pub(crate) fn sizes(&self) -> GroupSizes {
+        // A group that ends with this handle takes the lock itself, so they go behind it.
+        let groups: Vec<_> = lock(&self.named).values().filter_map(Weak::upgrade).collect();
+        let mut sizes = GroupSizes { groups: groups.len(), ..GroupSizes::default() };
+        for members in groups.iter().map(|group| group.len()) {
+            sizes.members += members;
+            sizes.members_max = sizes.members_max.max(members);
+        }
+        sizes
     }
 }
 
@@ -181,5 +205,20 @@ mod tests {
         assert_eq!(group.members(|worker, socket, _| (worker, socket)), [(2, socket)]);
         assert_eq!(group.remove(2, position), None);
         assert_eq!((group.len(), group.workers().is_empty()), (0, true));
+    }
+
+    #[test]
+    fn sizes_are_of_all_groups_and_of_the_largest() {
+        let groups = Groups::new(2);
+        let (large, small, _empty) =
+            (groups.named("large"), groups.named("small"), groups.named(""));
+        for (worker, slot) in [(0, 1), (1, 2), (1, 3)] {
+            large.add(worker, SocketId::from_parts(slot, 1), None);
+        }
+        small.add(0, SocketId::from_parts(1, 1), None);
+        let expected = GroupSizes { groups: 3, members: 4, members_max: 3 };
+        assert_eq!(groups.sizes(), expected);
+        drop(large);
+        assert_eq!(groups.sizes(), GroupSizes { groups: 2, members: 1, members_max: 1 });
     }
 }

@@ -9,13 +9,14 @@ use crate::bans::{Ban, TooManyBans};
 use crate::client::{Target, TargetError, TargetRef};
 use crate::close_counts::{CloseCounts, ClosesOfWorker};
 use crate::framing::FrameError;
-use crate::group::Group;
+use crate::group::{Group, GroupSizes};
 use crate::room::{self, Room, RoomError, RoomOptions, RoomRef};
 use crate::session_id::SessionId;
 use crate::session_ref::SessionRef;
 use crate::shared::Shared;
 use crate::shared_frame::SharedFrame;
 use crate::stats::Stats;
+use crate::timings::{Timings, TimingsOfWorker};
 
 /// A handle to a running server for any thread: to end it, to find its sessions, to look at it.
 #[derive(Clone, Debug)]
@@ -206,5 +207,17 @@ impl ServerHandle {
     /// What each worker has counted, as of its last turn.
     pub fn worker_stats(&self) -> Vec<Stats> {
         self.shared.published.iter().map(crate::stats::Published::read).collect()
+    }
+
+    /// How long the turns of each worker take and how late its timers fire. Also after the server has
+    /// ended.
+    pub fn worker_timings(&self) -> Vec<Timings> {
+        self.shared.timings.iter().map(TimingsOfWorker::read).collect()
+    }
+
+    /// How many members the groups have; those of rooms are none of them. Looks at every group, so it is
+    /// for a look now and then.
+    pub fn group_sizes(&self) -> GroupSizes {
+        self.shared.groups.sizes()
     }
 }

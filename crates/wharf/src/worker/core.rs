@@ -30,6 +30,7 @@ use crate::session_id::SessionId;
 use crate::shared::Shared;
 use crate::shared_frame::SharedFrame;
 use crate::stats::Stats;
+use crate::timings::{TURNS_PER_SAMPLE, TimingsOfWorker};
 use crate::watchdog::Watched;
 
 /// Half-frame buffers that are kept for use again, and how large one may be.
@@ -207,6 +208,9 @@ impl Core {
         self.now = self.port.now();
         self.turn = self.turn.wrapping_add(1);
         self.stats.turns += 1;
+        if let Some(lag) = self.port.timer_lag() {
+            self.timings().timer_lag.count(lag);
+        }
         Ok(())
     }
 
@@ -214,12 +218,19 @@ impl Core {
         self.look_at_total();
         self.stats.sessions = self.connections.len() as u64;
         let index = usize::from(self.index);
+        if self.turn.is_multiple_of(TURNS_PER_SAMPLE) {
+            self.timings().turn.count(self.port.since_wait());
+        }
         self.stats.callbacks_blocked = self.watched.blocked();
         self.shared.published[index].publish(&self.stats);
         let drained =
             self.drain_until.is_some() && self.nothing_comes && self.connections.is_empty();
         let ends = drained && all_is_read;
         if ends && self.shared.inboxes[index].end_if_empty() { Turn::Done } else { Turn::GoOn }
+    }
+
+    fn timings(&self) -> &TimingsOfWorker {
+        &self.shared.timings[usize::from(self.index)]
     }
 
     pub(super) fn view(&self) -> WorkerView {

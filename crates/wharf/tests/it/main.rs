@@ -54,6 +54,7 @@ mod in_place;
 #[cfg(target_os = "linux")]
 mod leftovers;
 mod limits;
+mod measuring;
 mod messages;
 mod order;
 mod overload;
