@@ -47,6 +47,15 @@ pub struct Stats {
     pub ends_found: u64,
 }
 
+/// What ends a wait before its time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ends {
+    /// Every completion.
+    WithAnything,
+    /// Every completion but that of a send that went through at once.
+    WithNews,
+}
+
 /// The queue of finished I/O of one worker thread; see the [crate's contract](crate).
 #[derive(Debug)]
 pub struct CompletionPort {
@@ -311,13 +320,29 @@ impl CompletionPort {
     /// [`WaitError`] if the kernel object is broken; the port is of no further use then. Signals and
     /// shortages are no errors: there is nothing to take then.
     pub fn wait(&mut self, deadline: Option<Time>) -> Result<(), WaitError> {
+        self.wait_for(deadline, Ends::WithAnything)
+    }
+
+    /// Waits like [`wait`](Self::wait), but a send that goes through at once does not end the wait: its
+    /// [`Completion::Sent`] comes at the latest with the next completion that does, or with the deadline. One
+    /// wait less for a message to which there is an answer, while nobody waits to hear that the answer has
+    /// gone. What is not sent at once, or meets an error, is told as ever; and a backend may tell of every
+    /// send at once all the same, as it does when receive buffers are short.
+    ///
+    /// # Errors
+    /// As [`wait`](Self::wait).
+    pub fn wait_past_sends(&mut self, deadline: Option<Time>) -> Result<(), WaitError> {
+        self.wait_for(deadline, Ends::WithNews)
+    }
+
+    fn wait_for(&mut self, deadline: Option<Time>, ends: Ends) -> Result<(), WaitError> {
         let timer = self.timers.next_deadline();
         self.driver.set_timer(timer);
         let timeout = self.timeout([deadline, timer]);
         let backend = self.backend();
         let (waited, woken) = self.waker.sleep(timeout != Some(Duration::ZERO), |blocks| {
             let timeout = if blocks { timeout } else { Some(Duration::ZERO) };
-            self.driver.wait(timeout, self.now)
+            self.driver.wait(timeout, self.now, ends)
         });
         if woken {
             self.ready.push_back(Completion::Wake);

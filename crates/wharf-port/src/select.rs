@@ -16,7 +16,7 @@ use crate::iocp::{Iocp, Native};
 use crate::options::PortOptions;
 #[cfg(target_os = "linux")]
 use crate::options::UringFeatures;
-use crate::port::Stats;
+use crate::port::{Ends, Stats};
 #[cfg(unix)]
 use crate::readiness::Readiness;
 use crate::sim::Sim;
@@ -397,8 +397,13 @@ impl Driver {
     }
 
     /// Starts what is staged and waits, for at most `timeout`, until there is something to take.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>, now: Time) -> io::Result<()> {
-        each_or_sim!(self, driver => driver.wait(timeout, now), sim => sim.wait(timeout))
+    pub(crate) fn wait(
+        &mut self,
+        timeout: Option<Duration>,
+        now: Time,
+        ends: Ends,
+    ) -> io::Result<()> {
+        each_or_sim!(self, driver => driver.wait(timeout, now, ends), sim => sim.wait(timeout, ends))
     }
 
     /// Looks at the driver's own timers (listeners that rest).

@@ -13,6 +13,7 @@ use crate::clock::monotonic_now;
 use crate::completion::{Completion, Direction};
 use crate::error::{CloseError, UnknownSocket};
 use crate::ids::{ListenerId, SocketId};
+use crate::port::Ends;
 use crate::slots::Slots;
 use crate::sys;
 
@@ -142,7 +143,9 @@ impl Uring {
                 return true;
             }
             let left = deadline.since(now);
-            if self.wait(Some(left), now).is_err() || (left.is_zero() && !self.has_ready()) {
+            if self.wait(Some(left), now, Ends::WithAnything).is_err()
+                || (left.is_zero() && !self.has_ready())
+            {
                 return false;
             }
         }
