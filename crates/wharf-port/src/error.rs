@@ -74,6 +74,9 @@ pub enum ListenError {
     /// An option is out of its range, or this system does not have it.
     #[error("cannot listen: {0}")]
     Options(&'static str),
+    /// What was handed over as a listener is none.
+    #[error("the socket that was handed over cannot be taken: {0}")]
+    NotAListener(&'static str),
     /// Descriptors or memory have run out.
     #[error("cannot listen on {address}: {source}")]
     Shortage {

@@ -119,6 +119,8 @@ mod options;
 mod port;
 #[cfg(unix)]
 mod readiness;
+#[cfg(unix)]
+mod ready_listener;
 mod select;
 pub mod sim;
 mod slots;
@@ -144,6 +146,8 @@ pub use ids::{ListenerId, SocketId, TimerId};
 pub use limits::{pin_to_core, raise_descriptor_limit, release_free_memory};
 pub use options::{AcceptRefill, FirstReceive, IocpOptions, PortOptions, Recycling, UringFeatures};
 pub use port::{CompletionPort, Stats};
+#[cfg(unix)]
+pub use ready_listener::ReadyListener;
 pub use select::Backend;
 pub use socket::FreshSocket;
 pub use socket_options::{Keepalive, ListenOptions, SocketOptions};

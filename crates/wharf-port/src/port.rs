@@ -10,6 +10,8 @@ use crate::completion::{Completion, Direction};
 use crate::error::{CloseError, ConnectError, ListenError, OpenError, UnknownSocket, WaitError};
 use crate::ids::{ListenerId, SocketId, TimerId};
 use crate::options::PortOptions;
+#[cfg(unix)]
+use crate::ready_listener::ReadyListener;
 use crate::select::{self, Backend, Driver};
 use crate::socket::FreshSocket;
 use crate::socket_options::{ListenOptions, SocketOptions};
@@ -154,6 +156,24 @@ impl CompletionPort {
     ) -> Result<ListenerId, ListenError> {
         options.problem().map_or(Ok(()), |problem| Err(ListenError::Options(problem)))?;
         self.driver.listen(&address.into(), options)
+    }
+
+    /// Starts to accept on a socket that listens already. What is accepted gets its
+    /// [options](ListenOptions::accepted); the rest of them is for listeners that are opened, and whoever has
+    /// opened this one has chosen: where it is, how long its queue, who may connect. The file of a Unix socket
+    /// stays when the listener closes.
+    ///
+    /// # Errors
+    /// [`ListenError`]: it is no listener of TCP or of the Unix domain, something is short, or an option is not
+    /// to be had. A simulated network has no such sockets.
+    #[cfg(unix)]
+    pub fn listen_on(
+        &mut self,
+        listener: &ReadyListener,
+        options: &ListenOptions,
+    ) -> Result<ListenerId, ListenError> {
+        options.problem().map_or(Ok(()), |problem| Err(ListenError::Options(problem)))?;
+        self.driver.listen_on(listener, options)
     }
 
     /// The address that a listener has got: with the real port where port 0 was asked for. `None` if

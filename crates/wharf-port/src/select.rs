@@ -19,6 +19,8 @@ use crate::options::UringFeatures;
 use crate::port::{Ends, Stats};
 #[cfg(unix)]
 use crate::readiness::Readiness;
+#[cfg(unix)]
+use crate::ready_listener::ReadyListener;
 use crate::sim::Sim;
 use crate::socket::FreshSocket;
 use crate::socket_options::{ListenOptions, SocketOptions};
@@ -301,6 +303,22 @@ impl Driver {
                 .listen(sys::open_listener(address, options)?)
                 .map_err(|errno| ListenError::new(address, errno)),
             own => own.listen(address, options)
+        )
+    }
+
+    #[cfg(unix)]
+    pub(crate) fn listen_on(
+        &mut self,
+        ready: &ReadyListener,
+        options: &ListenOptions,
+    ) -> Result<ListenerId, ListenError> {
+        let (listener, address) = sys::take_over(ready, options)?;
+        each_or_sim!(
+            self,
+            driver => driver
+                .listen(listener)
+                .map_err(|errno| ListenError::new(&address, errno)),
+            _sim => Err(ListenError::NotAListener("a simulated network has sockets of its own"))
         )
     }
 

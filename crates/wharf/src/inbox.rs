@@ -194,6 +194,22 @@ impl Inbox {
         fits
     }
 
+    /// Wakes the worker for a turn. False if it has not made the one for which this was last called, or is
+    /// about to.
+    pub(crate) fn poke(&self) -> bool {
+        let has_turned = {
+            let mut queue = self.queue();
+            if queue.ended {
+                return true;
+            }
+            let has_turned = !queue.look_waits;
+            queue.push(Message::Look, 0);
+            has_turned
+        };
+        self.waker.wake();
+        has_turned
+    }
+
     /// Gives room back that was reserved.
     pub(crate) fn release(&self, bytes: usize) {
         let mut queue = self.queue();

@@ -118,6 +118,8 @@ pub use timer::{GroupTimer, SessionTimer};
 pub use timings::Timings;
 pub use typed::{OnMessage, TypedRef, WrongSession};
 pub use watchdog::{Blocked, Callback};
+#[cfg(unix)]
+pub use wharf_port::ReadyListener;
 pub use wharf_port::{
     Address, AddressError, Backend, Clock, ConnectError, Credentials, Keepalive, Ledger,
     ListenError, ListenOptions, OpenError, PortOptions, SocketOptions, Time, UnixAddress,

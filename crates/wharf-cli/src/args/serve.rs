@@ -28,6 +28,9 @@ Ctrl-C (SIGINT, SIGTERM) ends the server in order: it takes no more
 connections, sends what is queued and tells its peers. A second one ends it at
 once.
 
+Listeners that systemd hands over (socket activation) take the place of
+--listen.
+
 Each flag can also come from the environment: --frame-max as WHARF_FRAME_MAX;
 WHARF_LISTEN takes several addresses, with commas. The command line goes first,
 then the environment, then the file of --config.

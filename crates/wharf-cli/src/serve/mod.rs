@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`mod@echo`], [`mod@chat`] | what the sessions do |
 //! | [`options`] | what is asked for |
+//! | [`activation`] | listeners that a service manager hands over |
+//! | [`service`] | what the service manager is told |
 //! | [`peers`] | who may connect |
 //! | [`start`] | what is said when it starts, and when it cannot |
 //! | [`watch`] | from the start to the end: drain, stop, report |
@@ -11,11 +13,17 @@
 //!
 //! The standard output gets one line, when the server accepts. Everything else is for people.
 
+mod activation;
 mod chat;
 mod echo;
 mod options;
 mod peers;
 mod rates;
+#[cfg(target_os = "linux")]
+mod service;
+#[cfg(not(target_os = "linux"))]
+#[path = "no_service.rs"]
+mod service;
 mod start;
 mod watch;
 
@@ -25,6 +33,7 @@ use wharf::{Arrival, Session};
 
 use crate::console::Console;
 use crate::failure::{self, Failure};
+use activation::Handed;
 pub(crate) use options::ServeOptions;
 pub(crate) use peers::Peers;
 use rates::Meter;
@@ -47,28 +56,35 @@ where
     H: Session,
     F: Fn(&Arrival) -> H + Send + Sync + 'static,
 {
+    let handed = Handed::take()?;
     let console = Arc::new(Console::start().map_err(Failure::no_thread)?);
     console.take_log(options.log);
-    let outcome = serve_on(&console, options, factory);
+    let outcome = serve_on(&console, options, &handed, factory);
     console.finish();
     outcome
 }
 
-fn serve_on<H, F>(console: &Console, options: &ServeOptions, factory: F) -> Result<(), Failure>
+fn serve_on<H, F>(
+    console: &Console,
+    options: &ServeOptions,
+    handed: &Handed,
+    factory: F,
+) -> Result<(), Failure>
 where
     H: Session,
     F: Fn(&Arrival) -> H + Send + Sync + 'static,
 {
-    let running = options.server().start(factory).map_err(|error| start::failure(&error))?;
+    let running = options.server(handed).start(factory).map_err(|error| start::failure(&error))?;
     let server = running.handle();
     // Nobody has been told of the server yet: a signal that came before may just end the process.
-    let watch = Watch::begin(running, console, options.limits.drain)?;
+    let mut watch = Watch::begin(running, console, options.limits.drain)?;
     if let Some(reason) = server.fallback_reason() {
         let backend = server.backend();
         console
             .say(format_args!("backend {backend}, since the best one is not to be had: {reason}"));
     }
     failure::print(Listening(&server));
+    watch.is_ready();
     let mut meter = Meter::new(server.stats());
     console.show(move || meter.look(server.stats()).to_string());
     watch.until_end()

@@ -3,6 +3,7 @@
 use tracing_subscriber::filter::LevelFilter;
 use wharf::{Backend, Framing, Limits, ListenOptions, Server};
 
+use super::activation::Handed;
 use super::peers::Peers;
 use crate::args::Listen;
 
@@ -23,12 +24,10 @@ pub(crate) struct ServeOptions {
 }
 
 impl ServeOptions {
-    /// The server that they describe.
-    pub(super) fn server(&self) -> Server {
-        let mut addresses = self.listen.iter().map(Listen::to_string);
-        let first = Server::bind(addresses.next().unwrap_or_default());
-        let server = addresses
-            .fold(first, Server::and_bind)
+    /// The server that they describe, on listeners that were handed over if there are any.
+    pub(super) fn server(&self, handed: &Handed) -> Server {
+        let server = handed
+            .server_or(&self.listen)
             .framing(self.framing.clone())
             .limits(self.limits.clone())
             .socket_options(self.sockets.accepted.clone())

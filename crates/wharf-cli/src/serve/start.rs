@@ -49,6 +49,9 @@ pub(super) fn failure(error: &ServerError) -> Failure {
         ServerError::Listen(ListenError::Os { .. } | ListenError::Unsupported(_)) => {
             "; give another address with --listen"
         }
+        ServerError::Listen(ListenError::NotAListener(_)) => {
+            "; a socket unit needs ListenStream= and Accept=no"
+        }
         ServerError::Pin(_) => "; leave --pin out",
         ServerError::Thread(_) => {
             "; give fewer --workers, or raise the limit of threads (ulimit -u)"

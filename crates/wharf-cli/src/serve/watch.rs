@@ -1,10 +1,11 @@
 //! A running server, from its start to its end: what signals make of it, and what is reported.
 
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use wharf::{DrainReport, RunningServer, ServerError, ServerHandle};
 
+use super::service::Service;
 use crate::clock::now;
 use crate::console::Console;
 use crate::counted::Counted;
@@ -42,6 +43,7 @@ pub(super) struct Watch<'a> {
     /// An event that was seen before its turn.
     behind: Option<Event>,
     stage: Stage,
+    service: Service,
 }
 
 impl<'a> Watch<'a> {
@@ -61,7 +63,20 @@ impl<'a> Watch<'a> {
             .name("wharf-join".to_owned())
             .spawn(move || drop(ended.send(Event::Ended(running.join()))))
             .map_err(Failure::no_thread)?;
-        Ok(Self { server, console, drain, events, behind: None, stage: Stage::Serving })
+        Ok(Self {
+            server,
+            console,
+            drain,
+            events,
+            behind: None,
+            stage: Stage::Serving,
+            service: Service::find(),
+        })
+    }
+
+    /// It accepts: whoever waits for that is told.
+    pub(super) fn is_ready(&mut self) {
+        self.service.is_ready(&self.server, self.console);
     }
 
     /// Until the server has ended; then says how.
@@ -82,7 +97,7 @@ impl<'a> Watch<'a> {
         if let Some(event) = self.behind.take() {
             return Some(event);
         }
-        let event = self.events.recv().ok()?;
+        let event = self.receive()?;
         if matches!(event, Event::Signal(_)) {
             let until = now() + TOGETHER;
             while self.behind.is_none() {
@@ -96,12 +111,25 @@ impl<'a> Watch<'a> {
         Some(event)
     }
 
+    /// Waits for an event; the service manager hears meanwhile that all is well.
+    fn receive(&mut self) -> Option<Event> {
+        loop {
+            let Some(rests) = self.service.rests() else { return self.events.recv().ok() };
+            match self.events.recv_timeout(rests) {
+                Ok(event) => return Some(event),
+                Err(RecvTimeoutError::Timeout) => self.service.beat(&self.server, self.console),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+
     fn on_signal(&mut self, signal: Signal) {
         match (self.stage, signal) {
             (Stage::Serving, _) => {
                 self.stage = Stage::Draining;
                 let sessions = self.server.sessions();
                 self.server.drain();
+                self.service.is_draining(sessions, self.console);
                 // Without any there is nothing to wait for.
                 if sessions > 0 {
                     self.console.say(format_args!(

@@ -53,6 +53,8 @@ mod serve_sockets;
 #[cfg(unix)]
 mod serve_terminal;
 mod server;
+#[cfg(target_os = "linux")]
+mod service;
 #[cfg(unix)]
 mod serving;
 mod sim;

@@ -29,6 +29,8 @@ pub(super) struct Listener {
 
 impl Uring {
     pub(crate) fn listen(&mut self, socket: sys::ListeningSocket) -> Result<ListenerId, Errno> {
+        // One that was handed over may not block, and not every kernel waits for somebody then.
+        sys::adapt(&socket.socket, false)?;
         let number = u32::try_from(self.listeners.len()).map_err(|_| Errno::NOBUFS)?;
         let listener = Listener {
             socket,

@@ -204,6 +204,14 @@ impl ServerHandle {
         ClosesOfWorker::sum(&self.shared.closes)
     }
 
+    /// Wakes every worker for a turn, and gives those that have not made the one for which this was last called:
+    /// a callback holds them up, or worse. To be called every few seconds, by what tells a service manager that
+    /// all is well; a worker that has much to do may be among them once, but not twice in a row.
+    pub fn stalled_workers(&self) -> Vec<usize> {
+        let inboxes = self.shared.inboxes.iter().enumerate();
+        inboxes.filter(|(_, inbox)| !inbox.poke()).map(|(worker, _)| worker).collect()
+    }
+
     /// What each worker has counted, as of its last turn.
     pub fn worker_stats(&self) -> Vec<Stats> {
         self.shared.published.iter().map(crate::stats::Published::read).collect()

@@ -1,6 +1,7 @@
 //! The server: what it listens on, how many workers it has, and how it starts.
 
 mod handle;
+mod place;
 mod start;
 mod stepped;
 
@@ -9,9 +10,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+#[cfg(unix)]
+use wharf_port::ReadyListener;
 use wharf_port::{Address, Backend, ListenOptions, PortOptions, SocketOptions};
 
 pub use self::handle::ServerHandle;
+use self::place::Asked;
+pub(crate) use self::place::Place;
 pub use self::start::RunningServer;
 pub use self::stepped::{SteppedServer, WorkerView};
 
@@ -55,7 +60,7 @@ use crate::watchdog::{Blocked, Hook};
 /// ```
 #[derive(Clone, Debug)]
 pub struct Server {
-    addresses: Vec<String>,
+    places: Vec<Asked>,
     framing: Framing,
     workers: Option<usize>,
     deferred_threads: Option<usize>,
@@ -85,7 +90,7 @@ impl Server {
     /// What a [`Client`](crate::Client) is underneath.
     pub(crate) fn without_listener() -> Self {
         Self {
-            addresses: Vec::new(),
+            places: Vec::new(),
             framing: Framing::U32_LE,
             workers: None,
             deferred_threads: None,
@@ -156,7 +161,24 @@ impl Server {
     /// Listens on one more address.
     #[must_use]
     pub fn and_bind(mut self, address: impl Into<String>) -> Self {
-        self.addresses.push(address.into());
+        self.places.push(Asked::Text(address.into()));
+        self
+    }
+
+    /// A server on a socket that listens already, such as a service manager hands over. What
+    /// [`backlog`](Self::backlog), [`dual_stack`](Self::dual_stack) and [`unix_mode`](Self::unix_mode) say is
+    /// not for it: whoever has opened it has chosen, and may have it still. Then who connects while no server
+    /// runs waits in its queue.
+    #[cfg(unix)]
+    pub fn on(listener: impl Into<ReadyListener>) -> Self {
+        Self::without_listener().and_on(listener).ends_with_last_target(false)
+    }
+
+    /// Listens on one more socket that listens already; see [`on`](Self::on).
+    #[cfg(unix)]
+    #[must_use]
+    pub fn and_on(mut self, listener: impl Into<ReadyListener>) -> Self {
+        self.places.push(Asked::Ready(listener.into()));
         self
     }
 
@@ -418,12 +440,12 @@ impl Server {
             let problem = "watchdog is less than 1 ms: any longer time, or None";
             return Err(ServerError::Options(problem.to_owned()));
         }
-        let addresses: Result<Vec<_>, _> = self.addresses.iter().map(|it| resolve(it)).collect();
-        let addresses = addresses?;
+        let places: Result<Vec<_>, _> = self.places.into_iter().map(Asked::resolve).collect();
+        let places = places?;
         // A simulated network has descriptors of its own, and refuses more by itself.
         let sessions_max = match self.port.simulated {
             Some(_) => self.limits.sessions_max.unwrap_or(UNLIMITED),
-            None => sessions_max(self.limits.sessions_max, workers, addresses.len())?,
+            None => sessions_max(self.limits.sessions_max, workers, places.len())?,
         };
         if targets.len() > sessions_max {
             return Err(TargetError::TooMany.into());
@@ -434,7 +456,7 @@ impl Server {
             ends_with_last_target: self.ends_with_last_target,
             on_connect_failed: self.on_connect_failed,
             resolver: self.resolver,
-            addresses,
+            places,
             framing: self.framing,
             workers,
             deferred_threads,
@@ -454,7 +476,7 @@ impl Server {
 /// A server whose options have been checked.
 #[derive(Debug)]
 struct Plan {
-    addresses: Vec<Address>,
+    places: Vec<Place>,
     framing: Framing,
     workers: usize,
     deferred_threads: usize,

@@ -10,7 +10,7 @@ use std::thread::JoinHandle;
 
 use wharf_port::{Address, Backend, Clock, CompletionPort, ListenOptions, PortOptions, Waker};
 
-use super::{Plan, ServerHandle};
+use super::{Place, Plan, ServerHandle};
 use crate::admission::Admission;
 use crate::arrival::Arrival;
 use crate::client::{Destination, Lookups, Resolver, TargetSetup};
@@ -64,7 +64,7 @@ pub(super) struct Terms {
 struct Launch {
     shared: Arc<Shared>,
     /// What this worker listens on, and where in the list of addresses that stands.
-    listens: Vec<(usize, Address)>,
+    listens: Vec<(usize, Place)>,
 }
 
 type Listening = Result<Vec<(usize, Address)>, ServerError>;
@@ -170,9 +170,9 @@ impl Plan {
     }
 
     /// What a worker listens on: the addresses are dealt out in turn.
-    pub(super) fn listens(&self, worker: usize) -> Vec<(usize, Address)> {
-        let addresses = self.addresses.iter().cloned().enumerate();
-        addresses.filter(|(number, _)| number % self.workers == worker).collect()
+    pub(super) fn listens(&self, worker: usize) -> Vec<(usize, Place)> {
+        let places = self.places.iter().cloned().enumerate();
+        places.filter(|(number, _)| number % self.workers == worker).collect()
     }
 }
 
@@ -243,7 +243,7 @@ pub(super) fn make_handle(
     let shared = Arc::new(Shared::new(SharedSetup {
         inboxes,
         admission,
-        listeners: plan.addresses.len(),
+        listeners: plan.places.len(),
         framing: plan.framing.clone(),
         frame_bytes_max: plan.limits.frame_bytes_max,
         session_type,

@@ -18,6 +18,7 @@ use crate::gate::{Incoming, Verdict};
 use crate::inbox::Message;
 use crate::send_queue::SendQueue;
 use crate::send_total::Load;
+use crate::server::Place;
 use crate::session::Session;
 use crate::unwinding::drop_quietly;
 use crate::watchdog::Callback;
@@ -149,14 +150,12 @@ impl Core {
     /// Listens on this worker's share of the addresses; gives the real ones.
     pub(crate) fn listen(
         &mut self,
-        addresses: &[(usize, Address)],
+        places: &[(usize, Place)],
         options: &ListenOptions,
     ) -> Result<Vec<(usize, Address)>, ListenError> {
-        let mut bound = Vec::with_capacity(addresses.len());
-        for (number, address) in addresses {
-            let listener = self.port.listen(address, options)?;
-            let real = self.port.listener_address(listener);
-            let address = real.unwrap_or_else(|| address.clone());
+        let mut bound = Vec::with_capacity(places.len());
+        for (number, place) in places {
+            let (listener, address) = place.listen(&mut self.port, options)?;
             self.listeners.push(listener);
             self.listener_addresses.push((listener, address.clone()));
             bound.push((*number, address));

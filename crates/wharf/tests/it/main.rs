@@ -63,6 +63,8 @@ mod pauses;
 mod proxies;
 mod racing;
 mod rates;
+#[cfg(unix)]
+mod ready_listeners;
 mod reconnecting;
 mod rooms;
 mod rooms_in_turns;

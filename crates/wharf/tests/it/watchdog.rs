@@ -15,6 +15,7 @@ each_backend! {
     each_kind_of_callback_has_its_name,
     many_short_callbacks_are_no_long_one,
     a_hook_that_panics_ends_nothing,
+    a_worker_that_is_held_up_is_the_one_that_stalls,
 }
 
 const THRESHOLD: Duration = Duration::from_millis(20);
@@ -57,6 +58,29 @@ fn a_callback_that_blocks_is_named_while_it_does_and_when_it_is_over(backend: Ba
         client.expect(b"wait");
     }
     wait_until("they are counted", || server.handle.stats().callbacks_blocked == 3);
+}
+
+/// What a service manager wants to know; without a callback that would tell it.
+fn a_worker_that_is_held_up_is_the_one_that_stalls(backend: Backend) {
+    let (gate, post) = Gate::new();
+    let (arrived, arrivals) = channel();
+    let setup = Setup::new(backend).workers(2);
+    let server = setup.start(move |arrival| {
+        arrived.send(arrival.id().worker()).unwrap();
+        post.echo()
+    });
+    let stalled = || server.handle.stalled_workers();
+    assert!(stalled().is_empty(), "nobody was asked before");
+    wait_until("workers with nothing to do turn", || stalled().is_empty());
+    let mut client = server.connect();
+    let worker = arrivals.recv_timeout(PATIENCE).unwrap();
+    client.send(b"wait");
+    gate.wait_for_arrival();
+    wait_until("one of them stalls", || stalled() == [worker]);
+    wait_until("it does so for long", || stalled() == [worker]);
+    gate.open();
+    client.expect(b"wait");
+    wait_until("both turn again", || stalled().is_empty());
 }
 
 /// Blocks in the callbacks that need no frame.

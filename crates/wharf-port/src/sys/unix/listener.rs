@@ -1,15 +1,16 @@
 //! Sockets that listen.
 
-use rustix::io::Errno;
-use rustix::net::{bind, listen, sockopt};
+use rustix::io::{Errno, fcntl_dupfd_cloexec};
+use rustix::net::{SocketType, bind, listen, sockopt};
 
-use super::addresses::{is_somewhere, to_system};
+use super::addresses::{is_somewhere, local_address, to_system};
 use super::fresh::open;
 use super::socket::set_options;
 use super::socket_file::SocketFile;
 use super::{Socket, accept_now, credentials, peer_address};
 use crate::address::{Address, UnixAddress};
 use crate::error::ListenError;
+use crate::ready_listener::ReadyListener;
 use crate::socket::FreshSocket;
 use crate::socket_options::ListenOptions;
 
@@ -73,6 +74,39 @@ fn open_unix(
     };
     let send_buffer_bytes = options.accepted.send_buffer_bytes;
     Ok(ListeningSocket { file, socket, is_unix: true, send_buffer_bytes })
+}
+
+/// Takes over a socket that somebody else has opened, and where it is. Its queue is not touched, nor its file:
+/// both are theirs.
+pub(crate) fn take_over(
+    ready: &ReadyListener,
+    options: &ListenOptions,
+) -> Result<(ListeningSocket, Address), ListenError> {
+    let none = ListenError::NotAListener;
+    let short = || none("there is no descriptor left for it");
+    let socket = fcntl_dupfd_cloexec(ready, 0).map_err(|_| short())?;
+    let address = local_address(&socket);
+    let address = address.ok_or_else(|| none("it is no socket of TCP or of the Unix domain"))?;
+    let failed = |errno| ListenError::new(&address, errno);
+    let is_stream = sockopt::socket_type(&socket).map_err(failed)? == SocketType::STREAM;
+    if !is_stream || !listens(&socket).map_err(failed)? {
+        return Err(none("it does not listen for streams"));
+    }
+    set_options(&socket, &address, &options.accepted).map_err(failed)?;
+    let is_unix = address.is_unix();
+    let send_buffer_bytes = options.accepted.send_buffer_bytes.filter(|_| is_unix);
+    Ok((ListeningSocket { file: None, socket, is_unix, send_buffer_bytes }, address))
+}
+
+/// Whether a socket listens; of Apple's systems it is believed, since they do not tell.
+#[cfg(not(target_vendor = "apple"))]
+fn listens(socket: &Socket) -> Result<bool, Errno> {
+    sockopt::socket_acceptconn(socket)
+}
+
+#[cfg(target_vendor = "apple")]
+const fn listens(_: &Socket) -> Result<bool, Errno> {
+    Ok(true)
 }
 
 impl ListeningSocket {

@@ -20,7 +20,7 @@ pub(crate) use credentials::credentials;
 pub(crate) use descriptors::raise_descriptor_limit;
 pub(crate) use fresh::NO_SIGNAL;
 use fresh::accept_now;
-pub(crate) use listener::{ListeningSocket, open_listener};
+pub(crate) use listener::{ListeningSocket, open_listener, take_over};
 pub(crate) use memory::release_free_memory;
 #[cfg(not(target_os = "linux"))]
 pub(crate) use notifier::NOTIFIED;
