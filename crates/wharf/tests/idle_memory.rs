@@ -25,8 +25,11 @@ static COUNTING: dhat::Alloc = dhat::Alloc;
 
 /// What a session may take beside its socket on the port.
 const SESSION_BYTES_MAX: usize = 400;
-/// Connections that are opened at a time: the listener's queue is no longer.
-const BATCH: usize = 100;
+/// Connections that are opened at a time: fewer than a port accepts in a turn, or the listener's queue grows until
+/// peers are turned away, some of them for good.
+const BATCH: usize = 50;
+/// Turns beyond those that bring a batch each, after which the last ones no longer come.
+const TURNS_SPARE: usize = 100;
 /// How long the network may take for them.
 const ARRIVES_WITHIN: Duration = Duration::from_millis(10);
 /// Connections from one address: a free port is soon found.
@@ -41,7 +44,8 @@ impl Session for Echo {
     }
 }
 
-/// A power of two and a few less, as tables grow by doubling.
+/// How many. Tables grow by doubling, and what they have free counts as the sessions': the default is a little
+/// below a power of two, where that is little. Just above one it would be half of each table.
 fn sessions() -> usize {
     std::env::var("WHARF_IDLE_SESSIONS").map_or(60_000, |count| count.parse().unwrap())
 }
@@ -61,14 +65,20 @@ struct Peers {
     network: Network,
     server: SocketAddr,
     connected: Vec<Peer>,
+    turns_left: usize,
 }
 
 impl Peers {
     fn new(network: &Network, server: SocketAddr, most: usize) -> Self {
-        Self { network: network.clone(), server, connected: Vec::with_capacity(most) }
+        let turns_left = most / BATCH + TURNS_SPARE;
+        Self { network: network.clone(), server, connected: Vec::with_capacity(most), turns_left }
     }
 
+    /// Connects as many as one turn takes, up to `most` in all.
     fn connect_batch(&mut self, most: usize) {
+        let are_connected = || self.connected.iter().filter(|peer| peer.is_connected()).count();
+        assert!(self.turns_left > 0, "only {} of {most} are connected", are_connected());
+        self.turns_left -= 1;
         for _ in 0..BATCH.min(most - self.connected.len()) {
             let [_, _, high, low] =
                 u32::try_from(self.connected.len() / PER_ADDRESS).unwrap().to_be_bytes();
