@@ -6,6 +6,9 @@ use std::time::Duration;
 use crate::select::Backend;
 use crate::sim::Network;
 
+/// The longest that a wait may look for something before it sleeps.
+const SPIN_MAX: Duration = Duration::from_secs(1);
+
 /// How a [`CompletionPort`](crate::CompletionPort) is set up.
 ///
 /// ```
@@ -31,6 +34,10 @@ pub struct PortOptions {
     /// Entries of the completion queue where there is one: 8 to 65,536; default 4,096. A shorter
     /// queue loses nothing, the kernel keeps the rest, but it costs further system calls.
     pub completion_queue: u32,
+    /// How long a wait that finds nothing looks again and again before it sleeps: up to a second; default
+    /// zero. It takes a core for as long, and spares who speaks within that time the waking of a thread. At
+    /// the virtual pace of [`Backend::Sim`], where no time passes meanwhile, nothing is looked for.
+    pub spin: Duration,
     /// What of `io_uring` may be used; see [`UringFeatures`].
     pub uring: UringFeatures,
     /// What [`Backend::Iocp`] may do; see [`IocpOptions`].
@@ -47,6 +54,7 @@ impl Default for PortOptions {
             buffers: 128,
             buffer_bytes: 16 << 10,
             completion_queue: 4096,
+            spin: Duration::ZERO,
             uring: UringFeatures::default(),
             iocp: IocpOptions::default(),
             simulated: None,
@@ -71,6 +79,9 @@ impl PortOptions {
         }
         if !(8..=1 << 16).contains(&self.completion_queue) {
             return Some(format!("completion_queue is {}: 8 to 65,536", self.completion_queue));
+        }
+        if self.spin > SPIN_MAX {
+            return Some(format!("spin is {:?}: up to {SPIN_MAX:?}", self.spin));
         }
         self.iocp.problem()
     }

@@ -71,6 +71,8 @@ pub struct CompletionPort {
     timer_lag: Option<Duration>,
     random: Random,
     kept_from: Option<String>,
+    /// How long it looks for something before it sleeps.
+    spin: Duration,
 }
 
 impl CompletionPort {
@@ -94,6 +96,7 @@ impl CompletionPort {
             timers: Timers::new(),
             ready: VecDeque::new(),
             kept_from: selection.kept_from,
+            spin: options.spin,
         })
     }
 
@@ -358,12 +361,11 @@ impl CompletionPort {
     fn wait_for(&mut self, deadline: Option<Time>, ends: Ends) -> Result<(), WaitError> {
         let timer = self.timers.next_deadline();
         self.driver.set_timer(timer);
-        let timeout = self.timeout([deadline, timer]);
         let backend = self.backend();
-        let (waited, woken) = self.waker.sleep(timeout != Some(Duration::ZERO), |blocks| {
-            let timeout = if blocks { timeout } else { Some(Duration::ZERO) };
-            self.driver.wait(timeout, self.now, ends)
-        });
+        let (waited, woken) = match self.spin([deadline, timer], ends) {
+            Some(found) => found,
+            None => self.enter(self.timeout([deadline, timer]), ends),
+        };
         if woken {
             self.ready.push_back(Completion::Wake);
         }
@@ -378,6 +380,36 @@ impl CompletionPort {
             self.ready.push_back(Completion::Timer { timer, token });
         }
         Ok(())
+    }
+
+    /// Goes into the driver, which may sleep for so long unless the port has been woken; true if it had been.
+    fn enter(&mut self, timeout: Option<Duration>, ends: Ends) -> (std::io::Result<()>, bool) {
+        let Self { driver, waker, now, .. } = self;
+        waker.sleep(timeout != Some(Duration::ZERO), |blocks| {
+            let timeout = if blocks { timeout } else { Some(Duration::ZERO) };
+            driver.wait(timeout, *now, ends)
+        })
+    }
+
+    /// Looks for something to take again and again, for as long as the port is to, without sleeping.
+    #[inline]
+    fn spin(
+        &mut self,
+        deadlines: [Option<Time>; 2],
+        ends: Ends,
+    ) -> Option<(std::io::Result<()>, bool)> {
+        if self.spin.is_zero() || self.backend() == Backend::Sim {
+            return None;
+        }
+        let until = self.driver.clock() + self.spin;
+        while self.timeout(deadlines) != Some(Duration::ZERO) && self.driver.clock() < until {
+            let (waited, woken) = self.enter(Some(Duration::ZERO), ends);
+            if woken || waited.is_err() || self.driver.has_ready() {
+                return Some((waited, woken));
+            }
+            std::hint::spin_loop();
+        }
+        None
     }
 
     /// Three additions beside a system call; in debug builds each buffer is looked at as well.

@@ -125,6 +125,17 @@ pub(super) struct ServeArgs {
     )]
     pin: bool,
 
+    /// How long a worker looks for something to do before it sleeps, in microseconds, or off.
+    #[arg(
+        long,
+        env = "WHARF_SPIN",
+        hide_env = true,
+        value_name = "N",
+        default_value = "off",
+        value_parser = or_off(number(1, 1_000_000))
+    )]
+    spin: OrOff<u64>,
+
     /// What does the I/O: auto (the best that works here), uring, readiness or iocp.
     #[arg(
         long,
@@ -410,6 +421,7 @@ impl ServeArgs {
             listen: self.listen,
             workers: self.workers.map(size),
             pin: self.pin,
+            spin: self.spin.on().map_or(Duration::ZERO, Duration::from_micros),
             backend: self.backend,
             framing: self.framing,
             log: self.log,

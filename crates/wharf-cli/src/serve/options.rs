@@ -1,5 +1,7 @@
 //! What `wharf serve` is asked for.
 
+use std::time::Duration;
+
 use tracing_subscriber::filter::LevelFilter;
 use wharf::{Backend, Framing, Limits, ListenOptions, Server};
 
@@ -14,6 +16,7 @@ pub(crate) struct ServeOptions {
     pub(crate) listen: Vec<Listen>,
     pub(crate) workers: Option<usize>,
     pub(crate) pin: bool,
+    pub(crate) spin: Duration,
     pub(crate) backend: Backend,
     pub(crate) framing: Framing,
     pub(crate) limits: Limits,
@@ -34,6 +37,7 @@ impl ServeOptions {
             .dual_stack(self.sockets.dual_stack)
             .backlog(self.sockets.backlog)
             .pin_workers(self.pin)
+            .spin(self.spin)
             .proxies(self.peers.proxies.iter().copied())
             .unix_proxies(self.peers.unix_proxies)
             .backend(self.backend);

@@ -7,8 +7,11 @@ use crate::program::{run, wharf};
 use crate::serving::{Serving, backends, check_echo, connect, serve_echo};
 
 /// Values that are refused, and what is said about them.
-const WRONG: [(&str, &str, &str); 96] = [
+const WRONG: [(&str, &str, &str); 99] = [
     ("--pin", "1", "on or off"),
+    ("--spin", "0", "from 1 to 1000000, or off"),
+    ("--spin", "1000001", "from 1 to 1000000, or off"),
+    ("--spin", "0.5", "from 1 to 1000000, or off"),
     ("--proxy-from", "10.0.0.1/24", "give 10.0.0.0/24"),
     ("--allow", "localhost", "give an address or a network"),
     ("--allow", "10.0.0.0/33", "give an address or a network"),

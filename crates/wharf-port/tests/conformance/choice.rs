@@ -1,5 +1,7 @@
 //! Which backend a port runs on.
 
+use std::time::Duration;
+
 use wharf_port::{Backend, CompletionPort, OpenError, PortOptions};
 
 use crate::harness::Subject;
@@ -46,7 +48,7 @@ fn choice_a_backend_of_another_system_is_an_error(subject: &Subject) {
 }
 
 fn choice_options_out_of_range_are_an_error(subject: &Subject) {
-    let changes: [fn(&mut PortOptions); 8] = [
+    let changes: [fn(&mut PortOptions); 9] = [
         |options| options.buffers = 0,
         |options| options.buffers = 1,
         |options| options.buffers = 100,
@@ -55,6 +57,7 @@ fn choice_options_out_of_range_are_an_error(subject: &Subject) {
         |options| options.buffer_bytes = (1 << 20) + 1,
         |options| options.completion_queue = 7,
         |options| options.completion_queue = (1 << 16) + 1,
+        |options| options.spin = Duration::from_nanos(1_000_000_001),
     ];
     for change in changes {
         let mut options = subject.options();

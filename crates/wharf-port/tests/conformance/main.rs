@@ -140,6 +140,7 @@ mod shortage;
 mod shut_down;
 #[cfg(target_os = "linux")]
 mod signals;
+mod spin;
 mod staging;
 mod storm;
 mod time;

@@ -307,6 +307,16 @@ impl Server {
         self
     }
 
+    /// How long a worker that has nothing to do looks for something before it sleeps: up to a second;
+    /// default zero. It keeps a core busy for as long, and answers who speaks within that time without
+    /// being woken first: see the tuning guide in `docs/performance.md` for what that gains and costs. The
+    /// same as [`PortOptions::spin`].
+    #[must_use]
+    pub const fn spin(mut self, time: Duration) -> Self {
+        self.port.spin = time;
+        self
+    }
+
     /// How the completion ports are set up, the backend included.
     #[must_use]
     pub fn port_options(mut self, options: PortOptions) -> Self {
