@@ -76,6 +76,8 @@ impl Toolchain {
             return command;
         }
         command.env("CARGO_BUILD_TARGET", target);
+        // No debugger sees what is built here, and a panic tells its line without.
+        command.env("CARGO_PROFILE_DEV_DEBUG", "false");
         if let Ok(folder) = folder() {
             command.env("CARGO_TARGET_DIR", folder);
         }
