@@ -9,6 +9,7 @@ use crate::admission::Seat;
 use crate::client::{Found, NewTarget, TargetId};
 use crate::deferred::Finished;
 use crate::group::GroupState;
+use crate::inspection::Question;
 use crate::owned_payload::OwnedPayload;
 use crate::room::{Opening, RoomJob, RoomMail, RoomState};
 use crate::session_id::SessionId;
@@ -71,6 +72,8 @@ pub(crate) enum Message {
     /// Whether the server accepts has changed, or how near what waits on all workers together is to its
     /// ceiling: the worker is to look.
     Look,
+    /// Somebody wants to know how the worker and its sessions are.
+    Ask(Box<Question>),
     /// The server drains, and every session is sent this frame last.
     Drain(Option<SharedFrame>),
     /// The server stops at once.
@@ -91,6 +94,7 @@ impl Message {
             Self::Connect(target) => size_of::<Self>() + target.bytes(),
             Self::Post(_, delivery) => size_of::<Self>() + delivery.bytes(),
             Self::Close(_)
+            | Self::Ask(_)
             | Self::Reset(_)
             | Self::PauseReceiving(_)
             | Self::ResumeReceiving(_)

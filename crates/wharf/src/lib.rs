@@ -57,6 +57,7 @@ mod group;
 mod heartbeat;
 mod histogram;
 mod inbox;
+mod inspection;
 mod limits;
 #[cfg(test)]
 #[cfg(loom)]
@@ -101,6 +102,7 @@ pub use framing::{
 pub use gate::{Incoming, Verdict};
 pub use group::{Group, GroupSizes, JoinError, Member};
 pub use histogram::Histogram;
+pub use inspection::{Answers, SessionReport, SessionsWanted, WorkerReport};
 pub use ipnet::IpNet;
 pub use limits::Limits;
 pub use owned_payload::OwnedPayload;

@@ -48,6 +48,11 @@ impl Memberships {
         }
     }
 
+    /// The groups, in the order in which the session has joined them.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &GroupState> {
+        self.0.iter().flat_map(|list| list.iter()).map(|it| &*it.group)
+    }
+
     /// One of the groups, if there is any.
     pub(crate) fn last(&self) -> Option<&Membership> {
         self.0.as_ref()?.last()

@@ -100,6 +100,10 @@ impl GroupState {
         &self.name
     }
 
+    pub(crate) fn shared_name(&self) -> Arc<str> {
+        Arc::clone(&self.name)
+    }
+
     /// The room whose members these are, as long as it is there.
     pub(crate) fn room(&self) -> Option<Arc<RoomState>> {
         self.room.as_ref().and_then(Weak::upgrade)

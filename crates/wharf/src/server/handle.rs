@@ -10,6 +10,7 @@ use crate::client::{Target, TargetError, TargetRef};
 use crate::close_counts::{CloseCounts, ClosesOfWorker};
 use crate::framing::FrameError;
 use crate::group::{Group, GroupSizes};
+use crate::inspection::{Answers, SessionsWanted};
 use crate::room::{self, Room, RoomError, RoomOptions, RoomRef};
 use crate::session_id::SessionId;
 use crate::session_ref::SessionRef;
@@ -215,6 +216,27 @@ impl ServerHandle {
     /// What each worker has counted, as of its last turn.
     pub fn worker_stats(&self) -> Vec<Stats> {
         self.shared.published.iter().map(crate::stats::Published::read).collect()
+    }
+
+    /// Asks every worker how it is, and about some of its sessions. Returns at once; the answers come when
+    /// the workers get to it. On each it costs as much as a message, and for sessions that are sorted a look
+    /// at all of them.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # use wharf::{ServerHandle, SessionsWanted};
+    /// # fn f(server: &ServerHandle) {
+    /// let answers = server.ask_workers(SessionsWanted::FullestQueues(10));
+    /// for report in answers.wait(Duration::from_secs(1)) {
+    ///     println!("worker {}: {} operations", report.worker, report.operations);
+    ///     for session in report.sessions {
+    ///         println!("{}: {} bytes wait for {}", session.id, session.queued_bytes, session.peer);
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    pub fn ask_workers(&self, wanted: SessionsWanted) -> Answers {
+        Answers::ask(&self.shared, wanted, self.clock.clone())
     }
 
     /// How long the turns of each worker take and how late its timers fire. Also after the server has

@@ -74,6 +74,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Message::ResumeReceiving(id) => self.core.resume_receiving(id.socket()),
             // A look at what waits on all workers is what each turn ends with.
             Message::Look => self.core.look_whether_paused(),
+            Message::Ask(question) => self.answer(&question),
             Message::Drain(farewell) => self.drain(farewell),
             Message::Stop => self.core.stop(),
             Message::NothingComes => self.core.nothing_comes = true,

@@ -19,6 +19,7 @@ mod dialing;
 mod draining;
 mod groups;
 mod holding;
+mod inspecting;
 mod local;
 mod messages;
 mod overload;

@@ -18,6 +18,11 @@ pub(super) struct OwnPart {
 }
 
 impl OwnPart {
+    /// Bytes in the worker's send queues.
+    pub(super) const fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// Counts anew what waits for a session: when a turn's sends start, when one ends, and when it
     /// terminates. From then on it counts nothing, since the port gives back what it has.
     #[inline]

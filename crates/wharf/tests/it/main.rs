@@ -51,6 +51,7 @@ mod half_closing;
 mod heartbeats;
 mod ids;
 mod in_place;
+mod inspecting;
 #[cfg(target_os = "linux")]
 mod leftovers;
 mod limits;

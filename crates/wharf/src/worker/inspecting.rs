@@ -1,0 +1,82 @@
+//! Telling of this worker and its sessions.
+
+use std::cmp::Reverse;
+
+use super::connection::{Connection, State};
+use super::{Handler, Worker};
+use crate::inspection::{Question, SessionReport, SessionsWanted, WorkerReport};
+use crate::session_id::SessionId;
+
+impl<H, F> Worker<H, F> {
+    /// Answers a question of another thread's.
+    pub(super) fn answer(&self, question: &Question) {
+        let core = &self.core;
+        question.answer(WorkerReport {
+            worker: usize::from(core.index),
+            now: core.now,
+            stats: core.stats,
+            port: core.port.stats(),
+            sockets: core.port.sockets(),
+            operations: core.port.operations(),
+            listeners: core.listeners.len(),
+            ledger: core.port.ledger(),
+            queued_bytes: core.own_part.bytes(),
+            inbox_bytes: core.shared().inboxes[usize::from(core.index)].bytes(),
+            sessions: self.sessions_wanted(question.wanted),
+        });
+    }
+
+    fn sessions_wanted(&self, wanted: SessionsWanted) -> Vec<SessionReport> {
+        let most = wanted.most();
+        match wanted {
+            SessionsWanted::None => Vec::new(),
+            SessionsWanted::One(id) => {
+                let is_ours = id.worker() == usize::from(self.core.index);
+                let connection = self.core.connections.get(id.socket()).filter(|_| is_ours);
+                connection.and_then(|connection| self.tell_of(connection)).into_iter().collect()
+            }
+            // The table is in the order of slots, and so are ids.
+            SessionsWanted::After(after, most_wanted) => {
+                let is_behind = |it: &&Connection| Some(self.core.session_id(it.socket)) > after;
+                let behind = self.core.connections.iter().filter(is_behind);
+                behind.filter_map(|it| self.tell_of(it)).take(most_wanted.min(most)).collect()
+            }
+            SessionsWanted::FullestQueues(_) => self.first(most, |it| Reverse(it.queue.bytes())),
+            SessionsWanted::Oldest(_) => self.first(most, |it| it.opened),
+            SessionsWanted::LongestSilent(_) => self.first(most, |it| it.last_receive),
+        }
+    }
+
+    /// The sessions with the least of something; of those that have the same, those with the first ids.
+    fn first<K: Ord>(&self, most: usize, key: impl Fn(&Connection) -> K) -> Vec<SessionReport> {
+        let connections = self.core.connections.iter().filter(|it| it.state != State::Announcing);
+        let mut keys: Vec<_> = connections.map(|it| (key(it), it.socket)).collect();
+        if most < keys.len() {
+            keys.select_nth_unstable(most);
+            keys.truncate(most);
+        }
+        keys.sort_unstable();
+        let connections = keys.iter().filter_map(|(_, socket)| self.core.connections.get(*socket));
+        connections.filter_map(|connection| self.tell_of(connection)).collect()
+    }
+
+    /// `None` if there is no session yet, or its handler is gone.
+    fn tell_of(&self, connection: &Connection) -> Option<SessionReport> {
+        let socket = connection.socket;
+        let handler = self.handlers.get(socket.slot() as usize)?.as_ref();
+        let Handler { peer, .. } = handler.filter(|handler| handler.socket == socket)?;
+        Some(SessionReport {
+            id: SessionId::new(self.core.index, socket),
+            peer: peer.clone(),
+            opened: connection.opened,
+            last_receive: connection.last_receive,
+            queued_bytes: connection.queue.bytes(),
+            is_held_back: connection.paused
+                || connection.slow
+                || connection.throttled
+                || connection.glutted,
+            is_closing: connection.state > State::Open,
+            groups: connection.groups.iter().map(|group| group.shared_name()).collect(),
+        })
+    }
+}

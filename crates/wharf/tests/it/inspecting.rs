@@ -1,0 +1,244 @@
+//! What workers tell of themselves and of their sessions when they are asked.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use wharf::{Address, Backend, SessionId, SessionReport, SessionsWanted, SlowReader, WorkerReport};
+
+use crate::support::gate::Gate;
+use crate::support::record::{Echo, on_frame};
+use crate::support::server::{Setup, TestServer};
+use crate::support::time::{PATIENCE, let_pass, wait_until};
+
+each_backend! {
+    all_sessions_are_listed_page_by_page,
+    one_session_is_told_of_with_all_that_is_known,
+    the_fullest_the_oldest_and_the_most_silent_come_first,
+    a_worker_that_is_held_up_does_not_answer,
+    queues_are_counted_while_they_are_full,
+    every_buffer_is_with_somebody,
+    completions_are_counted_beside_the_waits_that_bring_them,
+    a_server_that_has_ended_answers_nothing,
+}
+
+#[track_caller]
+fn ask(server: &TestServer, wanted: SessionsWanted) -> Vec<WorkerReport> {
+    let reports = server.handle.ask_workers(wanted).wait(PATIENCE);
+    let workers: Vec<_> = reports.iter().map(|report| report.worker).collect();
+    assert_eq!(workers, (0..server.handle.workers()).collect::<Vec<_>>(), "not all have answered");
+    reports
+}
+
+/// The sessions of a server with one worker.
+#[track_caller]
+fn sessions(server: &TestServer, wanted: SessionsWanted) -> Vec<SessionReport> {
+    ask(server, wanted).remove(0).sessions
+}
+
+fn all_sessions_are_listed_page_by_page(backend: Backend) {
+    let server = Setup::new(backend).workers(2).start(|_| Echo);
+    let mut clients: Vec<_> = (0..31).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.ping(b"hello");
+    }
+    let (mut seen, mut pages): (HashSet<SessionId>, _) = (HashSet::new(), 0);
+    let mut after = None;
+    loop {
+        let reports = ask(&server, SessionsWanted::After(after, 4));
+        let page: Vec<_> = reports.iter().flat_map(|report| &report.sessions).collect();
+        assert!(page.iter().all(|it| Some(it.id) > after), "a page begins behind the last");
+        assert!(page.is_sorted_by_key(|it| it.id));
+        // What both workers tell is more than a page: the first four of it are.
+        let Some(last) = page.iter().take(4).next_back() else { break };
+        assert!(page.iter().take(4).all(|it| seen.insert(it.id)), "told of twice");
+        (after, pages) = (Some(last.id), pages + 1);
+    }
+    assert_eq!((seen.len(), pages), (31, 8));
+    let sum: u64 = ask(&server, SessionsWanted::None).iter().map(|it| it.stats.sessions).sum();
+    assert_eq!(sum, 31);
+}
+
+fn one_session_is_told_of_with_all_that_is_known(backend: Backend) {
+    let server = Setup::new(backend).start(|_| {
+        on_frame(|ctx, frame| {
+            match frame {
+                b"pause" => ctx.pause_receiving(),
+                name => ctx.join(&ctx.group(std::str::from_utf8(name)?))?,
+            }
+            ctx.send(frame);
+            Ok(())
+        })
+    });
+    let mut client = server.connect();
+    client.ping(b"red");
+    client.ping(b"blue");
+    let listed = sessions(&server, SessionsWanted::After(None, usize::MAX)).remove(0);
+    assert_eq!(listed.peer, client.address());
+    let names: Vec<_> = listed.groups.iter().map(|name| &**name).collect();
+    assert_eq!(names, ["red", "blue"]);
+    assert!(!listed.is_held_back && !listed.is_closing, "{listed:?}");
+    assert!(listed.opened <= listed.last_receive && listed.last_receive <= server.handle.now());
+    let_pass(Duration::from_millis(2));
+    client.ping(b"pause");
+    let later = sessions(&server, SessionsWanted::One(listed.id)).remove(0);
+    assert_eq!((later.id, later.opened), (listed.id, listed.opened));
+    assert!(later.last_receive > listed.last_receive && later.is_held_back, "{later:?}");
+    let made_up = [listed.id.as_u64() + 1, u64::MAX, listed.id.as_u64() | 1 << 54];
+    for id in made_up.map(SessionId::from_u64) {
+        assert_eq!(sessions(&server, SessionsWanted::One(id)), [], "{id}");
+    }
+    drop(client);
+    server.handle.session(listed.id).reset();
+    server.wait_for_sessions(0);
+    assert_eq!(sessions(&server, SessionsWanted::One(listed.id)), []);
+}
+
+fn the_fullest_the_oldest_and_the_most_silent_come_first(backend: Backend) {
+    let setup = Setup::new(backend).kernel_buffers(32 << 10, 32 << 10).limits(|limits| {
+        limits.slow_reader = SlowReader::Pause;
+        limits.send_bytes_max = 64 << 20;
+    });
+    let server = setup.start(|_| {
+        on_frame(|ctx, frame| {
+            for _ in 0..usize::from(frame[0]) {
+                ctx.send(&[7; 60_000]);
+            }
+            ctx.send(b"done");
+            Ok(())
+        })
+    });
+    let mut clients: Vec<_> = (0..5).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.ping_for(&[0], b"done");
+        // The clock goes on between two of them.
+        let_pass(Duration::from_millis(2));
+    }
+    let peers = |wanted| {
+        let sessions = sessions(&server, wanted);
+        let place = |peer: Address| clients.iter().position(|it| peer == it.address()).unwrap();
+        sessions.into_iter().map(|it| place(it.peer)).collect::<Vec<_>>()
+    };
+    assert_eq!(peers(SessionsWanted::Oldest(3)), [0, 1, 2]);
+    assert_eq!(peers(SessionsWanted::LongestSilent(9)), [0, 1, 2, 3, 4]);
+    assert_eq!(peers(SessionsWanted::Oldest(0)), []);
+    clients[0].ping_for(&[0], b"done");
+    clients[3].send(&[60]);
+    clients[1].send(&[120]);
+    wait_until("two do not read", || {
+        let fullest = sessions(&server, SessionsWanted::FullestQueues(2));
+        fullest.len() == 2 && fullest[1].queued_bytes > 1 << 20
+    });
+    let peers = |wanted| {
+        let sessions = sessions(&server, wanted);
+        let place = |peer: Address| clients.iter().position(|it| peer == it.address()).unwrap();
+        sessions.into_iter().map(|it| place(it.peer)).collect::<Vec<_>>()
+    };
+    assert_eq!(peers(SessionsWanted::FullestQueues(2)), [1, 3]);
+    assert_eq!(peers(SessionsWanted::LongestSilent(2)), [2, 4]);
+    assert_eq!(peers(SessionsWanted::Oldest(1)), [0]);
+}
+
+fn a_worker_that_is_held_up_does_not_answer(backend: Backend) {
+    let (gate, post) = Gate::new();
+    let server = Setup::new(backend).workers(2).start(move |_| post.echo());
+    let mut client = server.connect();
+    client.send(b"wait");
+    gate.wait_for_arrival();
+    let held_up = {
+        let reports = server.handle.ask_workers(SessionsWanted::None).wait(Duration::from_secs(1));
+        let [other] = &reports[..] else { panic!("{reports:?}") };
+        1 - other.worker
+    };
+    let waits = server.handle.ask_workers(SessionsWanted::After(None, 1));
+    gate.open();
+    client.expect(b"wait");
+    let reports = waits.wait(PATIENCE);
+    assert_eq!(reports[held_up].sessions.len(), 1, "it answers when it goes on: {reports:?}");
+}
+
+fn queues_are_counted_while_they_are_full(backend: Backend) {
+    let setup = Setup::new(backend).kernel_buffers(32 << 10, 32 << 10).limits(|limits| {
+        limits.slow_reader = SlowReader::Pause;
+        limits.send_bytes_max = 16 << 20;
+    });
+    let server = setup.start(|_| {
+        on_frame(|ctx, _| {
+            for _ in 0..128 {
+                ctx.send(&[7; 60_000]);
+            }
+            Ok(())
+        })
+    });
+    let queued = || ask(&server, SessionsWanted::None)[0].queued_bytes;
+    let mut client = server.connect();
+    client.send(b"fill");
+    wait_until("something waits", || queued() > 1 << 20);
+    for _ in 0..128 {
+        client.expect(&[7; 60_000]);
+    }
+    wait_until("nothing waits", || queued() == 0);
+}
+
+fn every_buffer_is_with_somebody(backend: Backend) {
+    let (gate, post) = Gate::new();
+    let setup = Setup::new(backend).port(|port| {
+        port.buffers = 4;
+        port.buffer_bytes = 4096;
+    });
+    let server = setup.start(move |_| post.echo());
+    let mut clients: Vec<_> = (0..20).map(|_| server.connect()).collect();
+    clients[0].send(b"wait");
+    gate.wait_for_arrival();
+    for client in &mut clients[1..] {
+        client.send(&[b'x'; 3000]);
+    }
+    gate.open();
+    clients[0].expect(b"wait");
+    for client in &mut clients[1..] {
+        client.expect(&[b'x'; 3000]);
+    }
+    let report = || ask(&server, SessionsWanted::None).remove(0);
+    wait_until("no buffer is kept at rest", || report().ledger.leased == 0);
+    let report = report();
+    assert_eq!(report.ledger.total, 4);
+    // Readiness asks for bytes only when it has a buffer for them.
+    if backend == Backend::Uring {
+        assert!(report.ledger.kernel > 0, "nothing could be received: {report:?}");
+        assert!(report.port.buffer_shortages > 0, "twenty senders and four buffers: {report:?}");
+    }
+    assert_eq!((report.sockets, report.listeners), (20, 1));
+    assert!(report.operations >= 21, "twenty receives and an accept: {report:?}");
+}
+
+fn completions_are_counted_beside_the_waits_that_bring_them(backend: Backend) {
+    let (gate, post) = Gate::new();
+    let server = Setup::new(backend).start(move |_| post.echo());
+    let mut clients: Vec<_> = (0..50).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.ping(b"hello");
+    }
+    let before = ask(&server, SessionsWanted::None).remove(0);
+    clients[0].send(b"wait");
+    gate.wait_for_arrival();
+    // All of these lie there when the worker waits next.
+    for client in &mut clients[1..] {
+        client.send(b"now");
+    }
+    gate.open();
+    for client in &mut clients[1..] {
+        client.expect(b"now");
+    }
+    let after = ask(&server, SessionsWanted::None).remove(0);
+    let completions = after.port.completions - before.port.completions;
+    let waits = after.port.waits - before.port.waits;
+    assert!(completions >= 50, "{completions} completions for 50 frames");
+    assert!(completions > waits, "{completions} completions in {waits} waits");
+    assert_eq!(after.stats.frames_in - before.stats.frames_in, 50);
+}
+
+fn a_server_that_has_ended_answers_nothing(backend: Backend) {
+    let server = Setup::new(backend).workers(2).start(|_| Echo);
+    let handle = server.handle.clone();
+    server.stop();
+    assert_eq!(handle.ask_workers(SessionsWanted::None).wait(PATIENCE), []);
+}
