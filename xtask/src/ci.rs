@@ -8,7 +8,7 @@ use crate::totals::{self, Totals};
 use crate::wait::Stopwatch;
 use crate::{Error, Result, conformance, loom, simulation, steps, tidy};
 #[cfg(target_os = "linux")]
-use crate::{canaries, fallback, smoke};
+use crate::{canaries, deploy, fallback, smoke};
 
 /// Runs every step and stops at the first that fails. The last line printed sums up the tests and
 /// checks of all steps.
@@ -59,6 +59,7 @@ impl Ci {
         self.step("canaries", || canaries::run(&[], false))?;
         self.step("fallback", fallback::run)?;
         self.step("smoke", smoke::run)?;
+        self.step("deploy", deploy::run)?;
         self.step("faults", || crate::faults::run(&[], false))?;
         self.step("sessions", || crate::sessions::run(&[], false, None))?;
         self.step("instructions", || crate::instructions::run(false))?;
@@ -70,7 +71,7 @@ impl Ci {
     #[cfg(not(target_os = "linux"))]
     fn on_linux(&mut self) -> Result<()> {
         println!(
-            "\n== canaries, fallback, smoke, faults, sessions, instructions, \
+            "\n== canaries, fallback, smoke, deploy, faults, sessions, instructions, \
              examples, bench and proof need Linux: left out"
         );
         Ok(())

@@ -9,6 +9,7 @@
 //! | [`conformance`] | the completion port's suite, per backend |
 //! | [`canaries`] | deliberate bugs, which the simulation must find |
 //! | [`fallback`], [`deny_uring`] | the tests where `io_uring` is denied, and how it is denied |
+//! | [`deploy`] | what lies in deploy/, held against systemd and the program |
 //! | [`examples`] | what must be shown of the examples, as programs that run |
 //! | [`faults`] | what peers and systems do to a running server, from floods of resets to stopped clients |
 //! | [`fuzz`] | made-up input for what takes input from outside |
@@ -46,6 +47,8 @@ mod ci;
 mod client;
 mod conformance;
 mod deny_uring;
+#[cfg(target_os = "linux")]
+mod deploy;
 mod documents;
 #[cfg(target_os = "linux")]
 mod examples;
@@ -213,6 +216,18 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
+    /// Holds what lies in deploy/ against systemd and the program. Installs systemd's tools if they are missing.
+    #[cfg(target_os = "linux")]
+    Deploy,
+    /// Becomes a command, with every call denied that a list of an OCI runtime does not have.
+    #[cfg(target_os = "linux")]
+    UnderSeccomp {
+        /// Such as deploy/seccomp-uring.json.
+        profile: PathBuf,
+        /// The command.
+        #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+        command: Vec<OsString>,
+    },
     /// Runs the completion port's tests under AddressSanitizer and `LeakSanitizer`, where there is a
     /// nightly toolchain.
     Sanitize,
@@ -302,6 +317,10 @@ fn run(command: Command) -> Result<Totals> {
     let totals = match command {
         Command::Ci { tests_from } => return ci::run(tests_from.as_deref()),
         Command::DenyUring { how, command } => return deny_uring::exec(how, &command),
+        #[cfg(target_os = "linux")]
+        Command::Deploy => deploy::run()?,
+        #[cfg(target_os = "linux")]
+        Command::UnderSeccomp { profile, command } => return deploy::exec(&profile, &command),
         Command::Fmt => steps::fmt()?,
         Command::Lint => steps::lint()?,
         Command::Docs => steps::docs()?,
