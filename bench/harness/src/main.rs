@@ -285,7 +285,7 @@ fn plan(args: &RunArgs, area: &Area, cpus_allowed: &[usize]) -> Result<Plan> {
     let programs =
         Programs { folder: args.programs.clone().unwrap_or(beside), wharf: args.wharf.clone() };
     let mut contenders = match args.servers.as_deref().or(area.servers) {
-        None => Contender::built(&programs, area.name == "broadcast"),
+        None => Contender::built(&programs, area.name.starts_with("broadcast")),
         Some(names) => {
             names.split(',').map(|name| Contender::named(name, &programs)).collect::<Result<_>>()?
         }

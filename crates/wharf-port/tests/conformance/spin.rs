@@ -16,6 +16,8 @@ on_every_backend![
     spin_it_looks_again_and_again_and_then_sleeps,
 ];
 
+/// How often what depends on the system's scheduler is tried.
+const TRIES: usize = 5;
 const MOMENT: Duration = Duration::from_millis(2);
 
 fn spinning(subject: &Subject, spin: Duration) -> CheckedPort {
@@ -104,7 +106,9 @@ fn spin_it_looks_again_and_again_and_then_sleeps(subject: &Subject) {
         assert_eq!(waits(subject, length, length), sleeps);
         return;
     }
-    let (spins_briefly, spins) = (waits(subject, MOMENT, length), waits(subject, length, length));
-    assert!(sleeps < spins_briefly / 2, "{sleeps} without, {spins_briefly} with");
-    assert!(spins_briefly < spins / 2, "{spins_briefly} for a moment, {spins} all the time");
+    // A thread that is not let run looks less often: not every try need show it.
+    let seen = (0..TRIES).map(|_| [MOMENT, length].map(|spin| waits(subject, spin, length)));
+    let seen: Vec<_> = seen.collect();
+    let holds = |&[briefly, long]: &[u64; 2]| sleeps < briefly / 2 && briefly < long / 2;
+    assert!(seen.iter().any(holds), "{sleeps} without, {seen:?} for a moment and all the time");
 }
