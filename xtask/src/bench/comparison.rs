@@ -17,8 +17,8 @@ pub(crate) struct Comparison {
     short: bool,
 
     /// Only these areas, separated by commas: echo, echo-peers, half-load, framed, broadcast, broadcast-peers,
-    /// accept, idle, rates, workers, idle-beside. Each leaves a file in bench/results/, and the report is made anew [default: all
-    /// of them, which takes hours].
+    /// accept, idle, rates, workers, idle-beside. Each leaves a file in bench/results/, and the report is made
+    /// anew [default: all of them, which takes hours].
     #[arg(long, value_name = "NAMES")]
     set: Option<String>,
 
