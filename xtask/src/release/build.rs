@@ -124,18 +124,25 @@ impl<'a> Built<'a> {
 /// What the compiler is to write in place of each path. Of those that match, the last one counts.
 fn remapped(sources: &Path, built: &Path) -> Result<Vec<(PathBuf, &'static str)>> {
     let mut remapped = vec![(PathBuf::from(DEBIAN_SOURCES), "/rust"), (sysroot()?, "/rust")];
-    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
-    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
-    let home = home.ok_or("neither CARGO_HOME nor HOME says where crates are unpacked")?;
-    let registries = home.join("registry/src");
-    remapped.push((home, "/cargo"));
-    // Below is a folder for each registry, whose name is not the same everywhere.
-    for registry in fs::read_dir(registries).into_iter().flatten() {
-        remapped.push((registry?.path(), "/crates"));
-    }
+    remapped.push((cargo_home()?, "/cargo"));
+    // Their names are not the same everywhere.
+    remapped.extend(unpacked()?.into_iter().map(|registry| (registry, "/crates")));
     remapped.push((sources.to_path_buf(), "/wharf"));
     remapped.push((built.to_path_buf(), "/target"));
     Ok(remapped)
+}
+
+/// Where cargo keeps what it has fetched.
+fn cargo_home() -> Result<PathBuf> {
+    let home = env::var_os("CARGO_HOME").map(PathBuf::from);
+    let home = home.or_else(|| Some(env::home_dir()?.join(".cargo")));
+    Ok(home.ok_or("neither CARGO_HOME nor HOME says where crates are unpacked")?)
+}
+
+/// The folders with the crates that cargo has unpacked, one for each registry.
+pub(super) fn unpacked() -> Result<Vec<PathBuf>> {
+    let registries = fs::read_dir(cargo_home()?.join("registry/src"));
+    registries.into_iter().flatten().map(|registry| Ok(registry?.path())).collect()
 }
 
 /// Where the usual compiler has its library.

@@ -1,10 +1,13 @@
 //! The crates as they would be published.
 
+use std::fs;
 use std::time::Duration;
 
+use super::build::unpacked;
 use super::source::Source;
+use crate::changelog::VERSION;
 use crate::checks::ensure;
-use crate::workspace::cargo;
+use crate::workspace::{self, cargo};
 use crate::{Result, process};
 
 /// What is published, each after what it stands on.
@@ -27,10 +30,35 @@ pub(super) fn package() -> Result<String> {
         }
         files += listed.len();
     }
+    forget_unpacked()?;
+    // Nor is anything built again that was built of one of that version.
+    let built = workspace::target()?.join("release-crates");
+    if built.exists() {
+        fs::remove_dir_all(&built)?;
+    }
     let mut package = cargo();
-    package.args(["package", "--quiet"]).args(CRATES.iter().flat_map(|name| ["--package", name]));
+    package
+        .env("CARGO_TARGET_DIR", built)
+        .args(["package", "--quiet"])
+        .args(CRATES.iter().flat_map(|name| ["--package", name]));
     process::succeed(&mut package)?;
     Ok(format!("{} crates, {files} files", CRATES.len()))
+}
+
+/// Removes what cargo has unpacked of packages that it has made before: those of one version are the same to it,
+/// and a crate would be built on an older state of another.
+fn forget_unpacked() -> Result<()> {
+    for registry in unpacked()? {
+        // One that is a folder of this machine has no host in its name.
+        let is_local = registry.file_name().is_some_and(|name| name.as_encoded_bytes()[0] == b'-');
+        for name in CRATES.iter().filter(|_| is_local) {
+            let old = registry.join(format!("{name}-{VERSION}"));
+            if old.exists() {
+                fs::remove_dir_all(old)?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Compares the interfaces with those of the last release, by cargo-semver-checks if it is installed: to build
