@@ -1,0 +1,185 @@
+//! Who is answered at all. Everything here is decided before a route is looked at.
+
+use std::net::{IpAddr, SocketAddr};
+
+use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, ORIGIN};
+use hyper::http::uri::Authority;
+use hyper::{Method, Request, StatusCode};
+use subtle::ConstantTimeEq;
+
+use crate::options::AdminOptions;
+
+/// Why a request is not answered: a status, and a line for people.
+pub(crate) type Refusal = (StatusCode, &'static str);
+
+/// What the requests of one endpoint must have.
+#[derive(Debug)]
+pub(crate) struct Guard {
+    /// Where it really listens.
+    address: SocketAddr,
+    hosts: Vec<String>,
+    /// The whole value of the header.
+    authorization: Option<String>,
+}
+
+impl Guard {
+    pub(crate) fn new(options: &AdminOptions, address: SocketAddr) -> Self {
+        let authorization = options.token.as_ref().map(|token| format!("Bearer {token}"));
+        Self { address, hosts: options.hosts.clone(), authorization }
+    }
+
+    /// The token comes before the method, so that who has none learns nothing.
+    pub(crate) fn check<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+        self.check_host(request)?;
+        self.check_origin(request.headers())?;
+        self.check_token(request.headers())?;
+        if request.method() == Method::GET {
+            return Ok(());
+        }
+        Err((StatusCode::METHOD_NOT_ALLOWED, "only GET is answered"))
+    }
+
+    /// A page of somebody else's, whose name has come to mean this machine, still calls us by that name.
+    fn check_host<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+        let host = one(request.headers(), &HOST)?;
+        let host = host.ok_or((StatusCode::BAD_REQUEST, "a request has one Host"))?;
+        let in_target = request.uri().authority();
+        let by_header = host.parse().is_ok_and(|host: Authority| self.is_own(&host));
+        if by_header && in_target.is_none_or(|authority| self.is_own(authority)) {
+            return Ok(());
+        }
+        Err((StatusCode::MISDIRECTED_REQUEST, "this is not the host that was asked for"))
+    }
+
+    /// Only browsers send an `Origin`, and those of our own pages have ours.
+    fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let Some(origin) = one(headers, &ORIGIN)? else { return Ok(()) };
+        let authority = origin.strip_prefix("http://").and_then(|it| it.parse().ok());
+        let is_own = authority.is_some_and(|it: Authority| {
+            self.is_own(&it) && it.port_u16().unwrap_or(80) == self.address.port()
+        });
+        is_own.then_some(()).ok_or((StatusCode::FORBIDDEN, "another site's page is not answered"))
+    }
+
+    fn check_token(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let Some(wanted) = &self.authorization else { return Ok(()) };
+        let given = one(headers, &AUTHORIZATION)?.unwrap_or_default();
+        // What is told by the time is whether the lengths are the same.
+        let is_right = bool::from(given.as_bytes().ct_eq(wanted.as_bytes()));
+        is_right.then_some(()).ok_or((StatusCode::UNAUTHORIZED, "a token is needed"))
+    }
+
+    fn is_own(&self, authority: &Authority) -> bool {
+        // Who could read `user@` as the host is not to be led astray.
+        if authority.as_str().contains('@') {
+            return false;
+        }
+        let host = authority.host();
+        let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
+        match bare.parse::<IpAddr>() {
+            // A name can be rebound, an address cannot.
+            Ok(ip) => ip.is_loopback() || ip == self.address.ip(),
+            Err(_) => {
+                let is_host = |own: &str| own.eq_ignore_ascii_case(host);
+                is_host("localhost") || self.hosts.iter().any(|own| is_host(own))
+            }
+        }
+    }
+}
+
+/// The value of a header that comes once at most, and is text.
+fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>, Refusal> {
+    let mut values = headers.get_all(name).iter();
+    let first = values.next().map(|value| value.to_str()).transpose();
+    match (first, values.next()) {
+        (Ok(first), None) => Ok(first),
+        _ => Err((StatusCode::BAD_REQUEST, "a header comes twice, or is no text")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "0123456789abcdef";
+
+    fn checked(token: bool, target: &str, headers: &[(&str, &str)]) -> Option<u16> {
+        let mut options = AdminOptions::new(([127, 0, 0, 1], 7778).into());
+        options.token = token.then(|| TOKEN.to_owned());
+        options.hosts = vec!["ops.example".to_owned()];
+        let guard = Guard::new(&options, ([10, 1, 2, 3], 7778).into());
+        let request = Request::get(target);
+        let request =
+            headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let request = request.body(()).unwrap_or_else(|error| panic!("{error}"));
+        guard.check(&request).err().map(|(status, _)| status.as_u16())
+    }
+
+    #[test]
+    fn only_own_hosts_are_answered() {
+        let own = [
+            "127.0.0.1",
+            "127.0.0.1:7778",
+            "localhost:1",
+            "LocalHost",
+            "[::1]:7778",
+            "10.1.2.3",
+            "Ops.Example:80",
+        ];
+        for host in own {
+            assert_eq!(checked(false, "/", &[("host", host)]), None, "{host}");
+        }
+        let foreign = [
+            "evil.example",
+            "localhost.evil.example",
+            "10.1.2.4",
+            "",
+            "localhost@evil.example",
+            "evil@localhost",
+            "::1",
+            "a b",
+        ];
+        for host in foreign {
+            assert_eq!(checked(false, "/", &[("host", host)]), Some(421), "{host}");
+        }
+        assert_eq!(checked(false, "/", &[]), Some(400));
+        assert_eq!(checked(false, "/", &[("host", "localhost"), ("host", "localhost")]), Some(400));
+        let absolute = |target| checked(false, target, &[("host", "localhost")]);
+        assert_eq!(absolute("http://evil.example/metrics"), Some(421));
+        assert_eq!(absolute("http://localhost/metrics"), None);
+    }
+
+    #[test]
+    fn pages_of_others_are_not_answered() {
+        let with = |origin| checked(false, "/", &[("host", "localhost"), ("origin", origin)]);
+        assert_eq!(with("http://localhost:7778"), None);
+        for origin in [
+            "null",
+            "http://evil.example",
+            "https://localhost:7778",
+            "http://localhost:8080",
+            "http://localhost",
+            "",
+        ] {
+            assert_eq!(with(origin), Some(403), "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_asked_for_and_nothing_near_it_is_taken() {
+        let with =
+            |value: &str| checked(true, "/", &[("host", "localhost"), ("authorization", value)]);
+        assert_eq!(with("Bearer 0123456789abcdef"), None);
+        assert_eq!(checked(true, "/", &[("host", "localhost")]), Some(401));
+        for wrong in [
+            "Bearer 0123456789abcdeX",
+            "Bearer 0123456789abcde",
+            "Bearer 0123456789abcdef0",
+            TOKEN,
+            "Basic 0123456789abcdef",
+            "",
+        ] {
+            assert_eq!(with(wrong), Some(401), "{wrong}");
+        }
+    }
+}

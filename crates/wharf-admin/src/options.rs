@@ -1,0 +1,113 @@
+//! How the endpoint is set up.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use thiserror::Error;
+
+/// The shortest token: what is shorter can be tried.
+const TOKEN_BYTES_MIN: usize = 16;
+
+/// How the endpoint is set up.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct AdminOptions {
+    /// Where it listens; port 0 is any that is free. Any other than a loopback address needs a token.
+    pub listen: SocketAddr,
+    /// What a request must bring as `Authorization: Bearer TOKEN`: 16 bytes at least, visible ASCII. `None`
+    /// (the default): nothing.
+    pub token: Option<String>,
+    /// Names, besides `localhost` and IP addresses of loopback and of `listen`, by which the endpoint may be
+    /// called (the `Host` of a request, without a port). None by default.
+    pub hosts: Vec<String>,
+    /// How long a worker may take to answer before it counts as held up. One second by default.
+    pub worker_patience: Duration,
+}
+
+impl AdminOptions {
+    /// An endpoint at this address, without a token.
+    pub const fn new(listen: SocketAddr) -> Self {
+        Self { listen, token: None, hosts: Vec::new(), worker_patience: Duration::from_secs(1) }
+    }
+
+    pub(crate) fn check(&self) -> Result<(), AdminOptionsError> {
+        let Some(token) = &self.token else {
+            let is_safe = self.listen.ip().is_loopback();
+            return is_safe.then_some(()).ok_or(AdminOptionsError::NeedsToken(self.listen));
+        };
+        if token.len() < TOKEN_BYTES_MIN {
+            return Err(AdminOptionsError::ShortToken);
+        }
+        let is_visible = token.bytes().all(|byte| byte.is_ascii_graphic());
+        is_visible.then_some(()).ok_or(AdminOptionsError::OddToken)
+    }
+}
+
+impl fmt::Debug for AdminOptions {
+    /// Without the token.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdminOptions")
+            .field("listen", &self.listen)
+            .field("has_token", &self.token.is_some())
+            .field("hosts", &self.hosts)
+            .field("worker_patience", &self.worker_patience)
+            .finish()
+    }
+}
+
+/// Why these options are not taken.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[non_exhaustive]
+pub enum AdminOptionsError {
+    /// Everybody who reaches the address could look.
+    #[error("an admin endpoint on {0} needs a token, since it is no loopback address")]
+    NeedsToken(SocketAddr),
+    /// The token can be guessed.
+    #[error(
+        "the token of the admin endpoint is too short: give it {TOKEN_BYTES_MIN} bytes or more"
+    )]
+    ShortToken,
+    /// The token cannot stand in a header.
+    #[error("the token of the admin endpoint has bytes other than visible ASCII")]
+    OddToken,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(listen: &str, token: Option<&str>) -> Result<(), AdminOptionsError> {
+        let mut options = AdminOptions::new(listen.parse().unwrap_or_else(|_| panic!("{listen}")));
+        options.token = token.map(str::to_owned);
+        options.check()
+    }
+
+    #[test]
+    fn what_is_no_loopback_address_needs_a_token() {
+        for loopback in ["127.0.0.1:0", "127.9.9.9:1", "[::1]:9"] {
+            assert_eq!(check(loopback, None), Ok(()), "{loopback}");
+        }
+        for open in ["0.0.0.0:1", "[::]:1", "10.0.0.1:1", "[::ffff:10.0.0.1]:1"] {
+            let needs = AdminOptionsError::NeedsToken(open.parse().unwrap_or_else(|_| panic!()));
+            assert_eq!(check(open, None), Err(needs), "{open}");
+            assert_eq!(check(open, Some("0123456789abcdef")), Ok(()), "{open}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_long_enough_and_fits_into_a_header() {
+        let on_loopback = |token| check("127.0.0.1:0", Some(token));
+        assert_eq!(on_loopback("0123456789abcde"), Err(AdminOptionsError::ShortToken));
+        for odd in ["0123456789abcdef\n", "0123456789 abcdef", "0123456789abcdefé"] {
+            assert_eq!(on_loopback(odd), Err(AdminOptionsError::OddToken), "{odd:?}");
+        }
+    }
+
+    #[test]
+    fn the_token_is_not_shown() {
+        let mut options = AdminOptions::new(([127, 0, 0, 1], 0).into());
+        options.token = Some("0123456789abcdef".to_owned());
+        assert!(!format!("{options:?}").contains("0123"), "{options:?}");
+    }
+}

@@ -1,0 +1,8 @@
+//! The endpoint over TCP, beside a server that runs.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod support;
+
+mod answers;
+mod hostile;

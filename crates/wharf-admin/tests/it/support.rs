@@ -1,0 +1,150 @@
+//! A server with an endpoint, and requests that are written by hand.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use wharf::{Context, Outcome, RunningServer, Server, Session};
+use wharf_admin::{Admin, AdminOptions};
+
+/// Longer than anything here takes on a busy machine.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Waits until something holds; `what` says what.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let (_kept, nothing) = channel::<()>();
+    let glance = Duration::from_millis(10);
+    // No shorter than the patience, whatever a look takes.
+    for _ in 0..PATIENCE.as_millis() / glance.as_millis() {
+        if holds() {
+            return;
+        }
+        let _ = nothing.recv_timeout(glance);
+    }
+    panic!("waited in vain until {what}");
+}
+
+/// Sends everything back; with `wait` it holds up its worker until the test lets it go on.
+struct Echo(Arc<Mutex<Receiver<()>>>, Sender<()>);
+
+impl Session for Echo {
+    fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
+        if frame == b"wait" {
+            self.1.send(())?;
+            let _ = self.0.lock().unwrap().recv_timeout(PATIENCE);
+        }
+        ctx.send(frame);
+        Ok(())
+    }
+}
+
+/// Two workers and an endpoint, both on ports of their own.
+pub(crate) struct Fixture {
+    pub(crate) admin: Admin,
+    running: Option<RunningServer>,
+    /// Lets the callback go on that waits.
+    pub(crate) go_on: Sender<()>,
+    /// Tells that one waits.
+    pub(crate) waits: Receiver<()>,
+}
+
+impl Fixture {
+    pub(crate) fn start(change: impl FnOnce(&mut AdminOptions)) -> Self {
+        let ((go_on, may_go_on), (arrived, waits)) = (channel(), channel());
+        let may_go_on = Arc::new(Mutex::new(may_go_on));
+        let arrived = Mutex::new(arrived);
+        let factory =
+            move |_: &wharf::Arrival| Echo(Arc::clone(&may_go_on), arrived.lock().unwrap().clone());
+        let running = Server::bind("127.0.0.1:0").workers(2).start(factory).unwrap();
+        let mut options = AdminOptions::new(([127, 0, 0, 1], 0).into());
+        change(&mut options);
+        let admin = Admin::start(running.handle(), options).unwrap();
+        Self { admin, running: Some(running), go_on, waits }
+    }
+
+    pub(crate) fn server(&self) -> wharf::ServerHandle {
+        self.running.as_ref().unwrap().handle()
+    }
+
+    /// A session that has had an answer.
+    pub(crate) fn session(&self) -> TcpStream {
+        let address = self.server().addresses()[0].tcp().unwrap();
+        let mut stream = connect(address);
+        frame(&mut stream, b"hello");
+        stream.read_exact(&mut [0; 9]).unwrap();
+        stream
+    }
+
+    /// Asks for a path as one should.
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        let host = self.admin.address();
+        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+    }
+
+    /// Sends a whole request and reads until the end of the stream.
+    pub(crate) fn ask(&self, request: &str) -> Answer {
+        let mut stream = connect(self.admin.address());
+        // Who is refused early may find the connection closed.
+        let _ = stream.write_all(request.as_bytes());
+        Answer::read(&mut stream)
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        let _ = self.go_on.send(());
+        if let Some(running) = self.running.take() {
+            running.handle().stop();
+            let _ = running.join();
+        }
+    }
+}
+
+pub(crate) fn connect(address: SocketAddr) -> TcpStream {
+    let stream = TcpStream::connect(address).unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    stream.set_write_timeout(Some(PATIENCE)).unwrap();
+    stream
+}
+
+/// Writes a frame as the default framing has it.
+pub(crate) fn frame(stream: &mut TcpStream, payload: &[u8]) {
+    let length = u32::try_from(payload.len()).unwrap().to_le_bytes();
+    stream.write_all(&[&length, payload].concat()).unwrap();
+}
+
+/// What came back.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// `None`: the connection was closed without one.
+    pub(crate) status: Option<u16>,
+    pub(crate) head: String,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn read(stream: &mut TcpStream) -> Self {
+        let mut bytes = Vec::new();
+        // A reset behind the answer is no loss.
+        let mut part = [0; 4096];
+        while let Ok(count) = stream.read(&mut part)
+            && count > 0
+        {
+            bytes.extend_from_slice(&part[..count]);
+        }
+        let text = String::from_utf8(bytes).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        Self { status, head: head.to_lowercase(), body: body.to_owned() }
+    }
+
+    /// The value of a metric, as it stands in the text.
+    pub(crate) fn value(&self, metric: &str) -> Option<f64> {
+        let line =
+            self.body.lines().find_map(|line| line.strip_prefix(metric)?.strip_prefix(' '))?;
+        line.parse().ok()
+    }
+}
