@@ -72,13 +72,6 @@ pub enum Completion {
     Wake,
 }
 
-impl Completion {
-    /// Whether it says of a send that all of it has gone.
-    pub(crate) const fn is_sent_whole(&self) -> bool {
-        matches!(self, Self::Sent { result: Ok(()), .. })
-    }
-}
-
 /// What a receive has.
 #[derive(Debug)]
 pub enum Received {

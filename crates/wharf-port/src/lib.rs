@@ -75,8 +75,7 @@
 //!    one at a time; the caller works between two takes and may only stage. A backend may do a receive
 //!    itself when its completion is taken. A send may finish within the wait that starts it; what of a
 //!    received buffer could not be sent there is copied, so the buffer is back at the end of the batch.
-//!    [`wait_past_sends`](CompletionPort::wait_past_sends) does not end for a send that went at once, which
-//!    is told with what ends it. (`rule_07_*`)
+//!    (`rule_07_*`)
 //! 8. **The same words.** A send that goes out in parts is continued until all of it is with the kernel.
 //!    End of stream, reset and refusal are reported alike everywhere; a receive gives at least one byte
 //!    or ends. After [`pause`](CompletionPort::pause_receive) no bytes are delivered until

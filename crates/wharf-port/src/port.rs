@@ -49,15 +49,6 @@ pub struct Stats {
     pub ends_found: u64,
 }
 
-/// What ends a wait before its time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Ends {
-    /// Every completion.
-    WithAnything,
-    /// Every completion but that of a send that went through at once.
-    WithNews,
-}
-
 /// The queue of finished I/O of one worker thread; see the [crate's contract](crate).
 #[derive(Debug)]
 pub struct CompletionPort {
@@ -343,28 +334,12 @@ impl CompletionPort {
     /// [`WaitError`] if the kernel object is broken; the port is of no further use then. Signals and
     /// shortages are no errors: there is nothing to take then.
     pub fn wait(&mut self, deadline: Option<Time>) -> Result<(), WaitError> {
-        self.wait_for(deadline, Ends::WithAnything)
-    }
-
-    /// Waits like [`wait`](Self::wait), but a send that goes through at once does not end the wait: its
-    /// [`Completion::Sent`] comes at the latest with the next completion that does, or with the deadline. One
-    /// wait less for a message to which there is an answer, while nobody waits to hear that the answer has
-    /// gone. What is not sent at once, or meets an error, is told as ever; and a backend may tell of every
-    /// send at once all the same, as it does when receive buffers are short.
-    ///
-    /// # Errors
-    /// As [`wait`](Self::wait).
-    pub fn wait_past_sends(&mut self, deadline: Option<Time>) -> Result<(), WaitError> {
-        self.wait_for(deadline, Ends::WithNews)
-    }
-
-    fn wait_for(&mut self, deadline: Option<Time>, ends: Ends) -> Result<(), WaitError> {
         let timer = self.timers.next_deadline();
         self.driver.set_timer(timer);
         let backend = self.backend();
-        let (waited, woken) = match self.spin([deadline, timer], ends) {
+        let (waited, woken) = match self.spin([deadline, timer]) {
             Some(found) => found,
-            None => self.enter(self.timeout([deadline, timer]), ends),
+            None => self.enter(self.timeout([deadline, timer])),
         };
         if woken {
             self.ready.push_back(Completion::Wake);
@@ -383,27 +358,23 @@ impl CompletionPort {
     }
 
     /// Goes into the driver, which may sleep for so long unless the port has been woken; true if it had been.
-    fn enter(&mut self, timeout: Option<Duration>, ends: Ends) -> (std::io::Result<()>, bool) {
+    fn enter(&mut self, timeout: Option<Duration>) -> (std::io::Result<()>, bool) {
         let Self { driver, waker, now, .. } = self;
         waker.sleep(timeout != Some(Duration::ZERO), |blocks| {
             let timeout = if blocks { timeout } else { Some(Duration::ZERO) };
-            driver.wait(timeout, *now, ends)
+            driver.wait(timeout, *now)
         })
     }
 
     /// Looks for something to take again and again, for as long as the port is to, without sleeping.
     #[inline]
-    fn spin(
-        &mut self,
-        deadlines: [Option<Time>; 2],
-        ends: Ends,
-    ) -> Option<(std::io::Result<()>, bool)> {
+    fn spin(&mut self, deadlines: [Option<Time>; 2]) -> Option<(std::io::Result<()>, bool)> {
         if self.spin.is_zero() || self.backend() == Backend::Sim {
             return None;
         }
         let until = self.driver.clock() + self.spin;
         while self.timeout(deadlines) != Some(Duration::ZERO) && self.driver.clock() < until {
-            let (waited, woken) = self.enter(Some(Duration::ZERO), ends);
+            let (waited, woken) = self.enter(Some(Duration::ZERO));
             if woken || waited.is_err() || self.driver.has_ready() {
                 return Some((waited, woken));
             }

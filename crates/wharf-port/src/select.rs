@@ -16,7 +16,7 @@ use crate::iocp::{Iocp, Native};
 use crate::options::PortOptions;
 #[cfg(target_os = "linux")]
 use crate::options::UringFeatures;
-use crate::port::{Ends, Stats};
+use crate::port::Stats;
 #[cfg(unix)]
 use crate::readiness::Readiness;
 #[cfg(unix)]
@@ -415,13 +415,8 @@ impl Driver {
     }
 
     /// Starts what is staged and waits, for at most `timeout`, until there is something to take.
-    pub(crate) fn wait(
-        &mut self,
-        timeout: Option<Duration>,
-        now: Time,
-        ends: Ends,
-    ) -> io::Result<()> {
-        each_or_sim!(self, driver => driver.wait(timeout, now, ends), sim => sim.wait(timeout, ends))
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, now: Time) -> io::Result<()> {
+        each_or_sim!(self, driver => driver.wait(timeout, now), sim => sim.wait(timeout))
     }
 
     /// Looks at the driver's own timers (listeners that rest).

@@ -12,7 +12,6 @@ use crate::clock::monotonic_now;
 use crate::completion::{Completion, Direction, Received};
 use crate::error::{CloseError, UnknownSocket};
 use crate::ids::SocketId;
-use crate::port::Ends;
 use crate::slots::Slots;
 
 impl<A: Api> Iocp<A> {
@@ -151,9 +150,7 @@ impl<A: Api> Iocp<A> {
                 return true;
             }
             let left = deadline.since(now);
-            if self.wait(Some(left), now, Ends::WithAnything).is_err()
-                || (left.is_zero() && !self.has_ready())
-            {
+            if self.wait(Some(left), now).is_err() || (left.is_zero() && !self.has_ready()) {
                 return false;
             }
         }

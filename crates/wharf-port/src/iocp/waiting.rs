@@ -9,7 +9,6 @@ use windows_sys::Win32::System::IO::OVERLAPPED_ENTRY;
 use super::operation::Outcome;
 use super::{Api, Code, Iocp, key};
 use crate::clock::{Time, monotonic_now};
-use crate::port::Ends;
 
 /// Packets that one call takes. What is left comes with the next.
 const BATCH: usize = 256;
@@ -69,7 +68,7 @@ impl<A: Api> FineTimer<A> {
 
 impl<A: Api> Iocp<A> {
     /// Starts what is staged, then takes the packets that have come.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>, now: Time, _: Ends) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, now: Time) -> io::Result<()> {
         self.stats.waits += 1;
         self.carry_out();
         self.refill_accepts(now);

@@ -42,7 +42,7 @@ use crate::error::{OpenError, UnknownSocket};
 use crate::full_queues::FullQueues;
 use crate::ids::SocketId;
 use crate::options::PortOptions;
-use crate::port::{Ends, Stats};
+use crate::port::Stats;
 use crate::select::Backend;
 use crate::slots::Slots;
 use crate::socket::FreshSocket;
@@ -121,16 +121,10 @@ impl Readiness {
     }
 
     /// Carries out what is staged, then asks the kernel what has become ready.
-    pub(crate) fn wait(
-        &mut self,
-        timeout: Option<Duration>,
-        _: Time,
-        ends: Ends,
-    ) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, _: Time) -> io::Result<()> {
         self.stats.waits += 1;
         self.carry_out();
-        let is_news = if ends == Ends::WithNews { self.has_news() } else { self.has_ready() };
-        let blocks = self.staged.is_empty() && !is_news;
+        let blocks = self.staged.is_empty() && !self.has_ready();
         let timeout = self.full_queues.at_most(timeout);
         let asked = self.ask(if blocks { timeout } else { Some(Duration::ZERO) });
         self.turns = self.line.len();
@@ -234,14 +228,6 @@ impl Readiness {
         !self.done.is_empty()
             || (!self.line.is_empty() && self.pool.free() > 0)
             || self.listeners.iter().any(Listener::may_accept)
-    }
-
-    /// The same without sends that went through, as long as what they keep leaves buffers to receive into.
-    fn has_news(&self) -> bool {
-        let few_buffers = self.pool.free() < self.pool.ledger().total / 2;
-        let all_sent = || self.done.iter().all(Completion::is_sent_whole);
-        let receives = !self.line.is_empty() && self.pool.free() > 0;
-        few_buffers || receives || !all_sent() || self.listeners.iter().any(Listener::may_accept)
     }
 
     pub(crate) fn next_deadline(&self) -> Option<Time> {

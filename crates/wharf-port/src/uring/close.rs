@@ -13,7 +13,6 @@ use crate::clock::monotonic_now;
 use crate::completion::{Completion, Direction};
 use crate::error::{CloseError, UnknownSocket};
 use crate::ids::{ListenerId, SocketId};
-use crate::port::Ends;
 use crate::slots::Slots;
 use crate::sys;
 
@@ -143,9 +142,7 @@ impl Uring {
                 return true;
             }
             let left = deadline.since(now);
-            if self.wait(Some(left), now, Ends::WithAnything).is_err()
-                || (left.is_zero() && !self.has_ready())
-            {
+            if self.wait(Some(left), now).is_err() || (left.is_zero() && !self.has_ready()) {
                 return false;
             }
         }

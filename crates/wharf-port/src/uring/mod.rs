@@ -52,7 +52,7 @@ use crate::completion::Completion;
 use crate::error::OpenError;
 use crate::ids::SocketId;
 use crate::options::{PortOptions, UringFeatures};
-use crate::port::{Ends, Stats};
+use crate::port::Stats;
 use crate::select::Backend;
 use crate::slots::Slots;
 use crate::socket::FreshSocket;
@@ -77,10 +77,8 @@ pub(crate) struct Uring {
     outcomes: VecDeque<Outcome>,
     /// Completions that are made already.
     ready: VecDeque<Completion>,
-    /// Sends that are staged as tries, or went into the kernel as such and have not been heard of.
+    /// Sends that went into the kernel as tries and have not been heard of.
     tried: Vec<(SocketId, u32)>,
-    /// Somebody waits to hear of one of the tries: its send goes on behind it, or its end was asked for.
-    tries_are_awaited: bool,
     /// Tries of which the kernel said nothing, which is to say that they succeeded.
     succeeded: VecDeque<SocketId>,
     /// Sockets whose receive waits for a buffer.
@@ -126,7 +124,6 @@ impl Uring {
             outcomes: VecDeque::new(),
             ready: VecDeque::new(),
             tried: Vec::new(),
-            tries_are_awaited: false,
             succeeded: VecDeque::new(),
             parked: VecDeque::new(),
             resumed: VecDeque::new(),
@@ -154,12 +151,7 @@ impl Uring {
         self.sockets.get(id.slot(), id.generation()).map(|socket| &socket.socket)
     }
 
-    pub(crate) fn wait(
-        &mut self,
-        timeout: Option<Duration>,
-        _: Time,
-        ends: Ends,
-    ) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>, _: Time) -> io::Result<()> {
         self.arm_wake();
         self.provided.refill();
         let all_armed = self.rearm_parked();
@@ -167,8 +159,7 @@ impl Uring {
         self.stats.waits += 1;
         // A try that succeeds has no completion of its own to end a wait with; and those that are armed
         // now may turn out to have nothing to receive, while others still wait for the same buffers.
-        let told = self.tried.is_empty() || (ends == Ends::WithNews && self.tries_can_wait());
-        let may_sleep = told && all_armed && self.ready.is_empty();
+        let may_sleep = self.tried.is_empty() && all_armed && self.ready.is_empty();
         let timeout = self.unix_connects.full_queues.at_most(timeout);
         let timeout = if may_sleep { timeout } else { Some(Duration::ZERO) };
         let first = self.outcomes.len();

@@ -170,7 +170,6 @@ mod tests {
     use crate::completion::{Completion, Received};
     use crate::error::ReceiveError;
     use crate::options::PortOptions;
-    use crate::port::Ends;
     use crate::socket::FreshSocket;
     use crate::sys::Notifier;
     use crate::uring::probe::probe;
@@ -208,7 +207,7 @@ mod tests {
             let now = monotonic_now();
             uring.tick(now);
             let until = uring.next_deadline().map_or(end, |next| next.min(end));
-            uring.wait(Some(until.since(now)), now, Ends::WithAnything).unwrap();
+            uring.wait(Some(until.since(now)), now).unwrap();
             while let Some(completion) = uring.take(now) {
                 let last = is_last(&completion);
                 taken.push(completion);
@@ -287,14 +286,14 @@ mod tests {
             peer.write_all(b"hello").unwrap();
             // No tick, so no look: as many come and go within a second.
             while !uring.has_ready() {
-                uring.wait(Some(QUIET), Time::ZERO, Ends::WithAnything).unwrap();
+                uring.wait(Some(QUIET), Time::ZERO).unwrap();
             }
             let taken = uring.take(Time::ZERO);
             assert!(taken.as_ref().is_some_and(is_data), "{taken:?}");
             drop(taken);
             uring.close(id, true).unwrap();
             while uring.sockets() > 0 {
-                uring.wait(Some(QUIET), Time::ZERO, Ends::WithAnything).unwrap();
+                uring.wait(Some(QUIET), Time::ZERO).unwrap();
                 while uring.take(Time::ZERO).is_some() {}
             }
         }

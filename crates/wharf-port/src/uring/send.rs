@@ -122,7 +122,6 @@ impl Uring {
                 (opcode::SendMsg::new(fd, header).flags(flags.cast_unsigned()).build(), bytes)
             }
         };
-        self.tries_are_awaited |= socket.segments.len() > SLICES_MAX || bytes == BYTES_MAX;
         socket.staged_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         if tries {
             socket.try_number = socket.try_number.wrapping_add(1);
@@ -155,14 +154,6 @@ impl Uring {
             (socket.send == Send::Tried && socket.try_number == number).then_some(id)
         };
         succeeded.extend(tried.drain(..).filter_map(still_tried));
-        self.tries_are_awaited = false;
-    }
-
-    /// Whether a wait may sleep on tries that the kernel will say nothing of: they keep their segments for
-    /// as long, so not while that leaves few buffers to receive into.
-    pub(super) fn tries_can_wait(&self) -> bool {
-        let pool = self.provided.pool();
-        !self.tries_are_awaited && pool.in_kernel() >= pool.ledger().total / 2
     }
 
     /// A try sent a part, or nothing, or met an error.
@@ -234,10 +225,7 @@ impl Uring {
         let Ok(socket) = self.find(id) else { return };
         match socket.send {
             Send::Idle => {}
-            Send::Tried => {
-                socket.send_cancelled = true;
-                self.tries_are_awaited = true;
-            }
+            Send::Tried => socket.send_cancelled = true,
             Send::Waiting => {
                 socket.send_cancelled = true;
                 self.stage_cancel(Token::new(Kind::Send, id));

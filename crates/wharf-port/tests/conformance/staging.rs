@@ -1,26 +1,16 @@
 //! Rule 7: operations are staged and start with the next wait; completions are taken one at a time.
 
 use std::thread;
-use std::time::Duration;
 
-use wharf_port::{Completion, Received, Segment, Time};
+use wharf_port::{Completion, Received, Segment};
 
-use crate::harness::{CheckedPort, Subject, assert_bytes, owned, pattern};
-
-/// Messages that are sent to and fro.
-const ROUNDS: usize = 20;
-/// Longer than any of them takes.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::harness::{Subject, assert_bytes, owned, pattern};
 
 on_every_backend![
     rule_07_what_is_staged_starts_with_the_wait,
     rule_07_a_wait_with_something_to_take_does_not_sleep,
     rule_07_an_empty_send_is_sent,
-    rule_07_the_caller_may_stage_between_two_takes,
-    rule_07_a_wait_past_sends_tells_them_with_what_ends_it,
-    rule_07_a_wait_past_sends_ends_in_time_and_tells_them,
-    rule_07_a_wait_past_sends_carries_on_those_that_are_not_done,
-    rule_07_a_wait_past_sends_tells_of_those_that_are_closed;
+    rule_07_the_caller_may_stage_between_two_takes;
     // The first counts on one wait, the second on a receive of one piece.
     without_faults:
     rule_07_a_batch_goes_out_with_one_wait,
@@ -105,119 +95,6 @@ fn rule_07_the_caller_may_stage_between_two_takes(subject: &Subject) {
         }
         (closed == pairs.len()).then_some(())
     });
-    port.finish();
-}
-
-/// Fails if it takes too long.
-fn within(port: &CheckedPort, until: Time) {
-    assert!(port.now() < until, "a wait has slept past what was to end it");
-}
-
-/// A worker that answers and sleeps until the peer asks again.
-fn rule_07_a_wait_past_sends_tells_them_with_what_ends_it(subject: &Subject) {
-    let mut port = subject.open();
-    let (socket, mut peer) = port.pair();
-    port.receive(socket);
-    let asking = thread::spawn(move || {
-        for _ in 0..ROUNDS {
-            assert_eq!(peer.read(5), b"hello");
-            peer.write(b"world");
-        }
-        peer
-    });
-    for _ in 0..ROUNDS {
-        port.send(socket, vec![owned(b"hello")]);
-        let until = port.now() + PATIENCE;
-        let (mut sent, mut read) = (0, 0);
-        while read < 5 {
-            port.wait_past_sends(Some(until));
-            within(&port, until);
-            while let Some(completion) = port.take() {
-                match completion {
-                    Completion::Sent { result, .. } => sent += usize::from(result.is_ok()),
-                    Completion::Received { what: Received::Data(lease), .. } => read += lease.len(),
-                    other => panic!("{other:?}"),
-                }
-            }
-        }
-        assert_eq!(
-            (sent, read),
-            (1, 5),
-            "the answer came, and it was not told that the question went"
-        );
-    }
-    drop(asking.join());
-    port.finish();
-}
-
-fn rule_07_a_wait_past_sends_ends_in_time_and_tells_them(subject: &Subject) {
-    let mut port = subject.open();
-    let (socket, mut peer) = port.pair();
-    port.send(socket, vec![owned(b"hello")]);
-    let until = port.now() + Duration::from_millis(20);
-    let mut sent = 0;
-    while sent == 0 {
-        assert!(port.now() < until, "the deadline has passed, and the send was not told");
-        port.wait_past_sends(Some(until));
-        while let Some(completion) = port.take() {
-            sent += usize::from(matches!(completion, Completion::Sent { result: Ok(()), .. }));
-        }
-    }
-    assert_eq!(peer.read(5), b"hello");
-    port.finish();
-}
-
-/// More segments than one call takes, and more bytes than the peer has room for: nothing else would end the
-/// waits.
-fn rule_07_a_wait_past_sends_carries_on_those_that_are_not_done(subject: &Subject) {
-    for (count, len) in [(1_000, 3), (4_000, 1_000)] {
-        let mut port = subject.open();
-        let (socket, mut peer) = port.pair();
-        let bytes = pattern(7, count * len);
-        port.send(socket, bytes.chunks(len).map(owned).collect());
-        let total = bytes.len();
-        let reader = thread::spawn(move || {
-            let read = peer.read(total);
-            // The wait may be past the send by now: this ends it.
-            peer.write(b"done");
-            (read, peer)
-        });
-        port.receive(socket);
-        let until = port.now() + PATIENCE;
-        let mut sent = false;
-        while !sent {
-            port.wait_past_sends(Some(until));
-            within(&port, until);
-            while let Some(completion) = port.take() {
-                sent |= matches!(completion, Completion::Sent { result: Ok(()), .. });
-            }
-        }
-        let (read, _peer) = reader.join().unwrap();
-        assert_bytes(&read, &bytes, "what was sent");
-        port.finish();
-    }
-}
-
-fn rule_07_a_wait_past_sends_tells_of_those_that_are_closed(subject: &Subject) {
-    let mut port = subject.open();
-    for abort in [false, true] {
-        let (socket, _peer) = port.pair();
-        port.send(socket, vec![owned(b"hello")]);
-        if abort {
-            port.abort(socket)
-        } else {
-            port.close(socket)
-        }
-        let until = port.now() + PATIENCE;
-        let mut closed = false;
-        while !closed {
-            port.wait_past_sends(Some(until));
-            within(&port, until);
-            while let Some(completion) = port.take() {
-                closed |= matches!(completion, Completion::Closed { .. });
-            }
-        }
-    }
     port.finish();
 }
 

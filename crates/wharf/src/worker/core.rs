@@ -19,7 +19,6 @@ use super::overload::OwnPart;
 use super::rates::Allowance;
 use super::rooms::RoomWork;
 use super::timers::UserTimers;
-use super::unheard::Unheard;
 use crate::framing::{Framing, ReceiveBuffer};
 use crate::gate::Gate;
 use crate::heartbeat::Heartbeat;
@@ -83,8 +82,6 @@ pub(crate) struct Core {
     pub(super) broadcasts: Broadcasts,
     /// Its part in what waits on all workers.
     pub(super) own_part: OwnPart,
-    /// The sends that the last turn has started.
-    pub(super) unheard: Unheard,
     /// Sessions with something to send.
     pub(super) dirty: Vec<SocketId>,
     /// Sessions with received bytes to work on.
@@ -144,7 +141,6 @@ impl Core {
             turn: 0,
             broadcasts: Broadcasts::default(),
             own_part: OwnPart::default(),
-            unheard: Unheard::default(),
             dirty: Vec::new(),
             backlog: VecDeque::new(),
             writable: Vec::new(),
@@ -208,11 +204,7 @@ impl Core {
         // What was held back in the last turn is worked on without waiting.
         let sleeps = may_sleep && self.backlog.is_empty();
         let deadline = if sleeps { deadline } else { Some(self.now) };
-        if self.unheard.can_wait() {
-            self.port.wait_past_sends(Some(self.unheard.until(self.now, deadline)))?;
-        } else {
-            self.port.wait(deadline)?;
-        }
+        self.port.wait(deadline)?;
         self.now = self.port.now();
         self.turn = self.turn.wrapping_add(1);
         self.stats.turns += 1;

@@ -31,7 +31,6 @@ mod sending;
 mod tidying;
 mod timer_table;
 mod timers;
-mod unheard;
 
 use std::collections::VecDeque;
 use std::sync::Arc;

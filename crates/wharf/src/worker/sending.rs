@@ -7,7 +7,6 @@ use wharf_port::{Lease, Segment, SendError, SharedBytes, SocketId};
 use super::Core;
 use super::connection::{Sending, State};
 use super::core::Reading;
-use super::unheard::Unheard;
 use crate::close_reason::CloseReason;
 use crate::framing::{Envelope, FrameError};
 use crate::send_queue::{Room, SendLimits, SendLimitsError, SendStatus, SlowReader};
@@ -238,19 +237,16 @@ impl Core {
     /// Starts the sends of a turn: one for each session that has something to send.
     pub(super) fn flush(&mut self) {
         let now = self.now;
-        self.unheard = Unheard::default();
         let mut dirty = std::mem::take(&mut self.dirty);
         for socket in dirty.drain(..) {
-            let Self { connections, own_part, port, stats, unheard, .. } = self;
+            let Self { connections, own_part, port, stats, .. } = self;
             let Some(connection) = connections.get_mut(socket) else { continue };
             connection.dirty = false;
             if connection.state == State::Terminating {
                 continue;
             }
             own_part.count_queue(connection);
-            let started = connection.queue.start_send();
-            unheard.count(connection);
-            let Some(segments) = started else { continue };
+            let Some(segments) = connection.queue.start_send() else { continue };
             connection.send_since = now;
             let armed = connection.timer.map(|timer| timer.deadline());
             stats.sends += 1;

@@ -14,7 +14,6 @@ use crate::completion::{Completion, Received};
 use crate::ids::{ListenerId, SocketId};
 use crate::iocp::{Api, Iocp};
 use crate::options::{AcceptRefill, IocpOptions, PortOptions};
-use crate::port::Ends;
 use crate::socket::FreshSocket;
 use crate::socket_options::ListenOptions;
 
@@ -78,7 +77,7 @@ impl Rig {
             Some(at) => most.min(at.since(self.now)),
             None => most,
         };
-        self.iocp.wait(Some(timeout), self.now, Ends::WithAnything).unwrap();
+        self.iocp.wait(Some(timeout), self.now).unwrap();
         self.now = self.mock.now();
         self.iocp.pool().audit();
         self.iocp.tick(self.now);

@@ -7,7 +7,6 @@ use super::{Sim, lookup};
 use crate::completion::{Completion, Direction};
 use crate::error::{CloseError, UnknownSocket};
 use crate::ids::SocketId;
-use crate::port::Ends;
 use crate::sim::world::World;
 
 impl Sim {
@@ -110,10 +109,7 @@ impl Sim {
         self.listeners.clear();
         let until = self.clock() + timeout;
         let mut left = timeout;
-        while self.operations > 0
-            && !left.is_zero()
-            && self.wait(Some(left), Ends::WithAnything).is_ok()
-        {
+        while self.operations > 0 && !left.is_zero() && self.wait(Some(left)).is_ok() {
             while self.take().is_some() {}
             left = until.since(self.clock());
         }

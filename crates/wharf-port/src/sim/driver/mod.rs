@@ -32,7 +32,7 @@ use crate::completion::{Completion, Direction, Received};
 use crate::error::UnknownSocket;
 use crate::ids::SocketId;
 use crate::options::PortOptions;
-use crate::port::{Ends, Stats};
+use crate::port::Stats;
 use crate::slots::Slots;
 use crate::socket::FreshSocket;
 
@@ -127,7 +127,7 @@ impl Sim {
 
     /// Starts what is staged, then lets the network run until there is something to take or `timeout`
     /// is over.
-    pub(crate) fn wait(&mut self, timeout: Option<Duration>, ends: Ends) -> io::Result<()> {
+    pub(crate) fn wait(&mut self, timeout: Option<Duration>) -> io::Result<()> {
         self.stats.waits += 1;
         let network = self.network.clone();
         let mut world = network.lock();
@@ -152,16 +152,11 @@ impl Sim {
             let over = until.is_some_and(|until| world.now >= until);
             // What did not fit comes with a later wait: this one must not sleep on it.
             let left = world.packets(self.number) > 0;
-            let told = ends == Ends::WithNews && self.done.iter().all(Completion::is_sent_whole);
-            if (self.has_ready() && !told) || in_vain || over || left || self.has_to_go_on() || rung
-            {
+            if self.has_ready() || in_vain || over || left || self.has_to_go_on() || rung {
                 break;
             }
             let wake = [until, self.next_deadline()].into_iter().flatten().min();
             let Some(woken) = network.sleep(world, wake) else {
-                if self.has_ready() {
-                    return Ok(());
-                }
                 return Err(io::Error::other("simulated: nothing will ever happen"));
             };
             world = woken;

@@ -229,10 +229,6 @@ impl CheckedPort {
         self.port.wait(deadline).expect("a port can wait");
     }
 
-    pub(crate) fn wait_past_sends(&mut self, deadline: Option<Time>) {
-        self.port.wait_past_sends(deadline).expect("a port can wait");
-    }
-
     /// Takes one completion of those that are there.
     pub(crate) fn take(&mut self) -> Option<Completion> {
         let completion = self.port.take()?;
