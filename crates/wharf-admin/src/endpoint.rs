@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -18,8 +19,8 @@ use tokio::time::{sleep, timeout};
 use wharf::ServerHandle;
 
 use crate::guard::Guard;
-use crate::options::{AdminOptions, AdminOptionsError};
-use crate::routes::Routes;
+use crate::options::{AdminOptions, AdminOptionsError, DrainHook};
+use crate::routes::{Routes, Then};
 
 /// Connections at a time. Who comes then waits in the system's queue.
 const CONNECTIONS_MAX: usize = 32;
@@ -76,7 +77,8 @@ impl Admin {
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
         let guard = Guard::new(&options, address);
-        let routes = Arc::new(Routes::new(server, guard, options.worker_patience));
+        let drain = DrainHook(options.drain);
+        let routes = Arc::new(Routes::new(server, guard, options.worker_patience, drain));
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(WAITING_THREADS_MAX)
@@ -142,11 +144,17 @@ async fn accept(listener: TcpListener, routes: Arc<Routes>) -> io::Result<()> {
     }
 }
 
-/// Answers one request. What goes wrong is the client's, and closes its connection.
+/// Answers one request, and then does what it has left to be done. What goes wrong is the client's, and closes its
+/// connection.
 async fn serve(stream: TcpStream, routes: Arc<Routes>, place: OwnedSemaphorePermit) {
+    let drains = Arc::new(AtomicBool::new(false));
     let service = service_fn(|request| {
-        let routes = Arc::clone(&routes);
-        async move { Ok::<_, Infallible>(routes.answer(&request).await) }
+        let (routes, drains) = (Arc::clone(&routes), Arc::clone(&drains));
+        async move {
+            let (answer, then) = routes.answer(&request).await;
+            drains.store(then == Then::Drain, Ordering::Relaxed);
+            Ok::<_, Infallible>(answer)
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -157,4 +165,8 @@ async fn serve(stream: TcpStream, routes: Arc<Routes>, place: OwnedSemaphorePerm
         .serve_connection(TokioIo::new(stream), service);
     let _ = timeout(CONNECTION_TIMEOUT, connection).await;
     drop(place);
+    // The answer is with the system, or nobody wants it: whoever ends this endpoint now takes it from nobody.
+    if drains.load(Ordering::Relaxed) {
+        routes.begin_drain();
+    }
 }

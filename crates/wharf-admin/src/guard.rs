@@ -4,10 +4,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderName, ORIGIN};
 use hyper::http::uri::Authority;
-use hyper::{Method, Request, StatusCode};
+use hyper::{Request, StatusCode};
 use subtle::ConstantTimeEq;
 
 use crate::options::AdminOptions;
+
+/// The header that a change needs.
+static CHANGE: HeaderName = HeaderName::from_static("x-wharf-admin");
 
 /// Why a request is not answered: a status, and a line for people.
 pub(crate) type Refusal = (StatusCode, &'static str);
@@ -28,15 +31,19 @@ impl Guard {
         Self { address, hosts: options.hosts.clone(), authorization }
     }
 
-    /// The token comes before the method, so that who has none learns nothing.
+    /// To be asked before the path and the method are looked at, so that who has no token learns nothing.
     pub(crate) fn check<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
         self.check_host(request)?;
         self.check_origin(request.headers())?;
-        self.check_token(request.headers())?;
-        if request.method() == Method::GET {
-            return Ok(());
-        }
-        Err((StatusCode::METHOD_NOT_ALLOWED, "only GET is answered"))
+        self.check_token(request.headers())
+    }
+
+    /// Whether a request that was let through may change something. A page of another site can have a browser
+    /// send a `POST`, even one without an `Origin`; but not a header of its own choice, unless it was allowed
+    /// to, and no answer here allows that.
+    pub(crate) fn check_change(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let is_meant = one(headers, &CHANGE)? == Some("1");
+        is_meant.then_some(()).ok_or((StatusCode::FORBIDDEN, "a change needs X-Wharf-Admin: 1"))
     }
 
     /// A page of somebody else's, whose name has come to mean this machine, still calls us by that name.
@@ -99,6 +106,8 @@ fn one<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Result<Option<&'a str>,
 
 #[cfg(test)]
 mod tests {
+    use hyper::header::HeaderValue;
+
     use super::*;
 
     const TOKEN: &str = "0123456789abcdef";
@@ -147,6 +156,21 @@ mod tests {
         let absolute = |target| checked(false, target, &[("host", "localhost")]);
         assert_eq!(absolute("http://evil.example/metrics"), Some(421));
         assert_eq!(absolute("http://localhost/metrics"), None);
+    }
+
+    #[test]
+    fn a_change_is_asked_for_by_a_header_that_no_foreign_page_can_send() {
+        let address = ([127, 0, 0, 1], 7778).into();
+        let guard = Guard::new(&AdminOptions::new(address), address);
+        let refused = |values: &[&'static str]| {
+            let value = |value: &&'static str| (CHANGE.clone(), HeaderValue::from_static(value));
+            let headers: HeaderMap = values.iter().map(value).collect();
+            guard.check_change(&headers).err().map(|(status, _)| status.as_u16())
+        };
+        assert_eq!(refused(&["1"]), None);
+        for wrong in [&[][..], &[""], &["0"], &["true"], &["1 "], &["1, 1"]] {
+            assert_eq!(refused(wrong), Some(403), "{wrong:?}");
+        }
     }
 
     #[test]

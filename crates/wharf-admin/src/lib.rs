@@ -1,4 +1,4 @@
-//! Metrics and health of a running [`wharf`] server, over HTTP.
+//! Metrics, health and sessions of a running [`wharf`] server, over HTTP.
 //!
 //! ```no_run
 //! use wharf::{Context, Outcome, Server, Session};
@@ -20,26 +20,46 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! | path | what it answers |
+//! | `GET` | what it answers |
 //! |---|---|
 //! | `/metrics` | what the server counts and measures, as OpenMetrics text, which Prometheus reads |
-//! | `/health` | 200 if every worker answers within [`AdminOptions::worker_patience`], else 503 and who does not |
+//! | `/health` | 200 if every worker that has not ended answers within [`AdminOptions::worker_patience`], else 503 |
 //! | `/ready` | 200 if the server accepts connections, else 503 |
+//! | `/api/v1/sessions` | some sessions, as JSON |
+//! | `/api/v1/sessions/ID` | one session |
+//! | `/api/v1/workers` | what each worker counts and holds, and who has its buffers |
 //!
-//! Nothing can be changed by it: every route is a `GET`.
+//! | `POST`, with the header `X-Wharf-Admin: 1` | what it does |
+//! |---|---|
+//! | `/api/v1/sessions/ID/kick` | closes a session in order |
+//! | `/api/v1/accepting/pause` | [accepts nobody](wharf::ServerHandle::pause_accepting) for now |
+//! | `/api/v1/accepting/resume` | accepts again |
+//! | `/api/v1/drain` | [drains](wharf::ServerHandle::drain) the server, or does [`AdminOptions::drain`] |
+//!
+//! `/api/v1/sessions` takes `order=` `id`, `queue` (the fullest first), `age` (the oldest first) or `silence`,
+//! `limit=` 1 to 1,000, and with `order=id` `after=ID`, which gives the next page. It is 100 sessions by id if
+//! nothing is said. Ids are text, since they have 64 bits. What cannot be answered is a line of text, with a
+//! status that says why.
 //!
 //! It runs on one thread of its own, and asks the workers by messages: no lock and no counter is added to
-//! the way of a message. It trusts nobody: it listens on a loopback address unless there is a
-//! [token](AdminOptions::token), answers no request whose `Host` is not its own (a page that has rebound its
-//! name to this machine) and none that says it comes from a page of somebody else's (`Origin`), and bounds
-//! connections, headers and time.
+//! the way of a message. It trusts nobody but the users of its machine, and not even them if there is a
+//! [token](AdminOptions::token): it listens on a loopback address unless there is one, answers no request whose
+//! `Host` is not its own (a page that has rebound its name to this machine) and none that says it comes from a
+//! page of somebody else's (`Origin`), and bounds connections, headers and time. No foreign page can send the
+//! header that changes need.
 #![forbid(unsafe_code)]
 
+mod answer;
+mod changes;
 mod endpoint;
 mod guard;
+mod listing;
 mod metrics;
 mod options;
+mod route;
 mod routes;
+mod sessions;
+mod workers;
 
 pub use endpoint::{Admin, AdminError};
 pub use options::{AdminOptions, AdminOptionsError};

@@ -190,9 +190,10 @@ impl Scrape {
                 gauge(family.encode_family(&labels)?, value(report))?;
             }
         }
-        let help = "Whether the worker has answered in time";
+        let help = "Whether the worker has answered in time; nothing of one that has ended";
         let mut family = out.family("wharf_worker_answers", help, MetricType::Gauge)?;
-        for worker in 0..self.server.workers() {
+        let ended = self.server.ended_workers();
+        for worker in (0..self.server.workers()).filter(|worker| !ended.contains(worker)) {
             let answers = self.reports.iter().any(|report| report.worker == worker);
             gauge(family.encode_family(&[("worker", worker)])?, u64::from(answers))?;
         }

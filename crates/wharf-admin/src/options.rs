@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -23,15 +24,36 @@ pub struct AdminOptions {
     pub hosts: Vec<String>,
     /// How long a worker may take to answer before it counts as held up. One second by default.
     pub worker_patience: Duration,
+    /// What is done when the endpoint is told to drain the server, in place of
+    /// [`ServerHandle::drain`](wharf::ServerHandle::drain): for a program that has more to end than its
+    /// server. It is called on the endpoint's thread, after the answer has been sent, and must not block.
+    /// `None` by default.
+    pub drain: Option<Arc<dyn Fn() + Send + Sync>>,
+}
+
+/// What drains the server, if it is not the server itself.
+#[derive(Clone)]
+pub(crate) struct DrainHook(pub(crate) Option<Arc<dyn Fn() + Send + Sync>>);
+
+impl fmt::Debug for DrainHook {
+    /// Whether there is one.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("DrainHook").field(&self.0.is_some()).finish()
+    }
 }
 
 impl AdminOptions {
     /// An endpoint at this address, without a token.
     pub const fn new(listen: SocketAddr) -> Self {
-        Self { listen, token: None, hosts: Vec::new(), worker_patience: Duration::from_secs(1) }
+        let worker_patience = Duration::from_secs(1);
+        Self { listen, token: None, hosts: Vec::new(), worker_patience, drain: None }
     }
 
-    pub(crate) fn check(&self) -> Result<(), AdminOptionsError> {
+    /// Whether an endpoint can be set up so; [`Admin::start`](crate::Admin::start) asks the same.
+    ///
+    /// # Errors
+    /// [`AdminOptionsError`], which says what is wrong.
+    pub fn check(&self) -> Result<(), AdminOptionsError> {
         let Some(token) = &self.token else {
             let is_safe = self.listen.ip().is_loopback();
             return is_safe.then_some(()).ok_or(AdminOptionsError::NeedsToken(self.listen));
@@ -52,6 +74,7 @@ impl fmt::Debug for AdminOptions {
             .field("has_token", &self.token.is_some())
             .field("hosts", &self.hosts)
             .field("worker_patience", &self.worker_patience)
+            .field("has_drain", &self.drain.is_some())
             .finish()
     }
 }

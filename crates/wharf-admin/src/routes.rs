@@ -1,101 +1,195 @@
-//! What there is to ask for.
+//! What is answered.
 
 use std::time::Duration;
 
-use http_body_util::Full;
-use hyper::body::Bytes;
-use hyper::header::{
-    CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
-};
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, StatusCode};
+use serde::Serialize;
 use tokio::task::spawn_blocking;
-use wharf::{ServerHandle, SessionsWanted, WorkerReport};
+use wharf::{ServerHandle, SessionId, SessionReport, SessionsWanted, Time, WorkerReport};
 
-use crate::guard::Guard;
+use crate::answer::{self, Answer};
+use crate::guard::{Guard, Refusal};
+use crate::listing::Listing;
 use crate::metrics;
-
-const TEXT: &str = "text/plain; charset=utf-8";
+use crate::options::DrainHook;
+use crate::route::{Look, Route};
+use crate::sessions::{Page, Session};
+use crate::workers::Workers;
 
 /// The routes of one endpoint.
 #[derive(Debug)]
 pub(crate) struct Routes {
-    server: ServerHandle,
+    pub(crate) server: ServerHandle,
     guard: Guard,
     patience: Duration,
+    pub(crate) drain: DrainHook,
 }
 
-type Answer = Response<Full<Bytes>>;
+/// What is to be done when an answer has been given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Then {
+    Nothing,
+    /// The server drains, which may be its end and this endpoint's before the answer is read.
+    Drain,
+}
+
+/// Why a session cannot be told of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Missing {
+    /// There is none of this id.
+    Session,
+    /// Its worker has not answered in time.
+    Answer,
+}
 
 impl Routes {
-    pub(crate) const fn new(server: ServerHandle, guard: Guard, patience: Duration) -> Self {
-        Self { server, guard, patience }
+    pub(crate) const fn new(
+        server: ServerHandle,
+        guard: Guard,
+        patience: Duration,
+        drain: DrainHook,
+    ) -> Self {
+        Self { server, guard, patience, drain }
     }
 
     /// Answers a request, whose body is not read.
-    pub(crate) async fn answer<B>(&self, request: &Request<B>) -> Answer {
-        if let Err((status, why)) = self.guard.check(request) {
-            return answer(status, TEXT, format!("{why}\n"));
+    pub(crate) async fn answer<B>(&self, request: &Request<B>) -> (Answer, Then) {
+        if let Err(refusal) = self.guard.check(request) {
+            return (refused(refusal), Then::Nothing);
         }
-        match request.uri().path() {
-            "/metrics" => self.metrics().await,
-            "/health" => self.health().await,
-            "/ready" => self.ready(),
-            _ => answer(StatusCode::NOT_FOUND, TEXT, "there are /metrics, /health and /ready\n"),
+        match (Route::of(request.uri().path()), request.method()) {
+            (None, _) => (nothing_there(), Then::Nothing),
+            (Some(Route::Look(look)), &Method::GET) => {
+                let query = request.uri().query().unwrap_or_default();
+                (self.look(look, query).await, Then::Nothing)
+            }
+            (Some(Route::Look(_)), _) => (answer::only("GET"), Then::Nothing),
+            (Some(Route::Change(change)), &Method::POST) => {
+                match self.guard.check_change(request.headers()) {
+                    Ok(()) => self.change(change).await,
+                    Err(refusal) => (refused(refusal), Then::Nothing),
+                }
+            }
+            (Some(Route::Change(_)), _) => (answer::only("POST"), Then::Nothing),
+        }
+    }
+
+    async fn look(&self, look: Look, query: &str) -> Answer {
+        match look {
+            Look::Metrics => self.metrics().await,
+            Look::Health => self.health().await,
+            Look::Ready => self.ready(),
+            Look::Sessions => self.sessions(query).await,
+            Look::Session(id) => self.session(id).await,
+            Look::Workers => self.workers().await,
         }
     }
 
     async fn metrics(&self) -> Answer {
-        match metrics::encode(&self.server, self.ask().await) {
-            Ok(text) => answer(StatusCode::OK, metrics::CONTENT_TYPE, text),
+        match metrics::encode(&self.server, self.ask(SessionsWanted::None).await) {
+            Ok(text) => answer::of_kind(StatusCode::OK, metrics::CONTENT_TYPE, text),
             Err(error) => {
                 tracing::error!(%error, "metrics could not be written");
-                answer(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "metrics could not be written\n")
+                answer::text(StatusCode::INTERNAL_SERVER_ERROR, "metrics could not be written\n")
             }
         }
     }
 
     /// Alive, if all workers are.
     async fn health(&self) -> Answer {
-        let answered = self.ask().await;
-        let has_answered = |worker| answered.iter().any(|report| report.worker == worker);
-        let silent: Vec<_> = (0..self.server.workers())
-            .filter(|worker| !has_answered(*worker))
-            .map(|worker| worker.to_string())
-            .collect();
+        let silent = self.silent(&self.ask(SessionsWanted::None).await);
         if silent.is_empty() {
-            return answer(StatusCode::OK, TEXT, "every worker answers\n");
+            return answer::text(StatusCode::OK, "every worker answers\n");
         }
+        let silent: Vec<_> = silent.iter().map(ToString::to_string).collect();
         let text =
             format!("no answer within {:?} from worker {}\n", self.patience, silent.join(", "));
-        answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, text)
+        answer::text(StatusCode::SERVICE_UNAVAILABLE, text)
     }
 
     fn ready(&self) -> Answer {
         if self.server.is_accepting() {
-            answer(StatusCode::OK, TEXT, "connections are accepted\n")
+            answer::text(StatusCode::OK, "connections are accepted\n")
         } else {
-            answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, "no connections are accepted\n")
+            answer::text(StatusCode::SERVICE_UNAVAILABLE, "no connections are accepted\n")
+        }
+    }
+
+    async fn sessions(&self, query: &str) -> Answer {
+        match Listing::read(query) {
+            Ok(listing) => {
+                let reports = self.ask(listing.wanted()).await;
+                ok(&Page::of(&listing, &reports, self.silent(&reports)))
+            }
+            Err(problem) => answer::text(StatusCode::BAD_REQUEST, format!("{problem}\n")),
+        }
+    }
+
+    async fn session(&self, id: SessionId) -> Answer {
+        match self.find(id).await {
+            Ok((session, now)) => ok(&Session::of(&session, now)),
+            Err(missing) => self.missing(missing),
+        }
+    }
+
+    async fn workers(&self) -> Answer {
+        let reports = self.ask(SessionsWanted::None).await;
+        ok(&Workers::of(&self.server, &self.server.worker_stats(), &reports))
+    }
+
+    /// A session, and when its worker told of it.
+    pub(crate) async fn find(&self, id: SessionId) -> Result<(SessionReport, Time), Missing> {
+        if id.worker() >= self.server.workers() {
+            return Err(Missing::Session);
+        }
+        let mut reports = self.ask(SessionsWanted::One(id)).await.into_iter();
+        let missing = || {
+            let has_ended = self.server.ended_workers().contains(&id.worker());
+            if has_ended { Missing::Session } else { Missing::Answer }
+        };
+        let report = reports.find(|report| report.worker == id.worker()).ok_or_else(missing)?;
+        let session = report.sessions.into_iter().next().ok_or(Missing::Session)?;
+        Ok((session, report.now))
+    }
+
+    pub(crate) fn missing(&self, missing: Missing) -> Answer {
+        match missing {
+            Missing::Session => answer::text(StatusCode::NOT_FOUND, "there is no such session\n"),
+            Missing::Answer => {
+                let line = format!("its worker has not answered within {:?}\n", self.patience);
+                answer::text(StatusCode::SERVICE_UNAVAILABLE, line)
+            }
         }
     }
 
     /// What the workers say. They are waited for on another thread, so that one that is held up holds up
     /// nobody else's request.
-    async fn ask(&self) -> Vec<WorkerReport> {
-        let answers = self.server.ask_workers(SessionsWanted::None);
+    async fn ask(&self, wanted: SessionsWanted) -> Vec<WorkerReport> {
+        let answers = self.server.ask_workers(wanted);
         let patience = self.patience;
         spawn_blocking(move || answers.wait(patience)).await.unwrap_or_default()
     }
+
+    /// The workers that should have answered and have not. Those that have ended in a drain are none of them.
+    fn silent(&self, reports: &[WorkerReport]) -> Vec<usize> {
+        let ended = self.server.ended_workers();
+        let has_answered = |worker| reports.iter().any(|report| report.worker == worker);
+        let is_silent = |worker: &usize| !has_answered(*worker) && !ended.contains(worker);
+        (0..self.server.workers()).filter(is_silent).collect()
+    }
 }
 
-fn answer(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut response = Response::new(Full::new(body.into()));
-    *response.status_mut() = status;
-    let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
-    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    if status == StatusCode::UNAUTHORIZED {
-        headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-    }
-    response
+fn ok(value: &impl Serialize) -> Answer {
+    answer::json(StatusCode::OK, value)
+}
+
+fn refused((status, why): Refusal) -> Answer {
+    answer::text(status, format!("{why}\n"))
+}
+
+fn nothing_there() -> Answer {
+    answer::text(
+        StatusCode::NOT_FOUND,
+        "there are /metrics, /health, /ready, /api/v1/sessions and /api/v1/workers\n",
+    )
 }

@@ -11,7 +11,7 @@ use wharf::{Framing, Limits, SlowReader};
 use crate::args::{Command, Listen, Parsed, Target, UNBOUNDED, bytes, definition, parse_line};
 use crate::failure::Exit;
 use crate::load::LoadOptions;
-use crate::serve::ServeOptions;
+use crate::serve::{AdminPlace, ServeOptions};
 
 /// Values that mean something to one flag or another.
 const VALUES: [&str; 28] = [
@@ -191,6 +191,9 @@ fn check_serve(options: &ServeOptions) {
     let times = [limits.idle, limits.first_frame, limits.frame_deadline, Some(limits.drain)];
     assert!(times.iter().flatten().all(|time| !time.is_zero()));
     assert!(limits.send_bytes_max >= 4 << 10);
+    let is_safe =
+        |admin: &AdminPlace| admin.listen.ip().is_loopback() || admin.token_file.is_some();
+    assert!(options.admin.as_ref().is_none_or(is_safe));
     for address in listen {
         comes_back::<Listen>(&address.to_string());
     }

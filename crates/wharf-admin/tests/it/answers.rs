@@ -1,11 +1,11 @@
 //! What the routes answer.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::io::{Read, Write};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use crate::support::{Fixture, PATIENCE, frame, wait_until};
+use crate::support::{Fixture, OPERATIONS, PATIENCE, frame, wait_until};
 
 #[test]
 fn metrics_are_what_has_happened() {
@@ -57,6 +57,21 @@ fn every_metric_is_described_once_and_named_by_convention() {
         }
     }
     assert!(described.len() > 30, "{described:?}");
+}
+
+#[test]
+fn every_metric_is_on_the_page_of_operations() {
+    let fixture = Fixture::start(|_| ());
+    let answer = fixture.get("/metrics");
+    let types = answer.body.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let names = types.map(|line| match line.split_once(' ').unwrap() {
+        (name, "counter") => format!("{name}_total"),
+        (name, _) => name.to_owned(),
+    });
+    let rows =
+        OPERATIONS.lines().filter_map(|line| line.strip_prefix("| `wharf_")?.split_once('`'));
+    let told: BTreeSet<String> = rows.map(|(name, _)| format!("wharf_{name}")).collect();
+    assert_eq!(told, names.collect::<BTreeSet<_>>());
 }
 
 #[test]

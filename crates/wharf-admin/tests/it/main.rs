@@ -5,4 +5,7 @@
 mod support;
 
 mod answers;
+mod changes;
 mod hostile;
+mod sessions;
+mod workers;

@@ -6,7 +6,8 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use wharf::{Context, Outcome, RunningServer, Server, Session};
+use serde_json::Value;
+use wharf::{Context, DrainReport, Limits, Outcome, RunningServer, Server, Session};
 use wharf_admin::{Admin, AdminOptions};
 
 /// Longer than anything here takes on a busy machine.
@@ -27,6 +28,13 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
     panic!("waited in vain until {what}");
 }
 
+/// The page for those who run servers.
+pub(crate) const OPERATIONS: &str = include_str!("../../../../docs/operations.md");
+/// The group that sessions join with `join`, with what would end a text of JSON.
+pub(crate) const GROUP: &str = "a \"group\"\n\\ </script> \u{1b}";
+/// Frames that a session is sent with `flood`, and the length of each.
+const FLOOD: (usize, usize) = (512, 64 << 10);
+
 /// Sends everything back; with `wait` it holds up its worker until the test lets it go on.
 struct Echo(Arc<Mutex<Receiver<()>>>, Sender<()>);
 
@@ -35,6 +43,14 @@ impl Session for Echo {
         if frame == b"wait" {
             self.1.send(())?;
             let _ = self.0.lock().unwrap().recv_timeout(PATIENCE);
+        }
+        if frame == b"join" {
+            ctx.join(&ctx.group(GROUP))?;
+        }
+        if frame == b"flood" {
+            for _ in 0..FLOOD.0 {
+                ctx.send(&[0; FLOOD.1]);
+            }
         }
         ctx.send(frame);
         Ok(())
@@ -58,8 +74,12 @@ impl Fixture {
         let arrived = Mutex::new(arrived);
         let factory =
             move |_: &wharf::Arrival| Echo(Arc::clone(&may_go_on), arrived.lock().unwrap().clone());
-        let running = Server::bind("127.0.0.1:0").workers(2).start(factory).unwrap();
+        let limits = Limits { send_bytes_max: 64 << 20, ..Limits::default() };
+        let server = Server::bind("127.0.0.1:0").workers(2).limits(limits);
+        let running = server.start(factory).unwrap();
         let mut options = AdminOptions::new(([127, 0, 0, 1], 0).into());
+        // A busy machine is no worker that is held up, and a connection lasts for ten seconds.
+        options.worker_patience = Duration::from_secs(8);
         change(&mut options);
         let admin = Admin::start(running.handle(), options).unwrap();
         Self { admin, running: Some(running), go_on, waits }
@@ -67,6 +87,11 @@ impl Fixture {
 
     pub(crate) fn server(&self) -> wharf::ServerHandle {
         self.running.as_ref().unwrap().handle()
+    }
+
+    /// Waits for the end of the server and ends the endpoint at once, as a program does.
+    pub(crate) fn join(mut self) -> DrainReport {
+        self.running.take().unwrap().join().unwrap()
     }
 
     /// A session that has had an answer.
@@ -82,6 +107,21 @@ impl Fixture {
     pub(crate) fn get(&self, path: &str) -> Answer {
         let host = self.admin.address();
         self.ask(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+    }
+
+    /// Has something done as one should.
+    pub(crate) fn post(&self, path: &str) -> Answer {
+        let host = self.admin.address();
+        self.ask(&format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nX-Wharf-Admin: 1\r\n\r\n"))
+    }
+
+    /// The JSON of a path.
+    #[track_caller]
+    pub(crate) fn json(&self, path: &str) -> Value {
+        let answer = self.get(path);
+        assert_eq!(answer.status, Some(200), "{answer:?}");
+        assert!(answer.head.contains("content-type: application/json"), "{}", answer.head);
+        serde_json::from_str(&answer.body).unwrap()
     }
 
     /// Sends a whole request and reads until the end of the stream.

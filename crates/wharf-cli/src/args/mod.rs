@@ -5,6 +5,7 @@
 //! and the flag in capitals; the command line goes before it. A wrong command line is one line of
 //! text and exit code 2.
 
+mod admin;
 mod config;
 mod load;
 mod models;

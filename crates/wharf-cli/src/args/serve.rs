@@ -7,6 +7,7 @@ use clap::{ArgAction, Args, Subcommand};
 use tracing_subscriber::filter::LevelFilter;
 use wharf::{Backend, Framing, Limits, OverRate, Rate, SlowReader};
 
+use super::admin::AdminArgs;
 use super::peers::PeerArgs;
 use super::sockets::SocketArgs;
 use super::values::{
@@ -171,6 +172,9 @@ pub(super) struct ServeArgs {
         value_parser = log_level
     )]
     log: LevelFilter,
+
+    #[command(flatten)]
+    admin: AdminArgs,
 
     /// Sessions at a time [default: what the descriptor limit allows].
     #[arg(
@@ -418,6 +422,7 @@ impl ServeArgs {
             },
             sockets: self.sockets.listen_options(&self.listen, self.unsent_max)?,
             peers: self.peers.peers(&self.listen)?,
+            admin: self.admin.place()?,
             listen: self.listen,
             workers: self.workers.map(size),
             pin: self.pin,

@@ -7,6 +7,7 @@
 //! | [`activation`] | listeners that a service manager hands over |
 //! | [`service`] | what the service manager is told |
 //! | [`peers`] | who may connect |
+//! | [`admin`] | metrics, health and sessions over HTTP |
 //! | [`start`] | what is said when it starts, and when it cannot |
 //! | [`watch`] | from the start to the end: drain, stop, report |
 //! | [`rates`] | what the live line says |
@@ -14,6 +15,7 @@
 //! The standard output gets one line, when the server accepts. Everything else is for people.
 
 mod activation;
+mod admin;
 mod chat;
 mod echo;
 mod options;
@@ -34,11 +36,12 @@ use wharf::{Arrival, Session};
 use crate::console::Console;
 use crate::failure::{self, Failure};
 use activation::Handed;
+pub(crate) use admin::AdminPlace;
 pub(crate) use options::ServeOptions;
 pub(crate) use peers::Peers;
 use rates::Meter;
 use start::Listening;
-use watch::Watch;
+use watch::{Events, Watch};
 
 /// Runs `wharf serve echo`.
 pub(crate) fn echo(options: &ServeOptions) -> Result<(), Failure> {
@@ -74,14 +77,21 @@ where
     H: Session,
     F: Fn(&Arrival) -> H + Send + Sync + 'static,
 {
+    let admin = options.admin.as_ref().map(AdminPlace::options).transpose()?;
     let running = options.server(handed).start(factory).map_err(|error| start::failure(&error))?;
     let server = running.handle();
+    let events = Events::new();
+    // It answers until the server has ended.
+    let admin = admin.map(|admin| admin::start(&server, admin, events.drain())).transpose()?;
     // Nobody has been told of the server yet: a signal that came before may just end the process.
-    let mut watch = Watch::begin(running, console, options.limits.drain)?;
+    let mut watch = Watch::begin(running, events, console, options.limits.drain)?;
     if let Some(reason) = server.fallback_reason() {
         let backend = server.backend();
         console
             .say(format_args!("backend {backend}, since the best one is not to be had: {reason}"));
+    }
+    if let Some(admin) = &admin {
+        console.say(format_args!("admin on http://{}", admin.address()));
     }
     failure::print(Listening(&server));
     watch.is_ready();

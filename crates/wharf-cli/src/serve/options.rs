@@ -6,6 +6,7 @@ use tracing_subscriber::filter::LevelFilter;
 use wharf::{Backend, Framing, Limits, ListenOptions, Server};
 
 use super::activation::Handed;
+use super::admin::AdminPlace;
 use super::peers::Peers;
 use crate::args::Listen;
 
@@ -22,6 +23,7 @@ pub(crate) struct ServeOptions {
     pub(crate) limits: Limits,
     pub(crate) sockets: ListenOptions,
     pub(crate) peers: Peers,
+    pub(crate) admin: Option<AdminPlace>,
     pub(crate) log: LevelFilter,
     pub(crate) farewell: Option<String>,
 }

@@ -1,6 +1,6 @@
 //! A running server, from its start to its end: what signals make of it, and what is reported.
 
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 
 use wharf::{DrainReport, RunningServer, ServerError, ServerHandle};
@@ -20,14 +20,39 @@ const TOGETHER: Duration = Duration::from_millis(50);
 /// What happens to a running server.
 enum Event {
     Signal(Signal),
+    /// The admin endpoint was told to drain it.
+    Drain,
     Ended(Result<DrainReport, ServerError>),
+}
+
+/// Where it is told what happens.
+pub(super) struct Events {
+    tell: Sender<Event>,
+    told: Receiver<Event>,
+}
+
+impl Events {
+    pub(super) fn new() -> Self {
+        let (tell, told) = channel();
+        Self { tell, told }
+    }
+
+    /// Has the server drained, as a signal would. Never blocks.
+    pub(super) fn drain(&self) -> impl Fn() + Send + Sync + use<> {
+        let tell = self.tell.clone();
+        // Nobody listens any more once the server has ended.
+        move || drop(tell.send(Event::Drain))
+    }
 }
 
 /// How far the end has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Stage {
     Serving,
-    /// It has been told to end.
+    /// The admin endpoint has been told to end it. Whoever asks for that goes on to end the process by a signal,
+    /// as container runtimes do, which says the same once more.
+    Asked,
+    /// A signal has told it to end.
     Draining,
     /// It has been told so again.
     Stopping,
@@ -50,11 +75,12 @@ impl<'a> Watch<'a> {
     /// From here on signals end the server in order.
     pub(super) fn begin(
         running: RunningServer,
+        events: Events,
         console: &'a Console,
         drain: Duration,
     ) -> Result<Self, Failure> {
         let server = running.handle();
-        let (ended, events) = channel();
+        let Events { tell: ended, told: events } = events;
         let signals = ended.clone();
         // Nobody listens any more once the server has ended.
         signals::forward(move |signal| drop(signals.send(Event::Signal(signal))))
@@ -84,6 +110,7 @@ impl<'a> Watch<'a> {
         loop {
             match self.next() {
                 Some(Event::Signal(signal)) => self.on_signal(signal),
+                Some(Event::Drain) => self.on_drain(),
                 Some(Event::Ended(Ok(report))) => return self.report(report),
                 Some(Event::Ended(Err(error))) => return Err(Failure::new(Exit::Failed, error)),
                 // The thread that waits for the server cannot go before it.
@@ -102,7 +129,8 @@ impl<'a> Watch<'a> {
             let until = now() + TOGETHER;
             while self.behind.is_none() {
                 match self.events.recv_timeout(until.saturating_duration_since(now())) {
-                    Ok(Event::Signal(_)) => {}
+                    // What the endpoint was told says no more than the signal.
+                    Ok(Event::Signal(_) | Event::Drain) => {}
                     Ok(ended) => self.behind = Some(ended),
                     Err(_) => break,
                 }
@@ -127,23 +155,38 @@ impl<'a> Watch<'a> {
         match (self.stage, signal) {
             (Stage::Serving, _) => {
                 self.stage = Stage::Draining;
-                let sessions = self.server.sessions();
-                self.server.drain();
-                self.service.is_draining(sessions, self.console);
-                // Without any there is nothing to wait for.
-                if sessions > 0 {
-                    self.console.say(format_args!(
-                        "draining, {} left, for at most {:?}; a second signal ends it at once",
-                        Counted(sessions as u64, "session"),
-                        self.drain,
-                    ));
-                }
+                self.begin_drain("a second signal ends it at once");
+            }
+            (Stage::Asked, _) => {
+                self.stage = Stage::Draining;
+                self.console.say("it drains already; a second signal ends it at once");
             }
             (Stage::Draining, Signal::End) => {
                 self.stage = Stage::Stopping;
                 self.server.stop();
             }
             (Stage::Draining, Signal::HangUp) | (Stage::Stopping, _) => {}
+        }
+    }
+
+    fn on_drain(&mut self) {
+        if self.stage == Stage::Serving {
+            self.stage = Stage::Asked;
+            self.begin_drain("the admin endpoint was told so");
+        }
+    }
+
+    fn begin_drain(&mut self, remark: &str) {
+        let sessions = self.server.sessions();
+        self.server.drain();
+        self.service.is_draining(sessions, self.console);
+        // Without any there is nothing to wait for.
+        if sessions > 0 {
+            self.console.say(format_args!(
+                "draining, {} left, for at most {:?}; {remark}",
+                Counted(sessions as u64, "session"),
+                self.drain,
+            ));
         }
     }
 

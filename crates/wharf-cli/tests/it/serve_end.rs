@@ -16,7 +16,7 @@ const FLOOD: usize = 96 << 20;
 const SOON: Duration = Duration::from_secs(8);
 
 /// A session that sends and does not read.
-fn stuck(serving: &Serving) -> (TcpStream, usize) {
+pub(crate) fn stuck(serving: &Serving) -> (TcpStream, usize) {
     let session = serving.connect();
     // A busy machine may leave it in the listener's queue until all is written: then the server has no
     // session when its end begins.

@@ -108,6 +108,14 @@ impl Serving {
         }
     }
 
+    /// Where its admin endpoint is.
+    #[track_caller]
+    pub(crate) fn admin(&mut self) -> SocketAddr {
+        self.wait_for("admin on http://");
+        let line = self.said.last().unwrap();
+        line.rsplit_once('/').unwrap().1.parse().unwrap()
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn end(&mut self) -> Ended {

@@ -213,6 +213,13 @@ impl ServerHandle {
         inboxes.filter(|(_, inbox)| !inbox.poke()).map(|(worker, _)| worker).collect()
     }
 
+    /// The workers that have ended: in a drain, each does when the last of its sessions is gone, and answers
+    /// nobody any more.
+    pub fn ended_workers(&self) -> Vec<usize> {
+        let inboxes = self.shared.inboxes.iter().enumerate();
+        inboxes.filter(|(_, inbox)| inbox.has_ended()).map(|(worker, _)| worker).collect()
+    }
+
     /// What each worker has counted, as of its last turn.
     pub fn worker_stats(&self) -> Vec<Stats> {
         self.shared.published.iter().map(crate::stats::Published::read).collect()

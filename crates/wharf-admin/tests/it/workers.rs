@@ -1,0 +1,76 @@
+//! Workers as JSON.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+use wharf::SessionsWanted;
+
+use crate::support::{Fixture, PATIENCE, frame, wait_until};
+
+/// The names of the fields of a struct, from how it is shown: `Stats { sessions: 3, .. }`.
+fn fields_of(shown: &str) -> BTreeSet<&str> {
+    shown.split([' ', '{', ',']).filter_map(|word| word.strip_suffix(':')).collect()
+}
+
+fn keys_of(object: &Value) -> BTreeSet<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn workers_tell_what_they_count_and_hold() {
+    let fixture = Fixture::start(|_| ());
+    let _sessions = [fixture.session(), fixture.session(), fixture.session()];
+    let server = fixture.json("/api/v1/workers");
+    assert_eq!(server["backend"], fixture.server().backend().name());
+    assert_eq!(server["accepting"], true);
+    let addresses: Vec<_> = fixture.server().addresses().iter().map(ToString::to_string).collect();
+    assert_eq!(server["addresses"], Value::from(addresses));
+    let workers = server["workers"].as_array().unwrap();
+    let sum = |pointer: &str| -> u64 {
+        workers.iter().map(|worker| worker.pointer(pointer).unwrap().as_u64().unwrap()).sum()
+    };
+    assert_eq!((workers.len(), sum("/worker")), (2, 1));
+    assert!(workers.iter().all(|worker| worker["answers"] == true), "{server}");
+    assert_eq!((sum("/stats/sessions"), sum("/stats/accepted")), (3, 3));
+    assert_eq!((sum("/stats/frames_in"), sum("/stats/bytes_in")), (3, 27));
+    assert_eq!((sum("/report/sockets"), sum("/report/listeners")), (3, 1));
+    assert_eq!((sum("/report/queued_bytes"), sum("/stats/panics")), (0, 0));
+    assert!(sum("/report/operations") > 3, "each session receives, and the listener accepts");
+    assert!(sum("/report/port/waits") > 0 && sum("/report/port/completions") >= 6, "{server}");
+    let buffers = |owner: &str| sum(&format!("/report/buffers/{owner}"));
+    assert_eq!(buffers("free") + buffers("leased") + buffers("kernel"), buffers("total"));
+    assert!(buffers("total") > 0);
+}
+
+#[test]
+fn no_counter_is_left_out() {
+    let fixture = Fixture::start(|_| ());
+    let known = fixture.server().ask_workers(SessionsWanted::None).wait(PATIENCE);
+    let server = fixture.json("/api/v1/workers");
+    let told = &server["workers"][0];
+    assert_eq!(keys_of(&told["stats"]), fields_of(&format!("{:?}", known[0].stats)));
+    assert_eq!(keys_of(&told["report"]["port"]), fields_of(&format!("{:?}", known[0].port)));
+    let ledger = format!("{:?}", known[0].ledger);
+    assert_eq!(keys_of(&told["report"]["buffers"]), fields_of(&ledger));
+}
+
+#[test]
+fn a_worker_that_is_held_up_has_counted_and_reports_nothing() {
+    let fixture = Fixture::start(|options| options.worker_patience = Duration::from_secs(1));
+    let mut session = fixture.session();
+    frame(&mut session, b"wait");
+    fixture.waits.recv_timeout(PATIENCE).unwrap();
+    let server = fixture.json("/api/v1/workers");
+    let workers = server["workers"].as_array().unwrap();
+    let silent: Vec<_> = workers.iter().filter(|worker| worker["answers"] == false).collect();
+    let [silent] = silent[..] else { panic!("{server}") };
+    assert!(silent["report"].is_null(), "{silent}");
+    assert_eq!(silent["stats"]["sessions"], 1);
+    fixture.go_on.send(()).unwrap();
+    let is_back = || {
+        let server = fixture.json("/api/v1/workers");
+        server["workers"].as_array().unwrap().iter().all(|worker| worker["answers"] == true)
+    };
+    wait_until("both answer", is_back);
+}

@@ -1,0 +1,66 @@
+//! The admin endpoint of a server.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use wharf::ServerHandle;
+use wharf_admin::{Admin, AdminError, AdminOptions};
+
+use crate::failure::{Exit, Failure};
+
+/// Longer than any token is.
+const TOKEN_FILE_BYTES_MAX: u64 = 4096;
+
+/// Where the endpoint is to be; a loopback address if there is no token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(crate) struct AdminPlace {
+    pub(crate) listen: SocketAddr,
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+impl AdminPlace {
+    /// Reads the token. To be called before the server starts, so that a wrong one costs nobody a session.
+    pub(super) fn options(&self) -> Result<AdminOptions, Failure> {
+        let mut options = AdminOptions::new(self.listen);
+        if let Some(path) = &self.token_file {
+            let refused = |problem: &dyn std::fmt::Display| {
+                let name = path.display();
+                Failure::arguments(format_args!("--admin-token-file {name}: {problem}"))
+            };
+            let token = token_in(path).map_err(|error| {
+                refused(&format_args!("it cannot be read: {error}; give a file with a token"))
+            })?;
+            options.token = Some(token);
+            options.check().map_err(|error| refused(&error))?;
+        }
+        Ok(options)
+    }
+}
+
+/// The text of a file without the end of its line.
+fn token_in(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    File::open(path)?.take(TOKEN_FILE_BYTES_MAX).read_to_string(&mut text)?;
+    text.truncate(text.trim_end_matches(['\r', '\n']).len());
+    Ok(text)
+}
+
+/// Starts the endpoint of a server, which `drain` drains.
+pub(super) fn start(
+    server: &ServerHandle,
+    mut options: AdminOptions,
+    drain: impl Fn() + Send + Sync + 'static,
+) -> Result<Admin, Failure> {
+    options.drain = Some(Arc::new(drain));
+    Admin::start(server.clone(), options).map_err(|error| {
+        let advice = match &error {
+            AdminError::Options(_) => return Failure::arguments(error),
+            AdminError::Listen { .. } => "; give another address with --admin",
+            _ => "; raise the limits of threads and descriptors (ulimit -u, ulimit -n)",
+        };
+        Failure::new(Exit::Failed, format_args!("{error}{advice}"))
+    })
+}
