@@ -8,7 +8,7 @@ use crate::totals::{self, Totals};
 use crate::wait::Stopwatch;
 use crate::{Error, Result, conformance, loom, simulation, steps, tidy};
 #[cfg(target_os = "linux")]
-use crate::{beside::Beside, deploy, fallback, smoke};
+use crate::{canaries, deploy, fallback, smoke};
 
 /// Runs every step and stops at the first that fails. The last line printed sums up the tests and
 /// checks of all steps.
@@ -56,10 +56,8 @@ impl Ci {
     /// What asks Linux for signals, for what a process holds, or for patches to a copy of the tree.
     #[cfg(target_os = "linux")]
     fn on_linux(&mut self) -> Result<()> {
-        // It computes, in a build folder of its own, while the tests of the next step mostly wait.
-        let canaries = Beside::start("canaries")?;
+        self.step("canaries", || canaries::run(&[], false))?;
         self.step("fallback", fallback::run)?;
-        self.step("canaries", || canaries.join())?;
         self.step("smoke", smoke::run)?;
         self.step("deploy", deploy::run)?;
         self.step("faults", || crate::faults::run(&[], false))?;

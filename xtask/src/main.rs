@@ -6,7 +6,6 @@
 //! | [`steps`] | one step each: formatting, lints, documentation, tests, and so on |
 //! | [`mod@bench`] | the comparison with other foundations |
 //! | [`bench_programs`] | how the programs of `bench/` are built, and what its harness writes |
-//! | [`beside`] | a step of CI that runs beside others |
 //! | [`conformance`] | the completion port's suite, per backend |
 //! | [`canaries`] | deliberate bugs, which the simulation must find |
 //! | [`fallback`], [`deny_uring`] | the tests where `io_uring` is denied, and how it is denied |
@@ -39,8 +38,6 @@ mod backends;
 #[cfg(target_os = "linux")]
 mod bench;
 mod bench_programs;
-#[cfg(target_os = "linux")]
-mod beside;
 mod canaries;
 #[cfg(target_os = "linux")]
 mod chance;

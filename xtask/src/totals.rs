@@ -26,14 +26,6 @@ impl Totals {
         totals
     }
 
-    /// What a line of this form says: `3 passed, 0 failed`.
-    #[cfg(any(test, target_os = "linux"))]
-    pub(crate) fn of_sum(line: &str) -> Option<Self> {
-        let (passed, failed) = line.split_once(" passed, ")?;
-        let failed = failed.strip_suffix(" failed")?;
-        Some(Self { passed: passed.parse().ok()?, failed: failed.parse().ok()? })
-    }
-
     /// The same of a file.
     pub(crate) fn of_file(file: &Path) -> Result<Self> {
         Ok(Self::of_output(&read(file)?))
@@ -92,8 +84,6 @@ mod tests {
         let totals = Totals::of_output(output);
         assert_eq!(totals, Totals { passed: 15, failed: 2 });
         assert_eq!(totals.to_string(), "15 passed, 2 failed");
-        assert_eq!(Totals::of_sum("15 passed, 2 failed"), Some(totals));
-        assert_eq!(Totals::of_sum("-- 15 passed, 2 failed (3 s)"), None);
     }
 
     #[test]
