@@ -78,6 +78,9 @@ impl CompletionPort {
         }
         let selection = select::choose(options)?;
         let (driver, waker) = Driver::open(&selection, options)?;
+        // What is simulated has nothing that could come while it is looked for.
+        let is_simulated = driver.backend() == Backend::Sim;
+        let spin = if is_simulated { Duration::ZERO } else { options.spin };
         Ok(Self {
             now: driver.clock(),
             timer_lag: None,
@@ -87,7 +90,7 @@ impl CompletionPort {
             timers: Timers::new(),
             ready: VecDeque::new(),
             kept_from: selection.kept_from,
-            spin: options.spin,
+            spin,
         })
     }
 
@@ -333,14 +336,14 @@ impl CompletionPort {
     /// # Errors
     /// [`WaitError`] if the kernel object is broken; the port is of no further use then. Signals and
     /// shortages are no errors: there is nothing to take then.
+    #[inline]
     pub fn wait(&mut self, deadline: Option<Time>) -> Result<(), WaitError> {
         let timer = self.timers.next_deadline();
         self.driver.set_timer(timer);
         let backend = self.backend();
-        let (waited, woken) = match self.spin([deadline, timer]) {
-            Some(found) => found,
-            None => self.enter(self.timeout([deadline, timer])),
-        };
+        let first = earlier(deadline, timer);
+        let (waited, woken) =
+            if self.spin.is_zero() { self.enter(self.timeout(first)) } else { self.spin(first) };
         if woken {
             self.ready.push_back(Completion::Wake);
         }
@@ -358,6 +361,7 @@ impl CompletionPort {
     }
 
     /// Goes into the driver, which may sleep for so long unless the port has been woken; true if it had been.
+    #[inline]
     fn enter(&mut self, timeout: Option<Duration>) -> (std::io::Result<()>, bool) {
         let Self { driver, waker, now, .. } = self;
         waker.sleep(timeout != Some(Duration::ZERO), |blocks| {
@@ -366,21 +370,18 @@ impl CompletionPort {
         })
     }
 
-    /// Looks for something to take again and again, for as long as the port is to, without sleeping.
-    #[inline]
-    fn spin(&mut self, deadlines: [Option<Time>; 2]) -> Option<(std::io::Result<()>, bool)> {
-        if self.spin.is_zero() || self.backend() == Backend::Sim {
-            return None;
-        }
+    /// Looks for something to take again and again, for as long as the port is to, before it goes in as ever.
+    #[cold]
+    fn spin(&mut self, deadline: Option<Time>) -> (std::io::Result<()>, bool) {
         let until = self.driver.clock() + self.spin;
-        while self.timeout(deadlines) != Some(Duration::ZERO) && self.driver.clock() < until {
+        while self.timeout(deadline) != Some(Duration::ZERO) && self.driver.clock() < until {
             let (waited, woken) = self.enter(Some(Duration::ZERO));
             if woken || waited.is_err() || self.driver.has_ready() {
-                return Some((waited, woken));
+                return (waited, woken);
             }
             std::hint::spin_loop();
         }
-        None
+        self.enter(self.timeout(deadline))
     }
 
     /// Three additions beside a system call; in debug builds each buffer is looked at as well.
@@ -393,13 +394,14 @@ impl CompletionPort {
         }
     }
 
-    /// How long the kernel may keep us, until the first of these or of the driver's own: not at all if
-    /// there is something to take already.
-    fn timeout(&self, deadlines: [Option<Time>; 2]) -> Option<Duration> {
+    /// How long the kernel may keep us, until this or what the driver has itself to do: not at all if there is
+    /// something to take already.
+    #[inline]
+    fn timeout(&self, deadline: Option<Time>) -> Option<Duration> {
         if !self.ready.is_empty() || self.driver.has_ready() {
             return Some(Duration::ZERO);
         }
-        let first = deadlines.into_iter().chain([self.driver.next_deadline()]).flatten().min()?;
+        let first = earlier(deadline, self.driver.next_deadline())?;
         Some(first.since(self.driver.clock()))
     }
 
@@ -446,6 +448,15 @@ impl CompletionPort {
         self.driver.shut_down(timeout)?;
         self.driver.pool().audit();
         Ok(())
+    }
+}
+
+/// The first of two moments; one that is not set is no moment.
+#[inline]
+fn earlier(one: Option<Time>, other: Option<Time>) -> Option<Time> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
     }
 }
 
