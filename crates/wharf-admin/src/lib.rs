@@ -25,6 +25,7 @@
 //! | `/metrics` | what the server counts and measures, as OpenMetrics text, which Prometheus reads |
 //! | `/health` | 200 if every worker that has not ended answers within [`AdminOptions::worker_patience`], else 503 |
 //! | `/ready` | 200 if the server accepts connections, else 503 |
+//! | `/api/v1/server` | the server as a whole, as JSON |
 //! | `/api/v1/sessions` | some sessions, as JSON |
 //! | `/api/v1/sessions/ID` | one session |
 //! | `/api/v1/workers` | what each worker counts and holds, and who has its buffers |
@@ -36,10 +37,11 @@
 //! | `/api/v1/accepting/resume` | accepts again |
 //! | `/api/v1/drain` | [drains](wharf::ServerHandle::drain) the server, or does [`AdminOptions::drain`] |
 //!
-//! `/api/v1/sessions` takes `order=` `id`, `queue` (the fullest first), `age` (the oldest first) or `silence`,
-//! `limit=` 1 to 1,000, and with `order=id` `after=ID`, which gives the next page. It is 100 sessions by id if
-//! nothing is said. Ids are text, since they have 64 bits. What cannot be answered is a line of text, with a
-//! status that says why.
+//! `/api/v1/sessions` takes `order=` `id`, `queue` (the fullest first), `age` (the oldest first), `silence`,
+//! `received` or `sent` (the most bytes first), `limit=` 1 to 1,000, `peer=`, how the text of the peer's address
+//! begins, `group=`, the name of a group, and with `order=id` `after=ID`, which gives the next page. It is 100
+//! sessions by id if nothing is said. Ids are text, since they have 64 bits. What cannot be answered is a line of
+//! text, with a status that says why.
 //!
 //! It runs on one thread of its own, and asks the workers by messages: no lock and no counter is added to
 //! the way of a message. It trusts nobody but the users of its machine, and not even them if there is a
@@ -58,6 +60,7 @@ mod metrics;
 mod options;
 mod route;
 mod routes;
+mod server;
 mod sessions;
 mod workers;
 

@@ -1,6 +1,6 @@
 //! Which sessions are asked for.
 
-use wharf::{SessionId, SessionReport, SessionsWanted};
+use wharf::{SessionFilter, SessionId, SessionReport, SessionsWanted};
 
 use crate::route::session_id;
 
@@ -9,12 +9,14 @@ const LIMIT: usize = 100;
 /// Sessions that can be told at a time: as many as one worker tells of.
 const LIMIT_MAX: usize = 1000;
 
-/// The sessions that a query asks for: `order=id&limit=100&after=ID`, in any order, each once at most.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+/// The sessions that a query asks for: `order=id&limit=100&after=ID&peer=TEXT&group=NAME`, in any order, each once
+/// at most.
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct Listing {
     order: Order,
     limit: usize,
     after: Option<SessionId>,
+    filter: SessionFilter,
 }
 
 /// Which come first.
@@ -24,32 +26,36 @@ enum Order {
     Queue,
     Age,
     Silence,
+    Received,
+    Sent,
 }
 
 impl Listing {
     /// Reads a query; what is wrong with it is a line for people.
     pub(crate) fn read(query: &str) -> Result<Self, &'static str> {
         let (mut order, mut limit, mut after) = (None, None, None);
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-            let is_first = match key {
-                "order" => order.replace(Order::read(value)?).is_none(),
-                "limit" => limit.replace(limit_of(value)?).is_none(),
+        let mut filter = SessionFilter::default();
+        for (key, value) in form_urlencoded::parse(query.as_bytes()) {
+            let is_first = match &*key {
+                "order" => order.replace(Order::read(&value)?).is_none(),
+                "limit" => limit.replace(limit_of(&value)?).is_none(),
                 "after" => {
-                    let id = session_id(value).ok_or("after is the id of a session")?;
+                    let id = session_id(&value).ok_or("after is the id of a session")?;
                     after.replace(id).is_none()
                 }
-                _ => return Err("a query has order, limit and after"),
+                "peer" => filter.peer_prefix.replace(value.into_owned()).is_none(),
+                "group" => filter.group.replace(value.into_owned()).is_none(),
+                _ => return Err("a query has order, limit, after, peer and group"),
             };
             if !is_first {
-                return Err("order, limit and after are given once at most");
+                return Err("order, limit, after, peer and group are given once at most");
             }
         }
         let order = order.unwrap_or(Order::Id);
         if after.is_some() && order != Order::Id {
             return Err("after is for order=id: by anything else the next page may be another");
         }
-        Ok(Self { order, limit: limit.unwrap_or(LIMIT), after })
+        Ok(Self { order, limit: limit.unwrap_or(LIMIT), after, filter })
     }
 
     /// What each worker is asked. All that is asked for may be on one of them.
@@ -59,7 +65,14 @@ impl Listing {
             Order::Queue => SessionsWanted::FullestQueues(self.limit),
             Order::Age => SessionsWanted::Oldest(self.limit),
             Order::Silence => SessionsWanted::LongestSilent(self.limit),
+            Order::Received => SessionsWanted::MostReceived(self.limit),
+            Order::Sent => SessionsWanted::MostSent(self.limit),
         }
+    }
+
+    /// Which of those it is told of.
+    pub(crate) const fn filter(&self) -> &SessionFilter {
+        &self.filter
     }
 
     /// Puts what all workers have told into the order that was asked for, and keeps as many as were.
@@ -81,7 +94,9 @@ impl Order {
             "queue" => Ok(Self::Queue),
             "age" => Ok(Self::Age),
             "silence" => Ok(Self::Silence),
-            _ => Err("order is id, queue, age or silence"),
+            "received" => Ok(Self::Received),
+            "sent" => Ok(Self::Sent),
+            _ => Err("order is id, queue, age, silence, received or sent"),
         }
     }
 
@@ -92,6 +107,8 @@ impl Order {
             Self::Queue => u64::MAX - session.queued_bytes as u64,
             Self::Age => session.opened.as_nanos(),
             Self::Silence => session.last_receive.as_nanos(),
+            Self::Received => u64::MAX - session.received_bytes,
+            Self::Sent => u64::MAX - session.sent_bytes,
         }
     }
 }
@@ -107,8 +124,9 @@ mod tests {
 
     #[test]
     fn a_query_says_which_and_how_many() {
-        let all = Ok(Listing { order: Order::Id, limit: 100, after: None });
-        assert_eq!((Listing::read(""), Listing::read("&")), (all, all));
+        let filter = SessionFilter::default();
+        let all = Ok(Listing { order: Order::Id, limit: 100, after: None, filter });
+        assert_eq!((Listing::read(""), Listing::read("&")), (all.clone(), all));
         let page = Listing::read("after=18446744073709551615&limit=1000&order=id");
         let id = SessionId::from_u64(u64::MAX);
         assert_eq!(page.map(|page| page.wanted()), Ok(SessionsWanted::After(Some(id), 1000)));
@@ -116,6 +134,13 @@ mod tests {
         assert_eq!(wanted("order=queue&limit=1"), Ok(SessionsWanted::FullestQueues(1)));
         assert_eq!(wanted("order=age"), Ok(SessionsWanted::Oldest(100)));
         assert_eq!(wanted("order=silence"), Ok(SessionsWanted::LongestSilent(100)));
+        assert_eq!(wanted("order=received"), Ok(SessionsWanted::MostReceived(100)));
+        assert_eq!(wanted("limit=2&order=sent"), Ok(SessionsWanted::MostSent(2)));
+        let filter = |query| Listing::read(query).map(|listing| listing.filter);
+        let mut both = SessionFilter::default();
+        both.peer_prefix = Some("192.0.2.7:".to_owned());
+        both.group = Some("caf\u{e9} & bar+\u{fffd}".to_owned());
+        assert_eq!(filter("order=sent&group=caf%C3%A9+%26%20bar%2b%ff&peer=192.0.2.7:"), Ok(both));
     }
 
     #[test]
@@ -133,7 +158,9 @@ mod tests {
             ("after=1&order=age", "after is for order=id"),
             ("limit=1&limit=1", "once"),
             ("order=id&order=age", "once"),
-            ("peer=1", "a query has"),
+            ("peer=1&peer=1", "once"),
+            ("group=&group=", "once"),
+            ("peers=1", "a query has"),
             ("Limit=1", "a query has"),
             ("=", "a query has"),
         ] {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
-use wharf::{ServerHandle, SessionId, SessionReport, SessionsWanted, Time, WorkerReport};
+use wharf::{Answers, ServerHandle, SessionId, SessionReport, SessionsWanted, Time, WorkerReport};
 
 use crate::answer::{self, Answer};
 use crate::guard::{Guard, Refusal};
@@ -13,6 +13,7 @@ use crate::listing::Listing;
 use crate::metrics;
 use crate::options::DrainHook;
 use crate::route::{Look, Route};
+use crate::server::Server;
 use crate::sessions::{Page, Session};
 use crate::workers::Workers;
 
@@ -79,6 +80,7 @@ impl Routes {
             Look::Metrics => self.metrics().await,
             Look::Health => self.health().await,
             Look::Ready => self.ready(),
+            Look::Server => self.server(),
             Look::Sessions => self.sessions(query).await,
             Look::Session(id) => self.session(id).await,
             Look::Workers => self.workers().await,
@@ -115,10 +117,16 @@ impl Routes {
         }
     }
 
+    fn server(&self) -> Answer {
+        ok(&Server::of(&self.server))
+    }
+
     async fn sessions(&self, query: &str) -> Answer {
         match Listing::read(query) {
             Ok(listing) => {
-                let reports = self.ask(listing.wanted()).await;
+                let answers =
+                    self.server.ask_workers_about(listing.wanted(), listing.filter().clone());
+                let reports = self.wait(answers).await;
                 ok(&Page::of(&listing, &reports, self.silent(&reports)))
             }
             Err(problem) => answer::text(StatusCode::BAD_REQUEST, format!("{problem}\n")),
@@ -134,7 +142,7 @@ impl Routes {
 
     async fn workers(&self) -> Answer {
         let reports = self.ask(SessionsWanted::None).await;
-        ok(&Workers::of(&self.server, &self.server.worker_stats(), &reports))
+        ok(&Workers::of(&self.server, &reports))
     }
 
     /// A session, and when its worker told of it.
@@ -165,7 +173,10 @@ impl Routes {
     /// What the workers say. They are waited for on another thread, so that one that is held up holds up
     /// nobody else's request.
     async fn ask(&self, wanted: SessionsWanted) -> Vec<WorkerReport> {
-        let answers = self.server.ask_workers(wanted);
+        self.wait(self.server.ask_workers(wanted)).await
+    }
+
+    async fn wait(&self, answers: Answers) -> Vec<WorkerReport> {
         let patience = self.patience;
         spawn_blocking(move || answers.wait(patience)).await.unwrap_or_default()
     }
@@ -190,6 +201,6 @@ fn refused((status, why): Refusal) -> Answer {
 fn nothing_there() -> Answer {
     answer::text(
         StatusCode::NOT_FOUND,
-        "there are /metrics, /health, /ready, /api/v1/sessions and /api/v1/workers\n",
+        "there are /metrics, /health, /ready, /api/v1/server, /api/v1/sessions and /api/v1/workers\n",
     )
 }

@@ -1,7 +1,7 @@
 //! Workers as JSON.
 
 use serde::{Serialize, Serializer};
-use wharf::{Ledger, ServerHandle, Stats, WorkerReport};
+use wharf::{Histogram, Ledger, ServerHandle, Stats, Timings, WorkerReport};
 
 /// A number of something: its name, and where it stands.
 type Field<T> = (&'static str, fn(&T) -> u64);
@@ -12,14 +12,6 @@ macro_rules! fields {
         [$((stringify!($name), |$it| $of.$name)),*]
     };
 }
-
-/// What a worker counts.
-const STATS: [Field<Stats>; 25] = fields!(it => it;
-    sessions, accepted, connected, connect_failures, refused_sessions_max, refused_per_address,
-    refused_banned, refused_by_filter, refused_accept_rate, refused_send_total, accept_delays,
-    frames_in, bytes_in, throttled, bytes_out, sends, heartbeats, frames_dropped, frames_coalesced,
-    ticks, ticks_skipped, panics, callbacks_blocked, bytes_lost, turns
-);
 
 /// What its completion port has met.
 const PORT: [Field<WorkerReport>; 10] = fields!(it => it.port;
@@ -44,7 +36,11 @@ struct Worker<'a> {
     /// Whether it has ended, as workers do in a drain, and answers nobody any more.
     ended: bool,
     /// As of its last turn, whether it answers or not.
-    stats: Stated<'a, Stats>,
+    stats: Counted,
+    /// How long its turns take.
+    turns: Measured,
+    /// How late its timers fire.
+    timer_lag: Measured,
     /// What only it knows: nothing, if it has not answered.
     report: Option<Report<'a>>,
 }
@@ -69,20 +65,19 @@ struct Buffers {
 }
 
 impl<'a> Workers<'a> {
-    /// What workers count (`stats`, of all of them) and what those say that have answered.
-    pub(crate) fn of(
-        server: &ServerHandle,
-        stats: &'a [Stats],
-        reports: &'a [WorkerReport],
-    ) -> Self {
+    /// What workers count and measure, and what those say that have answered.
+    pub(crate) fn of(server: &ServerHandle, reports: &'a [WorkerReport]) -> Self {
         let ended = server.ended_workers();
-        let worker = |(worker, stats): (usize, &'a Stats)| {
+        let counted = server.worker_stats().into_iter().zip(server.worker_timings());
+        let worker = |(worker, (stats, timings)): (usize, (Stats, Timings))| {
             let report = reports.iter().find(|report| report.worker == worker);
             Worker {
                 worker,
                 answers: report.is_some(),
                 ended: ended.contains(&worker),
-                stats: Stated { fields: &STATS, of: stats },
+                stats: Counted(stats),
+                turns: Measured::of(&timings.turn),
+                timer_lag: Measured::of(&timings.timer_lag),
                 report: report.map(Report::of),
             }
         };
@@ -90,7 +85,7 @@ impl<'a> Workers<'a> {
             backend: server.backend().name(),
             addresses: server.addresses().iter().map(ToString::to_string).collect(),
             accepting: server.is_accepting(),
-            workers: stats.iter().enumerate().map(worker).collect(),
+            workers: counted.enumerate().map(worker).collect(),
         }
     }
 }
@@ -106,6 +101,36 @@ impl<'a> Report<'a> {
             inbox_bytes: report.inbox_bytes,
             buffers: Buffers { total, free, leased, kernel },
             port: Stated { fields: &PORT, of: report },
+        }
+    }
+}
+
+/// Counters of a worker.
+#[derive(Debug)]
+struct Counted(Stats);
+
+impl Serialize for Counted {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_map(self.0.iter())
+    }
+}
+
+/// Durations, counted by how long they are. Each is in one of the counts: that of the first bound which is not
+/// below it, and in the last if there is none.
+#[derive(Debug, Serialize)]
+struct Measured {
+    bounds_seconds: Vec<f64>,
+    counts: Vec<u64>,
+    sum_seconds: f64,
+}
+
+impl Measured {
+    fn of(histogram: &Histogram) -> Self {
+        let bounds = histogram.buckets().filter_map(|(bound, _)| bound);
+        Self {
+            bounds_seconds: bounds.map(|bound| bound.as_secs_f64()).collect(),
+            counts: histogram.buckets().map(|(_, count)| count).collect(),
+            sum_seconds: histogram.sum().as_secs_f64(),
         }
     }
 }

@@ -3,6 +3,7 @@
 //! A question is a message in each inbox, so it costs a worker nothing until it is asked, takes no lock on
 //! the way of a message, and a worker that is held up is known by its silence.
 
+use std::fmt::{self, Write};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
@@ -34,6 +35,10 @@ pub enum SessionsWanted {
     Oldest(usize),
     /// Of so many from which nothing has come for the longest.
     LongestSilent(usize),
+    /// Of so many that have sent this side the most bytes since they began.
+    MostReceived(usize),
+    /// Of so many that have been sent the most bytes since they began.
+    MostSent(usize),
 }
 
 impl SessionsWanted {
@@ -45,10 +50,57 @@ impl SessionsWanted {
             Self::After(_, most)
             | Self::FullestQueues(most)
             | Self::Oldest(most)
-            | Self::LongestSilent(most) => most,
+            | Self::LongestSilent(most)
+            | Self::MostReceived(most)
+            | Self::MostSent(most) => most,
         };
         most.min(SESSIONS_MAX)
     }
+}
+
+/// What a session must be, besides being [wanted](SessionsWanted), to be told of. By default every session is.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
+pub struct SessionFilter {
+    /// The text of its peer's address begins with this: `192.0.2.`, say, or `192.0.2.7:`.
+    pub peer_prefix: Option<String>,
+    /// It is in a group or a room of this name.
+    pub group: Option<String>,
+}
+
+impl SessionFilter {
+    /// Whether every session is told of.
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.peer_prefix.is_none() && self.group.is_none()
+    }
+
+    /// Whether a session with this peer, in groups of these names, is told of.
+    pub(crate) fn takes<'a>(
+        &self,
+        peer: &Address,
+        mut groups: impl Iterator<Item = &'a str>,
+    ) -> bool {
+        let peer_is_right =
+            self.peer_prefix.as_ref().is_none_or(|prefix| begins_with(peer, prefix));
+        peer_is_right && self.group.as_ref().is_none_or(|name| groups.any(|group| group == name))
+    }
+}
+
+/// Whether a text begins with another; no more of it is written than has to be looked at.
+fn begins_with(text: &impl fmt::Display, prefix: &str) -> bool {
+    /// What is still to be found.
+    struct Rest<'a>(&'a [u8]);
+    impl Write for Rest<'_> {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            let part = &part.as_bytes()[..part.len().min(self.0.len())];
+            self.0 = self.0.strip_prefix(part).ok_or(fmt::Error)?;
+            // It is found, or not: either way the writing ends.
+            if self.0.is_empty() { Err(fmt::Error) } else { Ok(()) }
+        }
+    }
+    let mut rest = Rest(prefix.as_bytes());
+    let _ = write!(rest, "{text}");
+    rest.0.is_empty()
 }
 
 /// A worker, as it was within the turn in which it was asked.
@@ -91,6 +143,12 @@ pub struct SessionReport {
     pub opened: Time,
     /// When bytes came last; when it began, if none have come.
     pub last_receive: Time,
+    /// Bytes that it has been sent by its peer since it began, whole frames or not.
+    pub received_bytes: u64,
+    /// Frames that it has been given since it began.
+    pub received_frames: u64,
+    /// Bytes of its send queue that the system has taken since it began.
+    pub sent_bytes: u64,
     /// Bytes in its send queue, those on their way included.
     pub queued_bytes: usize,
     /// Nothing is received from it for now: its user wants nothing, its queue is full, or it has sent more
@@ -106,6 +164,7 @@ pub struct SessionReport {
 #[derive(Debug)]
 pub(crate) struct Question {
     pub(crate) wanted: SessionsWanted,
+    pub(crate) filter: Arc<SessionFilter>,
     answer: Sender<WorkerReport>,
 }
 
@@ -127,10 +186,17 @@ pub struct Answers {
 
 impl Answers {
     /// Asks every worker that can be asked.
-    pub(crate) fn ask(shared: &Shared, wanted: SessionsWanted, clock: Clock) -> Self {
+    pub(crate) fn ask(
+        shared: &Shared,
+        wanted: SessionsWanted,
+        filter: SessionFilter,
+        clock: Clock,
+    ) -> Self {
+        let filter = Arc::new(filter);
         let (answer, answers) = channel();
         let ask = |worker: &usize| {
-            let question = Question { wanted, answer: answer.clone() };
+            let filter = Arc::clone(&filter);
+            let question = Question { wanted, filter, answer: answer.clone() };
             shared.put(*worker, Message::Ask(Box::new(question))).is_ok()
         };
         let asked = (0..shared.inboxes.len()).filter(ask).count();
@@ -152,5 +218,24 @@ impl Answers {
         }
         reports.sort_unstable_by_key(|report| report.worker);
         reports
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_begins_with_what_it_begins_with() {
+        let address: std::net::SocketAddr = ([192, 0, 2, 71], 50).into();
+        let text = address.to_string();
+        let beginnings: Vec<_> = (0..=text.len()).map(|end| &text[..end]).collect();
+        for prefix in beginnings {
+            assert!(begins_with(&address, prefix), "{prefix}");
+        }
+        for other in ["2", "192.0.2.8", "192.0.2.71:5 ", "192.0.2.71:50:", "é", "192.0.2.71:500"] {
+            assert!(!begins_with(&address, other), "{other}");
+        }
+        assert!(begins_with(&"", "") && !begins_with(&"", "x"));
     }
 }

@@ -102,7 +102,7 @@ pub use framing::{
 pub use gate::{Incoming, Verdict};
 pub use group::{Group, GroupSizes, JoinError, Member};
 pub use histogram::Histogram;
-pub use inspection::{Answers, SessionReport, SessionsWanted, WorkerReport};
+pub use inspection::{Answers, SessionFilter, SessionReport, SessionsWanted, WorkerReport};
 pub use ipnet::IpNet;
 pub use limits::Limits;
 pub use owned_payload::OwnedPayload;

@@ -29,6 +29,13 @@ macro_rules! counters {
             }
         }
 
+        impl Stats {
+            /// Every counter's name and where it stands, in the order of their description.
+            pub fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
+                [$((stringify!($name), self.$name)),*].into_iter()
+            }
+        }
+
         impl std::ops::AddAssign for Stats {
             fn add_assign(&mut self, other: Self) {
                 $(self.$name += other.$name;)*

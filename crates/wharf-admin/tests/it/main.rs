@@ -7,5 +7,6 @@ mod support;
 mod answers;
 mod changes;
 mod hostile;
+mod server;
 mod sessions;
 mod workers;

@@ -56,6 +56,9 @@ fn a_session_is_told_as_its_worker_knows_it() {
         "peer": stream.local_addr().unwrap().to_string(),
         "age_seconds": age,
         "silent_seconds": silent,
+        "received_bytes": 17,
+        "received_frames": 2,
+        "sent_bytes": 17,
         "queued_bytes": 0,
         "held_back": false,
         "closing": false,
@@ -123,12 +126,44 @@ fn the_oldest_the_most_silent_and_the_fullest_come_first() {
 }
 
 #[test]
+fn sessions_are_told_by_what_they_moved_and_found_by_peer_and_group() {
+    let fixture = Fixture::start(|_| ());
+    let mut streams: Vec<_> = (0..5).map(|_| fixture.session()).collect();
+    let peer = |stream: &TcpStream| stream.local_addr().unwrap().to_string();
+    let by_age: Vec<_> = streams.iter().map(peer).collect();
+    echo(&mut streams[1], &[b'x'; 500]);
+    echo(&mut streams[3], &[b'x'; 900]);
+    for order in ["received", "sent"] {
+        let most = [3, 1].map(|at| by_age[at].clone());
+        assert_eq!(peers(&fixture, &format!("?order={order}&limit=2")), most);
+    }
+    echo(&mut streams[2], b"join");
+    echo(&mut streams[3], b"join");
+    let group: String = form_urlencoded::byte_serialize(GROUP.as_bytes()).collect();
+    let in_group = [2, 3].map(|at| by_age[at].clone());
+    assert_eq!(peers(&fixture, &format!("?order=age&group={group}")), in_group);
+    assert_eq!(peers(&fixture, &format!("?group={group}&peer={}", by_age[3])), [&*by_age[3]]);
+    assert_eq!(peers(&fixture, &format!("?peer={}", by_age[0])), [&*by_age[0]]);
+    assert_eq!(peers(&fixture, "?peer=127.0.0.1%3A&limit=4").len(), 4);
+    assert!(peers(&fixture, "?peer=192.0.2.").is_empty());
+    // A filter goes with pages: each is full, but for the last.
+    let page = fixture.json(&format!("/api/v1/sessions?group={group}&limit=1"));
+    let next = page["next"].as_str().unwrap();
+    let page = fixture.json(&format!("/api/v1/sessions?group={group}&limit=1&after={next}"));
+    assert_eq!(page["sessions"].as_array().unwrap().len(), 1, "{page}");
+    let next = page["next"].as_str().unwrap();
+    let page = fixture.json(&format!("/api/v1/sessions?group={group}&limit=1&after={next}"));
+    assert_eq!((&page["sessions"], &page["next"]), (&json!([]), &Value::Null));
+}
+
+#[test]
 fn what_is_not_there_or_asked_for_wrongly_is_said() {
     let fixture = Fixture::start(|_| ());
     for (query, says) in [
         ("limit=0", "limit is a whole number from 1 to 1000\n"),
         ("limit=1001", "limit is a whole number from 1 to 1000\n"),
-        ("order=peer", "order is id, queue, age or silence\n"),
+        ("order=peer", "order is id, queue, age, silence, received or sent\n"),
+        ("peers=1", "a query has order, limit, after, peer and group\n"),
         (
             "after=1&order=queue",
             "after is for order=id: by anything else the next page may be another\n",

@@ -1,6 +1,7 @@
 //! Workers as JSON.
 
 use std::collections::BTreeSet;
+use std::io::Read;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -44,6 +45,39 @@ fn workers_tell_what_they_count_and_hold() {
 }
 
 #[test]
+fn turns_and_timers_are_told_as_they_were_measured() {
+    let fixture = Fixture::start(|_| ());
+    let mut session = fixture.session();
+    for _ in 0..100 {
+        frame(&mut session, b"hello");
+        session.read_exact(&mut [0; 9]).unwrap();
+    }
+    let server = fixture.json("/api/v1/workers");
+    let timings = fixture.server().worker_timings();
+    let numbers = |value: &Value| -> Vec<f64> {
+        value.as_array().unwrap().iter().map(|number| number.as_f64().unwrap()).collect()
+    };
+    let mut timed = 0.0;
+    for (worker, timings) in timings.iter().enumerate() {
+        let told = &server["workers"][worker];
+        for (name, measured) in [("turns", &timings.turn), ("timer_lag", &timings.timer_lag)] {
+            let bounds = measured.buckets().filter_map(|(bound, _)| bound);
+            let bounds: Vec<_> = bounds.map(|bound| bound.as_secs_f64()).collect();
+            assert_eq!(numbers(&told[name]["bounds_seconds"]), bounds, "{name}");
+            let counts = numbers(&told[name]["counts"]);
+            assert_eq!(counts.len(), bounds.len() + 1, "one is beyond all bounds");
+            // What was measured since, it has more.
+            let known = measured.buckets().map(|(_, count)| u32::try_from(count).unwrap().into());
+            assert!(counts.iter().zip(known).all(|(told, known)| *told <= known), "{counts:?}");
+            assert!(told[name]["sum_seconds"].as_f64().unwrap() <= measured.sum().as_secs_f64());
+        }
+        timed += numbers(&told["turns"]["counts"]).iter().sum::<f64>();
+    }
+    assert!(timed >= 5.0, "a hundred turns at least, and one in seventeen is timed: {timed}");
+    assert!(server["workers"][0]["turns"]["sum_seconds"].is_number(), "{server}");
+}
+
+#[test]
 fn no_counter_is_left_out() {
     let fixture = Fixture::start(|_| ());
     let known = fixture.server().ask_workers(SessionsWanted::None).wait(PATIENCE);
@@ -67,6 +101,7 @@ fn a_worker_that_is_held_up_has_counted_and_reports_nothing() {
     let [silent] = silent[..] else { panic!("{server}") };
     assert!(silent["report"].is_null(), "{silent}");
     assert_eq!(silent["stats"]["sessions"], 1);
+    assert!(silent["turns"]["counts"].is_array(), "{silent}");
     fixture.go_on.send(()).unwrap();
     let is_back = || {
         let server = fixture.json("/api/v1/workers");

@@ -1,6 +1,7 @@
 //! A running server, seen from any thread.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ipnet::IpNet;
 use wharf_port::{Address, Backend, Clock, Time};
@@ -10,7 +11,7 @@ use crate::client::{Target, TargetError, TargetRef};
 use crate::close_counts::{CloseCounts, ClosesOfWorker};
 use crate::framing::FrameError;
 use crate::group::{Group, GroupSizes};
-use crate::inspection::{Answers, SessionsWanted};
+use crate::inspection::{Answers, SessionFilter, SessionsWanted};
 use crate::room::{self, Room, RoomError, RoomOptions, RoomRef};
 use crate::session_id::SessionId;
 use crate::session_ref::SessionRef;
@@ -24,6 +25,7 @@ use crate::timings::{Timings, TimingsOfWorker};
 pub struct ServerHandle {
     pub(super) shared: Arc<Shared>,
     pub(super) clock: Clock,
+    pub(super) started: Time,
     pub(super) backend: Backend,
     pub(super) fallback_reason: Option<Arc<str>>,
 }
@@ -120,6 +122,16 @@ impl ServerHandle {
     /// The time, as its workers have it: on a simulated network, that network's.
     pub fn now(&self) -> Time {
         self.clock.now()
+    }
+
+    /// How long ago it started, as its workers have the time.
+    pub fn uptime(&self) -> Duration {
+        self.now().since(self.started)
+    }
+
+    /// Whether it was told to drain or to stop; it stays so when it has ended.
+    pub fn is_draining(&self) -> bool {
+        self.shared.is_draining()
     }
 
     /// The addresses that it listens on, with their real ports, in the order in which they were given.
@@ -243,7 +255,13 @@ impl ServerHandle {
     /// # }
     /// ```
     pub fn ask_workers(&self, wanted: SessionsWanted) -> Answers {
-        Answers::ask(&self.shared, wanted, self.clock.clone())
+        self.ask_workers_about(wanted, SessionFilter::default())
+    }
+
+    /// The same, about sessions that a filter takes: each worker looks at all that it has, and tells only of
+    /// those.
+    pub fn ask_workers_about(&self, wanted: SessionsWanted, filter: SessionFilter) -> Answers {
+        Answers::ask(&self.shared, wanted, filter, self.clock.clone())
     }
 
     /// How long the turns of each worker take and how late its timers fire. Also after the server has

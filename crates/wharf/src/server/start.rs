@@ -254,7 +254,8 @@ pub(super) fn make_handle(
         rooms_max: plan.limits.rooms_max,
         targets: plan.target_setup(),
     }));
-    ServerHandle { shared, clock, backend, fallback_reason }
+    let started = clock.now();
+    ServerHandle { shared, clock, started, backend, fallback_reason }
 }
 
 /// A worker's answer; one that gives none has panicked.

@@ -47,6 +47,14 @@ pub(crate) enum Sending {
     Ended,
 }
 
+/// What a session has received and sent since it began. Added to for a completion, never for a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Traffic {
+    pub(crate) received_bytes: u64,
+    pub(crate) received_frames: u64,
+    pub(crate) sent_bytes: u64,
+}
+
 /// The I/O state of one session. Small: an idle one has no buffer, no queue, and one timer.
 #[derive(Debug)]
 pub(crate) struct Connection {
@@ -93,6 +101,7 @@ pub(crate) struct Connection {
     pub(super) used: Used,
     pub(crate) opened: Time,
     pub(crate) last_receive: Time,
+    pub(crate) traffic: Traffic,
     /// When the half frame began, or the present state of closing.
     pub(crate) since: Time,
     /// For its deadlines.
@@ -131,6 +140,7 @@ impl Connection {
             used: Used::NOTHING,
             opened: now,
             last_receive: now,
+            traffic: Traffic::default(),
             since: now,
             timer: None,
             reason: None,
@@ -165,6 +175,6 @@ mod tests {
 
     #[test]
     fn a_connection_is_small() {
-        assert!(size_of::<Connection>() <= 240, "{} bytes", size_of::<Connection>());
+        assert!(size_of::<Connection>() <= 264, "{} bytes", size_of::<Connection>());
     }
 }

@@ -2,9 +2,10 @@
 
 use std::cmp::Reverse;
 
-use super::connection::{Connection, State};
+use super::connection::{Connection, State, Traffic};
 use super::{Handler, Worker};
-use crate::inspection::{Question, SessionReport, SessionsWanted, WorkerReport};
+use crate::group::GroupState;
+use crate::inspection::{Question, SessionFilter, SessionReport, SessionsWanted, WorkerReport};
 use crate::session_id::SessionId;
 
 impl<H, F> Worker<H, F> {
@@ -22,34 +23,54 @@ impl<H, F> Worker<H, F> {
             ledger: core.port.ledger(),
             queued_bytes: core.own_part.bytes(),
             inbox_bytes: core.shared().inboxes[usize::from(core.index)].bytes(),
-            sessions: self.sessions_wanted(question.wanted),
+            sessions: self.sessions_wanted(question.wanted, &question.filter),
         });
     }
 
-    fn sessions_wanted(&self, wanted: SessionsWanted) -> Vec<SessionReport> {
+    fn sessions_wanted(
+        &self,
+        wanted: SessionsWanted,
+        filter: &SessionFilter,
+    ) -> Vec<SessionReport> {
         let most = wanted.most();
         match wanted {
             SessionsWanted::None => Vec::new(),
             SessionsWanted::One(id) => {
                 let is_ours = id.worker() == usize::from(self.core.index);
                 let connection = self.core.connections.get(id.socket()).filter(|_| is_ours);
+                let connection = connection.filter(|it| self.is_taken(it, filter));
                 connection.and_then(|connection| self.tell_of(connection)).into_iter().collect()
             }
             // The table is in the order of slots, and so are ids.
             SessionsWanted::After(after, most_wanted) => {
                 let is_behind = |it: &&Connection| Some(self.core.session_id(it.socket)) > after;
                 let behind = self.core.connections.iter().filter(is_behind);
+                let behind = behind.filter(|it| self.is_taken(it, filter));
                 behind.filter_map(|it| self.tell_of(it)).take(most_wanted.min(most)).collect()
             }
-            SessionsWanted::FullestQueues(_) => self.first(most, |it| Reverse(it.queue.bytes())),
-            SessionsWanted::Oldest(_) => self.first(most, |it| it.opened),
-            SessionsWanted::LongestSilent(_) => self.first(most, |it| it.last_receive),
+            SessionsWanted::FullestQueues(_) => {
+                self.first(most, filter, |it| Reverse(it.queue.bytes()))
+            }
+            SessionsWanted::Oldest(_) => self.first(most, filter, |it| it.opened),
+            SessionsWanted::LongestSilent(_) => self.first(most, filter, |it| it.last_receive),
+            SessionsWanted::MostReceived(_) => {
+                self.first(most, filter, |it| Reverse(it.traffic.received_bytes))
+            }
+            SessionsWanted::MostSent(_) => {
+                self.first(most, filter, |it| Reverse(it.traffic.sent_bytes))
+            }
         }
     }
 
     /// The sessions with the least of something; of those that have the same, those with the first ids.
-    fn first<K: Ord>(&self, most: usize, key: impl Fn(&Connection) -> K) -> Vec<SessionReport> {
+    fn first<K: Ord>(
+        &self,
+        most: usize,
+        filter: &SessionFilter,
+        key: impl Fn(&Connection) -> K,
+    ) -> Vec<SessionReport> {
         let connections = self.core.connections.iter().filter(|it| it.state != State::Announcing);
+        let connections = connections.filter(|it| self.is_taken(it, filter));
         let mut keys: Vec<_> = connections.map(|it| (key(it), it.socket)).collect();
         if most < keys.len() {
             keys.select_nth_unstable(most);
@@ -60,16 +81,31 @@ impl<H, F> Worker<H, F> {
         connections.filter_map(|connection| self.tell_of(connection)).collect()
     }
 
+    /// Whether a session is one that was asked for.
+    fn is_taken(&self, connection: &Connection, filter: &SessionFilter) -> bool {
+        let names = connection.groups.iter().map(GroupState::name);
+        filter.is_empty()
+            || self.handler(connection).is_some_and(|handler| filter.takes(&handler.peer, names))
+    }
+
+    fn handler(&self, connection: &Connection) -> Option<&Handler<H>> {
+        let handler = self.handlers.get(connection.socket.slot() as usize)?.as_ref();
+        handler.filter(|handler| handler.socket == connection.socket)
+    }
+
     /// `None` if there is no session yet, or its handler is gone.
     fn tell_of(&self, connection: &Connection) -> Option<SessionReport> {
         let socket = connection.socket;
-        let handler = self.handlers.get(socket.slot() as usize)?.as_ref();
-        let Handler { peer, .. } = handler.filter(|handler| handler.socket == socket)?;
+        let Handler { peer, .. } = self.handler(connection)?;
+        let Traffic { received_bytes, received_frames, sent_bytes } = connection.traffic;
         Some(SessionReport {
             id: SessionId::new(self.core.index, socket),
             peer: peer.clone(),
             opened: connection.opened,
             last_receive: connection.last_receive,
+            received_bytes,
+            received_frames,
+            sent_bytes,
             queued_bytes: connection.queue.bytes(),
             is_held_back: connection.paused
                 || connection.slow

@@ -23,6 +23,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         let now = core.now;
         let Some(connection) = core.connection(socket) else { return };
         connection.last_receive = now;
+        connection.traffic.received_bytes += lease.len() as u64;
         if connection.state != State::Open {
             return self.received_unopened(socket, lease);
         }
@@ -141,7 +142,12 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         let mut reason = CloseReason::PeerClosed;
         if let Some(half) = half {
             match self.core.framing.last_frame(half.bytes(), max) {
-                Ok(Some(frame)) => self.deliver(socket, frame),
+                Ok(Some(frame)) => {
+                    if let Some(connection) = self.core.connection(socket) {
+                        connection.traffic.received_frames += 1;
+                    }
+                    self.deliver(socket, frame);
+                }
                 Ok(None) => reason = CloseReason::Truncated,
                 Err(error) => reason = CloseReason::BadFrame(error),
             }
@@ -257,6 +263,7 @@ impl Core {
         let Self { turn, now, connections, allowance, .. } = self;
         let Some(connection) = connections.get_mut(socket) else { return };
         connection.greeted |= frames > 0;
+        connection.traffic.received_frames += frames;
         connection.used.take(allowance, *now, frames, bytes);
         connection.turn = *turn;
         connection.frames_left = share.frames;

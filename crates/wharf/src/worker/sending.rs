@@ -269,6 +269,7 @@ impl Core {
         let Self { connections, own_part, .. } = self;
         let Some(connection) = connections.get_mut(socket) else { return };
         let gone = connection.queue.end_send(unsent);
+        connection.traffic.sent_bytes += gone as u64;
         own_part.count_queue(connection);
         let (state, bytes) = (connection.state, connection.queue.bytes());
         let drained = connection.was_full && connection.queue.is_low();

@@ -3,7 +3,10 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use wharf::{Address, Backend, SessionId, SessionReport, SessionsWanted, SlowReader, WorkerReport};
+use wharf::{
+    Address, Backend, SessionFilter, SessionId, SessionReport, SessionsWanted, SlowReader,
+    WorkerReport,
+};
 
 use crate::support::gate::Gate;
 use crate::support::record::{Echo, on_frame};
@@ -14,6 +17,8 @@ each_backend! {
     all_sessions_are_listed_page_by_page,
     one_session_is_told_of_with_all_that_is_known,
     the_fullest_the_oldest_and_the_most_silent_come_first,
+    what_a_session_has_received_and_sent_is_counted,
+    a_filter_takes_sessions_by_peer_and_by_group,
     a_worker_that_is_held_up_does_not_answer,
     queues_are_counted_while_they_are_full,
     every_buffer_is_with_somebody,
@@ -136,6 +141,84 @@ fn the_fullest_the_oldest_and_the_most_silent_come_first(backend: Backend) {
     assert_eq!(peers(SessionsWanted::FullestQueues(2)), [1, 3]);
     assert_eq!(peers(SessionsWanted::LongestSilent(2)), [2, 4]);
     assert_eq!(peers(SessionsWanted::Oldest(1)), [0]);
+}
+
+fn what_a_session_has_received_and_sent_is_counted(backend: Backend) {
+    let server = Setup::new(backend).start(|_| {
+        on_frame(|ctx, frame| {
+            for _ in 0..frame[0] {
+                ctx.send(&[7; 96]);
+            }
+            ctx.send(b"done");
+            Ok(())
+        })
+    });
+    let mut clients: Vec<_> = (0..3).map(|_| server.connect()).collect();
+    // The second sends the most, and the third is sent the most.
+    (0..9).for_each(|_| clients[1].ping_for(&[0; 12], b"done"));
+    for (client, frames) in [(0, 1), (2, 20)] {
+        clients[client].send(&[frames]);
+        (0..frames).for_each(|_| clients[client].expect(&[7; 96]));
+        clients[client].expect(b"done");
+    }
+    // Half a frame: its bytes have come, and it has not.
+    clients[2].write(&[4, 0, 0]);
+    let told = |wanted| {
+        let sessions = sessions(&server, wanted);
+        let place = |peer: Address| clients.iter().position(|it| peer == it.address()).unwrap();
+        let counted = |it: SessionReport| {
+            (place(it.peer), it.received_frames, it.received_bytes, it.sent_bytes)
+        };
+        sessions.into_iter().map(counted).collect::<Vec<_>>()
+    };
+    let [first, second, third] = [(0, 1, 5, 108), (1, 9, 144, 72), (2, 1, 8, 2008)];
+    let is_all =
+        |told: &[_]| told.iter().map(|it: &(_, _, u64, u64)| it.2 + it.3).sum::<u64>() >= 2345;
+    wait_until("all is there", || is_all(&told(SessionsWanted::Oldest(9))));
+    assert_eq!(told(SessionsWanted::Oldest(9)), [first, second, third]);
+    assert_eq!(told(SessionsWanted::MostReceived(9)), [second, third, first]);
+    assert_eq!(told(SessionsWanted::MostReceived(1)), [second]);
+    assert_eq!(told(SessionsWanted::MostSent(2)), [third, first]);
+}
+
+fn a_filter_takes_sessions_by_peer_and_by_group(backend: Backend) {
+    let server = Setup::new(backend).start(|_| {
+        on_frame(|ctx, frame| {
+            ctx.join(&ctx.group(std::str::from_utf8(frame)?))?;
+            ctx.send(frame);
+            Ok(())
+        })
+    });
+    let mut clients: Vec<_> = (0..4).map(|_| server.connect()).collect();
+    for (client, group) in clients.iter_mut().zip([b"red".as_slice(), b"blue", b"red", b"reddish"])
+    {
+        client.ping(group);
+    }
+    clients[1].ping(b"red");
+    let told = |wanted, peer: Option<String>, group: Option<&str>| {
+        let mut filter = SessionFilter::default();
+        (filter.peer_prefix, filter.group) = (peer, group.map(str::to_owned));
+        let reports = server.handle.ask_workers_about(wanted, filter).wait(PATIENCE);
+        let peers = reports.into_iter().flat_map(|report| report.sessions).map(|it| it.peer);
+        let place = |peer| clients.iter().position(|it| peer == it.address()).unwrap();
+        peers.map(place).collect::<Vec<_>>()
+    };
+    let peer = |place: usize| Some(clients[place].address().to_string());
+    assert_eq!(told(SessionsWanted::Oldest(9), None, Some("red")), [0, 1, 2]);
+    assert_eq!(told(SessionsWanted::LongestSilent(2), None, Some("red")), [0, 2]);
+    assert_eq!(told(SessionsWanted::Oldest(9), None, Some("")), []);
+    assert_eq!(told(SessionsWanted::Oldest(9), peer(2), None), [2]);
+    assert_eq!(told(SessionsWanted::Oldest(9), peer(3), Some("red")), []);
+    assert_eq!(told(SessionsWanted::Oldest(9), Some("127.0.0.1:".to_owned()), None).len(), 4);
+    assert_eq!(told(SessionsWanted::Oldest(9), Some("27.0.0.1".to_owned()), None), []);
+    // A page is full of those that are taken, wherever they stand.
+    let all = SessionsWanted::After(None, 3);
+    let mut page = told(all, None, Some("red"));
+    page.sort_unstable();
+    assert_eq!(page, [0, 1, 2]);
+    let id = sessions(&server, SessionsWanted::Oldest(4))[3].id;
+    assert_eq!(told(SessionsWanted::One(id), None, Some("reddish")), [3]);
+    assert_eq!(told(SessionsWanted::One(id), None, Some("red")), []);
 }
 
 fn a_worker_that_is_held_up_does_not_answer(backend: Backend) {
