@@ -2,7 +2,6 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
@@ -12,13 +11,14 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{self, Runtime};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
-use wharf::ServerHandle;
+use wharf::{Address, ListenError, ServerHandle};
 
 use crate::guard::Guard;
+use crate::listener::{Listener, Stream};
 use crate::options::{AdminOptions, AdminOptionsError, DrainHook};
 use crate::routes::{Routes, Then};
 
@@ -36,10 +36,19 @@ const WAITING_THREADS_MAX: usize = 4;
 /// How long accepting rests when descriptors are short.
 const REST: Duration = Duration::from_millis(100);
 
+/// An endpoint that has its address, and answers nobody yet: who connects waits.
+///
+/// To be had before the server starts, so that an address which is taken costs nobody a session.
+#[derive(Debug)]
+pub struct AdminSocket {
+    listener: Listener,
+    options: AdminOptions,
+}
+
 /// An endpoint that answers until it is dropped.
 #[derive(Debug)]
 pub struct Admin {
-    address: SocketAddr,
+    address: Address,
     /// Dropped to end the thread.
     ends: Option<oneshot::Sender<Infallible>>,
     thread: Option<JoinHandle<()>>,
@@ -56,27 +65,42 @@ pub enum AdminError {
     #[error("the admin endpoint cannot listen on {address}: {source}")]
     Listen {
         /// Where it was to listen.
-        address: SocketAddr,
+        address: Address,
         /// What the system says.
         source: io::Error,
     },
+    /// Its Unix socket is not to be had.
+    #[error("the admin endpoint cannot listen: {0}")]
+    ListenAt(#[from] ListenError),
     /// Its thread is not to be had.
     #[error("the admin endpoint has no thread: {0}")]
     Thread(#[source] io::Error),
 }
 
-impl Admin {
-    /// Starts an endpoint for a server, on a thread of its own.
+impl AdminSocket {
+    /// Takes the address.
     ///
     /// # Errors
-    /// [`AdminError`], if an option is not taken, or the address or a thread is not to be had.
-    pub fn start(server: ServerHandle, options: AdminOptions) -> Result<Self, AdminError> {
+    /// [`AdminError`], if an option is not taken, or the address is not to be had.
+    pub fn bind(options: AdminOptions) -> Result<Self, AdminError> {
         options.check()?;
-        let failed = |source| AdminError::Listen { address: options.listen, source };
-        let listener = TcpListener::bind(options.listen).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let guard = Guard::new(&options, address);
+        let listener = Listener::bind(&options.listen)?;
+        Ok(Self { listener, options })
+    }
+
+    /// Where it listens, with the real port.
+    pub const fn address(&self) -> &Address {
+        self.listener.address()
+    }
+
+    /// Starts to answer for a server, on a thread of its own.
+    ///
+    /// # Errors
+    /// [`AdminError::Thread`], if a thread is not to be had.
+    pub fn start(self, server: ServerHandle) -> Result<Admin, AdminError> {
+        let Self { listener, options } = self;
+        let address = listener.address().clone();
+        let guard = Guard::new(&options, address.tcp());
         let drain = DrainHook(options.drain);
         let routes = Arc::new(Routes::new(server, guard, options.worker_patience, drain));
         let runtime = runtime::Builder::new_current_thread()
@@ -90,12 +114,22 @@ impl Admin {
             .name("wharf-admin".to_owned())
             .spawn(move || run(&runtime, listener, routes, end))
             .map_err(AdminError::Thread)?;
-        Ok(Self { address, ends: Some(ends), thread: Some(thread) })
+        Ok(Admin { address, ends: Some(ends), thread: Some(thread) })
+    }
+}
+
+impl Admin {
+    /// Takes the address and starts to answer, both at once.
+    ///
+    /// # Errors
+    /// [`AdminError`], if an option is not taken, or the address or a thread is not to be had.
+    pub fn start(server: ServerHandle, options: AdminOptions) -> Result<Self, AdminError> {
+        AdminSocket::bind(options)?.start(server)
     }
 
     /// Where it listens, with the real port.
-    pub const fn address(&self) -> SocketAddr {
-        self.address
+    pub const fn address(&self) -> &Address {
+        &self.address
     }
 }
 
@@ -111,7 +145,7 @@ impl Drop for Admin {
 
 fn run(
     runtime: &Runtime,
-    listener: TcpListener,
+    listener: Listener,
     routes: Arc<Routes>,
     end: oneshot::Receiver<Infallible>,
 ) {
@@ -126,13 +160,17 @@ fn run(
 }
 
 /// Accepts for as long as it is polled.
-async fn accept(listener: TcpListener, routes: Arc<Routes>) -> io::Result<()> {
-    let listener = tokio::net::TcpListener::from_std(listener)?;
+async fn accept(listener: Listener, routes: Arc<Routes>) -> io::Result<()> {
+    let listener = listener.begin()?;
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     loop {
         let place = Arc::clone(&places).acquire_owned().await.map_err(io::Error::other)?;
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok(Stream::Tcp(stream)) => {
+                tokio::spawn(serve(stream, Arc::clone(&routes), place));
+            }
+            #[cfg(unix)]
+            Ok(Stream::Unix(stream)) => {
                 tokio::spawn(serve(stream, Arc::clone(&routes), place));
             }
             // Whoever has gone again, or a shortage that passes.
@@ -146,7 +184,11 @@ async fn accept(listener: TcpListener, routes: Arc<Routes>) -> io::Result<()> {
 
 /// Answers one request, and then does what it has left to be done. What goes wrong is the client's, and closes its
 /// connection.
-async fn serve(stream: TcpStream, routes: Arc<Routes>, place: OwnedSemaphorePermit) {
+async fn serve(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    routes: Arc<Routes>,
+    place: OwnedSemaphorePermit,
+) {
     let drains = Arc::new(AtomicBool::new(false));
     let service = service_fn(|request| {
         let (routes, drains) = (Arc::clone(&routes), Arc::clone(&drains));

@@ -18,15 +18,15 @@ pub(crate) type Refusal = (StatusCode, &'static str);
 /// What the requests of one endpoint must have.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    /// Where it really listens.
-    address: SocketAddr,
+    /// Where it really listens; nothing on a Unix socket.
+    address: Option<SocketAddr>,
     hosts: Vec<String>,
     /// The whole value of the header.
     authorization: Option<String>,
 }
 
 impl Guard {
-    pub(crate) fn new(options: &AdminOptions, address: SocketAddr) -> Self {
+    pub(crate) fn new(options: &AdminOptions, address: Option<SocketAddr>) -> Self {
         let authorization = options.token.as_ref().map(|token| format!("Bearer {token}"));
         Self { address, hosts: options.hosts.clone(), authorization }
     }
@@ -58,14 +58,24 @@ impl Guard {
         Err((StatusCode::MISDIRECTED_REQUEST, "this is not the host that was asked for"))
     }
 
-    /// Only browsers send an `Origin`, and those of our own pages have ours.
+    /// Only browsers send an `Origin`, and those of our own pages have ours. None speaks to a Unix socket, unless
+    /// something forwards a port to it: then it is the `Host` that it has asked for.
     fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let Some(origin) = one(headers, &ORIGIN)? else { return Ok(()) };
         let authority = origin.strip_prefix("http://").and_then(|it| it.parse().ok());
         let is_own = authority.is_some_and(|it: Authority| {
-            self.is_own(&it) && it.port_u16().unwrap_or(80) == self.address.port()
+            self.is_own(&it) && it.port_u16().unwrap_or(80) == self.port_of(headers)
         });
         is_own.then_some(()).ok_or((StatusCode::FORBIDDEN, "another site's page is not answered"))
+    }
+
+    /// The port at which a request finds this endpoint. A `Host` that cannot be read has been refused before.
+    fn port_of(&self, headers: &HeaderMap) -> u16 {
+        let by_host = || {
+            let host = headers.get(HOST)?.to_str().ok()?;
+            host.parse::<Authority>().ok()?.port_u16()
+        };
+        self.address.map_or_else(|| by_host().unwrap_or(80), |address| address.port())
     }
 
     fn check_token(&self, headers: &HeaderMap) -> Result<(), Refusal> {
@@ -85,7 +95,7 @@ impl Guard {
         let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
         match bare.parse::<IpAddr>() {
             // A name can be rebound, an address cannot.
-            Ok(ip) => ip.is_loopback() || ip == self.address.ip(),
+            Ok(ip) => ip.is_loopback() || self.address.is_some_and(|address| ip == address.ip()),
             Err(_) => {
                 let is_host = |own: &str| own.eq_ignore_ascii_case(host);
                 is_host("localhost") || self.hosts.iter().any(|own| is_host(own))
@@ -116,7 +126,7 @@ mod tests {
         let mut options = AdminOptions::new(([127, 0, 0, 1], 7778).into());
         options.token = token.then(|| TOKEN.to_owned());
         options.hosts = vec!["ops.example".to_owned()];
-        let guard = Guard::new(&options, ([10, 1, 2, 3], 7778).into());
+        let guard = Guard::new(&options, Some(([10, 1, 2, 3], 7778).into()));
         let request = Request::get(target);
         let request =
             headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
@@ -161,7 +171,7 @@ mod tests {
     #[test]
     fn a_change_is_asked_for_by_a_header_that_no_foreign_page_can_send() {
         let address = ([127, 0, 0, 1], 7778).into();
-        let guard = Guard::new(&AdminOptions::new(address), address);
+        let guard = Guard::new(&AdminOptions::new(address), Some(address));
         let refused = |values: &[&'static str]| {
             let value = |value: &&'static str| (CHANGE.clone(), HeaderValue::from_static(value));
             let headers: HeaderMap = values.iter().map(value).collect();
@@ -186,6 +196,26 @@ mod tests {
             "",
         ] {
             assert_eq!(with(origin), Some(403), "{origin}");
+        }
+    }
+
+    #[test]
+    fn on_a_unix_socket_a_page_is_our_own_if_it_came_from_the_host_that_it_asks() {
+        let address = "unix:/run/admin".parse().unwrap_or_else(|_| panic!());
+        let guard = Guard::new(&AdminOptions::at(address), None);
+        let checked = |host: &str, origin: Option<&str>| {
+            let request = Request::get("/").header("host", host);
+            let request =
+                origin.into_iter().fold(request, |it, origin| it.header("origin", origin));
+            let request = request.body(()).unwrap_or_else(|error| panic!("{error}"));
+            guard.check(&request).err().map(|(status, _)| status.as_u16())
+        };
+        assert_eq!((checked("localhost", None), checked("127.0.0.1:9", None)), (None, None));
+        assert_eq!(checked("evil.example", None), Some(421));
+        assert_eq!(checked("localhost:9", Some("http://localhost:9")), None);
+        assert_eq!(checked("localhost", Some("http://localhost")), None);
+        for foreign in ["http://localhost:8", "http://localhost", "null", "http://evil.example:9"] {
+            assert_eq!(checked("localhost:9", Some(foreign)), Some(403), "{foreign}");
         }
     }
 

@@ -45,7 +45,8 @@
 //!
 //! It runs on one thread of its own, and asks the workers by messages: no lock and no counter is added to
 //! the way of a message. It trusts nobody but the users of its machine, and not even them if there is a
-//! [token](AdminOptions::token): it listens on a loopback address unless there is one, answers no request whose
+//! [token](AdminOptions::token): it listens on a loopback address or at a file of its owner's
+//! unless there is one, answers no request whose
 //! `Host` is not its own (a page that has rebound its name to this machine) and none that says it comes from a
 //! page of somebody else's (`Origin`), and bounds connections, headers and time. No foreign page can send the
 //! header that changes need.
@@ -55,6 +56,7 @@ mod answer;
 mod changes;
 mod endpoint;
 mod guard;
+mod listener;
 mod listing;
 mod metrics;
 mod options;
@@ -64,5 +66,5 @@ mod server;
 mod sessions;
 mod workers;
 
-pub use endpoint::{Admin, AdminError};
+pub use endpoint::{Admin, AdminError, AdminSocket};
 pub use options::{AdminOptions, AdminOptionsError};

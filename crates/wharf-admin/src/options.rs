@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use thiserror::Error;
+use wharf::Address;
 
 /// The shortest token: what is shorter can be tried.
 const TOKEN_BYTES_MIN: usize = 16;
@@ -14,8 +15,10 @@ const TOKEN_BYTES_MIN: usize = 16;
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct AdminOptions {
-    /// Where it listens; port 0 is any that is free. Any other than a loopback address needs a token.
-    pub listen: SocketAddr,
+    /// Where it listens; port 0 is any that is free. Whatever others than users of this machine may reach needs
+    /// a token, and so does a Unix socket without a file, which has no permissions. The file of a Unix socket is
+    /// for the user of this process alone (mode 600); there are none on Windows.
+    pub listen: Address,
     /// What a request must bring as `Authorization: Bearer TOKEN`: 16 bytes at least, visible ASCII. `None`
     /// (the default): nothing.
     pub token: Option<String>,
@@ -44,7 +47,12 @@ impl fmt::Debug for DrainHook {
 
 impl AdminOptions {
     /// An endpoint at this address, without a token.
-    pub const fn new(listen: SocketAddr) -> Self {
+    pub fn new(listen: SocketAddr) -> Self {
+        Self::at(listen.into())
+    }
+
+    /// The same at any address: of TCP, or a Unix socket.
+    pub const fn at(listen: Address) -> Self {
         let worker_patience = Duration::from_secs(1);
         Self { listen, token: None, hosts: Vec::new(), worker_patience, drain: None }
     }
@@ -54,9 +62,16 @@ impl AdminOptions {
     /// # Errors
     /// [`AdminOptionsError`], which says what is wrong.
     pub fn check(&self) -> Result<(), AdminOptionsError> {
+        if cfg!(not(unix)) && self.listen.is_unix() {
+            return Err(AdminOptionsError::NoUnixSockets(self.listen.clone()));
+        }
         let Some(token) = &self.token else {
-            let is_safe = self.listen.ip().is_loopback();
-            return is_safe.then_some(()).ok_or(AdminOptionsError::NeedsToken(self.listen));
+            return match &self.listen {
+                Address::Tcp(address) if address.ip().is_loopback() => Ok(()),
+                Address::Unix(socket) if socket.path_bytes().is_some() => Ok(()),
+                Address::Unix(_) => Err(AdminOptionsError::NameNeedsToken(self.listen.clone())),
+                Address::Tcp(_) => Err(AdminOptionsError::NeedsToken(self.listen.clone())),
+            };
         };
         if token.len() < TOKEN_BYTES_MIN {
             return Err(AdminOptionsError::ShortToken);
@@ -80,12 +95,22 @@ impl fmt::Debug for AdminOptions {
 }
 
 /// Why these options are not taken.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+#[derive(Clone, PartialEq, Eq, Debug, Error)]
 #[non_exhaustive]
 pub enum AdminOptionsError {
     /// Everybody who reaches the address could look.
     #[error("an admin endpoint on {0} needs a token, since it is no loopback address")]
-    NeedsToken(SocketAddr),
+    NeedsToken(Address),
+    /// Every user of the machine could look.
+    #[error(
+        "an admin endpoint on {0} needs a token, since a name has no permissions as a file has"
+    )]
+    NameNeedsToken(Address),
+    /// This system has none.
+    #[error(
+        "an admin endpoint on {0} is not to be had, since there are no Unix sockets here: use 127.0.0.1:PORT"
+    )]
+    NoUnixSockets(Address),
     /// The token can be guessed.
     #[error(
         "the token of the admin endpoint is too short: give it {TOKEN_BYTES_MIN} bytes or more"
@@ -101,7 +126,7 @@ mod tests {
     use super::*;
 
     fn check(listen: &str, token: Option<&str>) -> Result<(), AdminOptionsError> {
-        let mut options = AdminOptions::new(listen.parse().unwrap_or_else(|_| panic!("{listen}")));
+        let mut options = AdminOptions::at(listen.parse().unwrap_or_else(|_| panic!("{listen}")));
         options.token = token.map(str::to_owned);
         options.check()
     }
@@ -116,6 +141,16 @@ mod tests {
             assert_eq!(check(open, None), Err(needs), "{open}");
             assert_eq!(check(open, Some("0123456789abcdef")), Ok(()), "{open}");
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_for_its_owner_and_a_name_for_everybody() {
+        assert_eq!(check("unix:/run/admin.sock", None), Ok(()));
+        assert_eq!(check("unix:relative", Some("short")), Err(AdminOptionsError::ShortToken));
+        let named = "unix:@admin".parse().unwrap_or_else(|_| panic!());
+        assert_eq!(check("unix:@admin", None), Err(AdminOptionsError::NameNeedsToken(named)));
+        assert_eq!(check("unix:@admin", Some("0123456789abcdef")), Ok(()));
     }
 
     #[test]

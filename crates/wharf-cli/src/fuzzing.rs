@@ -6,7 +6,7 @@ use std::fmt::{Debug, Display};
 use std::str::FromStr;
 
 use arbitrary::{Result, Unstructured};
-use wharf::{Framing, Limits, SlowReader};
+use wharf::{Address, Framing, Limits, SlowReader};
 
 use crate::args::{Command, Listen, Parsed, Target, UNBOUNDED, bytes, definition, parse_line};
 use crate::failure::Exit;
@@ -191,8 +191,10 @@ fn check_serve(options: &ServeOptions) {
     let times = [limits.idle, limits.first_frame, limits.frame_deadline, Some(limits.drain)];
     assert!(times.iter().flatten().all(|time| !time.is_zero()));
     assert!(limits.send_bytes_max >= 4 << 10);
-    let is_safe =
-        |admin: &AdminPlace| admin.listen.ip().is_loopback() || admin.token_file.is_some();
+    let is_safe = |admin: &AdminPlace| match &admin.listen {
+        Address::Tcp(address) => address.ip().is_loopback() || admin.token_file.is_some(),
+        Address::Unix(at) => at.path_bytes().is_some() || admin.token_file.is_some(),
+    };
     assert!(options.admin.as_ref().is_none_or(is_safe));
     for address in listen {
         comes_back::<Listen>(&address.to_string());

@@ -108,6 +108,8 @@ mod ids;
 #[cfg(any(windows, test))]
 mod iocp;
 mod limits;
+#[cfg(unix)]
+mod local_listener;
 #[cfg(test)]
 #[cfg(loom)]
 mod loom_models;
@@ -143,6 +145,8 @@ pub use error::{
 };
 pub use ids::{ListenerId, SocketId, TimerId};
 pub use limits::{pin_to_core, raise_descriptor_limit, release_free_memory};
+#[cfg(unix)]
+pub use local_listener::LocalListener;
 pub use options::{AcceptRefill, FirstReceive, IocpOptions, PortOptions, Recycling, UringFeatures};
 pub use port::{CompletionPort, Stats};
 #[cfg(unix)]

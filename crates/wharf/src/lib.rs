@@ -120,13 +120,13 @@ pub use timer::{GroupTimer, SessionTimer};
 pub use timings::Timings;
 pub use typed::{OnMessage, TypedRef, WrongSession};
 pub use watchdog::{Blocked, Callback};
-#[cfg(unix)]
-pub use wharf_port::ReadyListener;
 pub use wharf_port::{
     Address, AddressError, Backend, Clock, ConnectError, Credentials, Keepalive, Ledger,
     ListenError, ListenOptions, OpenError, PortOptions, SocketOptions, Time, UnixAddress,
     UringFeatures, WaitError, sim,
 };
+#[cfg(unix)]
+pub use wharf_port::{LocalListener, ReadyListener};
 pub use worker::{Turn, Worker};
 
 /// Keeps the examples of the README and of the pages in `docs/` compiling.

@@ -141,15 +141,15 @@ fn an_endpoint_that_is_dropped_is_gone_and_its_server_goes_on() {
     let fixture = Fixture::start(|_| ());
     let other = wharf_admin::AdminOptions::new(([127, 0, 0, 1], 0).into());
     let admin = wharf_admin::Admin::start(fixture.server(), other).unwrap();
-    let address = admin.address();
-    let taken = wharf_admin::AdminOptions::new(address);
+    let address = admin.address().clone();
+    let taken = wharf_admin::AdminOptions::at(address.clone());
     let error = wharf_admin::Admin::start(fixture.server(), taken).unwrap_err().to_string();
     assert!(
         error.starts_with(&format!("the admin endpoint cannot listen on {address}: ")),
         "{error}"
     );
     // One that sends nothing does not keep it.
-    let _silent = crate::support::connect(address);
+    let _silent = crate::support::connect(&address);
     let (ended, ends) = channel();
     std::thread::spawn(move || {
         drop(admin);

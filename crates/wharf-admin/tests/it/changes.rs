@@ -137,9 +137,9 @@ fn a_drain_is_answered_before_it_begins() {
     for round in 0..20 {
         let fixture = Fixture::start(|_| ());
         let mut sessions: Vec<_> = (0..round % 2).map(|_| fixture.session()).collect();
-        let host = fixture.admin.address();
+        let host = fixture.admin.address().clone();
         let waits = std::thread::spawn(move || fixture.join());
-        let mut stream = connect(host);
+        let mut stream = connect(&host);
         let drain = "POST /api/v1/drain HTTP/1.1\r\nX-Wharf-Admin: 1\r\nContent-Length: 0\r\n";
         stream.write_all(format!("{drain}Host: {host}\r\n\r\n").as_bytes()).unwrap();
         let answer = Answer::read(&mut stream);

@@ -9,4 +9,6 @@ mod changes;
 mod hostile;
 mod server;
 mod sessions;
+#[cfg(unix)]
+mod unix_sockets;
 mod workers;

@@ -1,9 +1,9 @@
 //! The flags of `wharf serve` that open its admin endpoint.
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use wharf::{Address, AddressError};
 
 use crate::failure::Failure;
 use crate::serve::AdminPlace;
@@ -13,15 +13,15 @@ pub(super) struct AdminArgs {
     // rustdoc would look for a link in the brackets.
     #[arg(
         long,
-        help = "IP:PORT or [IPV6]:PORT where metrics, health and sessions are told and the server is \
-                drained over HTTP, where port 0 is any that is free; one that is not loopback needs \
-                --admin-token-file",
+        help = "IP:PORT, [IPV6]:PORT or unix:/PATH where metrics, health and sessions are told and the server is \
+                drained over HTTP, where port 0 is any that is free, and a file is for its owner alone; an \
+                address that is not loopback needs --admin-token-file",
         env = "WHARF_ADMIN",
         hide_env = true,
         value_name = "ADDR",
-        value_parser = ip_and_port
+        value_parser = address
     )]
-    admin: Option<SocketAddr>,
+    admin: Option<Address>,
 
     /// A file with the token that every request to --admin must bring: 16 bytes or more, visible ASCII.
     #[arg(long, env = "WHARF_ADMIN_TOKEN_FILE", hide_env = true, value_name = "FILE")]
@@ -29,19 +29,30 @@ pub(super) struct AdminArgs {
 }
 
 /// No name: who may ask must not hang on what a resolver says.
-fn ip_and_port(text: &str) -> Result<SocketAddr, &'static str> {
-    text.trim().parse().map_err(|_| "give IP:PORT or [IPV6]:PORT, such as 127.0.0.1:7779")
+fn address(text: &str) -> Result<Address, String> {
+    text.trim().parse().map_err(|error| match error {
+        AddressError::Unknown(_) => {
+            "give IP:PORT, [IPV6]:PORT or unix:/PATH, such as 127.0.0.1:7779".to_owned()
+        }
+        of_unix_sockets => of_unix_sockets.to_string(),
+    })
 }
 
 impl AdminArgs {
     /// Where the endpoint is to be, if there is to be one. The file of the token is not looked at.
     pub(super) fn place(self) -> Result<Option<AdminPlace>, Failure> {
         match (self.admin, self.admin_token_file) {
-            (Some(listen), None) if !listen.ip().is_loopback() => {
+            (Some(Address::Tcp(listen)), None) if !listen.ip().is_loopback() => {
                 Err(Failure::arguments(format_args!(
                     "--admin {listen} is no loopback address, and whoever reaches it could end the server: give \
                      --admin-token-file, or an address such as 127.0.0.1:{}",
                     listen.port(),
+                )))
+            }
+            (Some(Address::Unix(listen)), None) if listen.path_bytes().is_none() => {
+                Err(Failure::arguments(format_args!(
+                    "--admin {listen} has no file with permissions, and every user of this machine could end the \
+                     server: give --admin-token-file, or a path such as unix:/run/wharf/admin.sock"
                 )))
             }
             (Some(listen), token_file) => Ok(Some(AdminPlace { listen, token_file })),

@@ -2,29 +2,28 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use wharf::ServerHandle;
-use wharf_admin::{Admin, AdminError, AdminOptions};
+use wharf::{Address, ListenError};
+use wharf_admin::{AdminError, AdminOptions, AdminSocket};
 
 use crate::failure::{Exit, Failure};
 
 /// Longer than any token is.
 const TOKEN_FILE_BYTES_MAX: u64 = 4096;
 
-/// Where the endpoint is to be; a loopback address if there is no token.
+/// Where the endpoint is to be; a loopback address or a file if there is no token.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(crate) struct AdminPlace {
-    pub(crate) listen: SocketAddr,
+    pub(crate) listen: Address,
     pub(crate) token_file: Option<PathBuf>,
 }
 
 impl AdminPlace {
-    /// Reads the token. To be called before the server starts, so that a wrong one costs nobody a session.
-    pub(super) fn options(&self) -> Result<AdminOptions, Failure> {
-        let mut options = AdminOptions::new(self.listen);
+    /// Reads the token.
+    fn options(&self) -> Result<AdminOptions, Failure> {
+        let mut options = AdminOptions::at(self.listen.clone());
         if let Some(path) = &self.token_file {
             let refused = |problem: &dyn std::fmt::Display| {
                 let name = path.display();
@@ -48,19 +47,28 @@ fn token_in(path: &Path) -> io::Result<String> {
     Ok(text)
 }
 
-/// Starts the endpoint of a server, which `drain` drains.
-pub(super) fn start(
-    server: &ServerHandle,
-    mut options: AdminOptions,
+/// Takes the address of an endpoint that has its server drained by `drain`. To be called before the server starts,
+/// so that a wrong token or an address that is taken costs nobody a session.
+pub(super) fn bind(
+    place: &AdminPlace,
     drain: impl Fn() + Send + Sync + 'static,
-) -> Result<Admin, Failure> {
+) -> Result<AdminSocket, Failure> {
+    let mut options = place.options()?;
     options.drain = Some(Arc::new(drain));
-    Admin::start(server.clone(), options).map_err(|error| {
-        let advice = match &error {
-            AdminError::Options(_) => return Failure::arguments(error),
-            AdminError::Listen { .. } => "; give another address with --admin",
-            _ => "; raise the limits of threads and descriptors (ulimit -u, ulimit -n)",
-        };
-        Failure::new(Exit::Failed, format_args!("{error}{advice}"))
-    })
+    AdminSocket::bind(options).map_err(|error| failure(&error))
+}
+
+/// Why there is no endpoint, and what to do.
+pub(super) fn failure(error: &AdminError) -> Failure {
+    let advice = match error {
+        AdminError::Options(_) => return Failure::arguments(error),
+        AdminError::ListenAt(ListenError::Shortage { .. }) => {
+            "; raise the limit of descriptors (ulimit -n)"
+        }
+        AdminError::Listen { .. } | AdminError::ListenAt(_) => {
+            "; give another address with --admin"
+        }
+        _ => "; raise the limits of threads and descriptors (ulimit -u, ulimit -n)",
+    };
+    Failure::new(Exit::Failed, format_args!("{error}{advice}"))
 }

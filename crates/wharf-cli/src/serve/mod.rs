@@ -77,12 +77,14 @@ where
     H: Session,
     F: Fn(&Arrival) -> H + Send + Sync + 'static,
 {
-    let admin = options.admin.as_ref().map(AdminPlace::options).transpose()?;
+    let events = Events::new();
+    let admin =
+        options.admin.as_ref().map(|place| admin::bind(place, events.drain())).transpose()?;
     let running = options.server(handed).start(factory).map_err(|error| start::failure(&error))?;
     let server = running.handle();
-    let events = Events::new();
     // It answers until the server has ended.
-    let admin = admin.map(|admin| admin::start(&server, admin, events.drain())).transpose()?;
+    let admin = admin.map(|admin| admin.start(server.clone())).transpose();
+    let admin = admin.map_err(|error| admin::failure(&error))?;
     // Nobody has been told of the server yet: a signal that came before may just end the process.
     let mut watch = Watch::begin(running, events, console, options.limits.drain)?;
     if let Some(reason) = server.fallback_reason() {
@@ -91,7 +93,8 @@ where
             .say(format_args!("backend {backend}, since the best one is not to be had: {reason}"));
     }
     if let Some(admin) = &admin {
-        console.say(format_args!("admin on http://{}", admin.address()));
+        let scheme = if admin.address().is_unix() { "" } else { "http://" };
+        console.say(format_args!("admin on {scheme}{}", admin.address()));
     }
     failure::print(Listening(&server));
     watch.is_ready();

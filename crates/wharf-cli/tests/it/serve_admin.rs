@@ -168,8 +168,53 @@ fn an_address_that_is_taken_fails_the_start_and_leaves_nothing() {
         for part in [&*admin.to_string(), "in use", "--admin"] {
             assert!(line.contains(part), "'{part}' is not in {line}");
         }
-        assert!(!socket.exists(), "the server that had started is gone, and its file");
+        assert!(!socket.exists(), "no server has started");
+        assert!(!line.contains("drained"), "{line}");
     }
+}
+
+/// The endpoint is there first, so nobody connects to a server that goes again at once.
+#[test]
+fn a_server_that_does_not_start_leaves_no_endpoint() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap();
+    let place = tempfile::tempdir().unwrap();
+    let socket = place.path().join("admin");
+    let admin =
+        if cfg!(unix) { format!("unix:{}", socket.display()) } else { "127.0.0.1:0".into() };
+    let ended = run(serve_echo(&format!("--listen {listen} --admin {admin}")));
+    assert!(ended.failure_alone(1).contains(&listen.to_string()), "{ended:?}");
+    let other = TcpListener::bind("127.0.0.1:0").unwrap();
+    let both = format!("--listen {listen} --admin {}", other.local_addr().unwrap());
+    let line = run(serve_echo(&both)).failure_alone(1).to_owned();
+    assert!(line.contains("the admin endpoint cannot listen"), "it comes first: {line}");
+    assert!(place.path().read_dir().unwrap().next().is_none(), "a file is left");
+}
+
+#[cfg(unix)]
+#[test]
+fn an_endpoint_with_a_file_needs_no_port() {
+    use std::io::Read;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixStream;
+
+    let place = tempfile::tempdir().unwrap();
+    let path = place.path().join("admin");
+    let mut serving = Serving::start(&format!("--admin unix:{}", path.display()));
+    let line = serving.admin_line();
+    assert!(line.ends_with(&format!("admin on unix:{}", path.display())), "{line}");
+    assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let mut stream = UnixStream::connect(&path).unwrap();
+    stream.set_read_timeout(Some(crate::serving::PATIENCE)).unwrap();
+    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert_eq!(status(&answer), 200, "{answer}");
+    serving.stop();
+    assert!(place.path().read_dir().unwrap().next().is_none(), "a file is left");
+    let ended = run(serve_echo("--admin unix:@wharf-admin"));
+    let line = ended.failure_alone(2);
+    assert!(line.contains("unix:@wharf-admin") && line.contains("--admin-token-file"), "{line}");
 }
 
 #[test]

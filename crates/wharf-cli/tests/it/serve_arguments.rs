@@ -8,11 +8,11 @@ use crate::serving::{Serving, backends, check_echo, connect, serve_echo};
 
 /// Values that are refused, and what is said about them.
 const WRONG: [(&str, &str, &str); 104] = [
-    ("--admin", "7779", "IP:PORT or [IPV6]:PORT"),
-    ("--admin", "localhost:7779", "IP:PORT or [IPV6]:PORT"),
-    ("--admin", "::1:7779", "IP:PORT or [IPV6]:PORT"),
-    ("--admin", "127.0.0.1:65536", "IP:PORT or [IPV6]:PORT"),
-    ("--admin", "unix:/run/admin", "IP:PORT or [IPV6]:PORT"),
+    ("--admin", "7779", "IP:PORT, [IPV6]:PORT or unix:/PATH"),
+    ("--admin", "localhost:7779", "IP:PORT, [IPV6]:PORT or unix:/PATH"),
+    ("--admin", "::1:7779", "IP:PORT, [IPV6]:PORT or unix:/PATH"),
+    ("--admin", "127.0.0.1:65536", "IP:PORT, [IPV6]:PORT or unix:/PATH"),
+    ("--admin", "unix:", "a Unix socket needs a path"),
     ("--pin", "1", "on or off"),
     ("--spin", "0", "from 1 to 1000000, or off"),
     ("--spin", "1000001", "from 1 to 1000000, or off"),

@@ -116,6 +116,13 @@ impl Serving {
         line.rsplit_once('/').unwrap().1.parse().unwrap()
     }
 
+    /// Waits until it has opened its admin endpoint, and says where in its own words.
+    #[track_caller]
+    pub(crate) fn admin_line(&mut self) -> String {
+        self.wait_for("admin on ");
+        self.said.last().unwrap().clone()
+    }
+
     /// Waits for its end.
     #[track_caller]
     pub(crate) fn end(&mut self) -> Ended {
