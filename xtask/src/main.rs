@@ -9,6 +9,7 @@
 //! | [`conformance`] | the completion port's suite, per backend |
 //! | [`canaries`] | deliberate bugs, which the simulation must find |
 //! | [`fallback`], [`deny_uring`] | the tests where `io_uring` is denied, and how it is denied |
+//! | [`admin_schema`] | the admin endpoint against its description, by a fuzzer of APIs |
 //! | [`deploy`] | what lies in deploy/, held against systemd and the program |
 //! | [`examples`] | what must be shown of the examples, as programs that run |
 //! | [`faults`] | what peers and systems do to a running server, from floods of resets to stopped clients |
@@ -33,6 +34,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(target_os = "linux")]
+mod admin_schema;
 #[cfg(target_os = "linux")]
 mod backends;
 #[cfg(target_os = "linux")]
@@ -216,6 +219,10 @@ enum Command {
         #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
         command: Vec<OsString>,
     },
+    /// Holds the admin endpoint against its description: schemathesis, which is installed below target/, asks a
+    /// server under load for a minute.
+    #[cfg(target_os = "linux")]
+    AdminSchema,
     /// Holds what lies in deploy/ against systemd and the program. Installs systemd's tools if they are missing.
     #[cfg(target_os = "linux")]
     Deploy,
@@ -319,6 +326,8 @@ fn run(command: Command) -> Result<Totals> {
         Command::DenyUring { how, command } => return deny_uring::exec(how, &command),
         #[cfg(target_os = "linux")]
         Command::Deploy => deploy::run()?,
+        #[cfg(target_os = "linux")]
+        Command::AdminSchema => admin_schema::run()?,
         #[cfg(target_os = "linux")]
         Command::UnderSeccomp { profile, command } => return deploy::exec(&profile, &command),
         Command::Fmt => steps::fmt()?,

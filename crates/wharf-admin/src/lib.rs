@@ -25,6 +25,7 @@
 //! | `/metrics` | what the server counts and measures, as OpenMetrics text, which Prometheus reads |
 //! | `/health` | 200 if every worker that has not ended answers within [`AdminOptions::worker_patience`], else 503 |
 //! | `/ready` | 200 if the server accepts connections, else 503 |
+//! | `/api/v1/openapi.json` | the description of all this, as OpenAPI has it |
 //! | `/api/v1/server` | the server as a whole, as JSON |
 //! | `/api/v1/sessions` | some sessions, as JSON |
 //! | `/api/v1/sessions/ID` | one session |

@@ -17,6 +17,7 @@ pub(crate) enum Look {
     Metrics,
     Health,
     Ready,
+    OpenApi,
     Server,
     Sessions,
     Session(SessionId),
@@ -32,21 +33,34 @@ pub(crate) enum Change {
     ResumeAccepting,
 }
 
+/// The paths that stand for one thing each.
+const FIXED: [(&str, Route); 10] = [
+    ("/metrics", Route::Look(Look::Metrics)),
+    ("/health", Route::Look(Look::Health)),
+    ("/ready", Route::Look(Look::Ready)),
+    ("/api/v1/openapi.json", Route::Look(Look::OpenApi)),
+    ("/api/v1/server", Route::Look(Look::Server)),
+    ("/api/v1/sessions", Route::Look(Look::Sessions)),
+    ("/api/v1/workers", Route::Look(Look::Workers)),
+    ("/api/v1/drain", Route::Change(Change::Drain)),
+    ("/api/v1/accepting/pause", Route::Change(Change::PauseAccepting)),
+    ("/api/v1/accepting/resume", Route::Change(Change::ResumeAccepting)),
+];
+
+/// What the paths of sessions begin with.
+const SESSION: &str = "/api/v1/sessions/";
+
 impl Route {
     /// `None`, if nothing is there. A path is taken as it stands: nothing in it needs to be escaped.
     pub(crate) fn of(path: &str) -> Option<Self> {
-        Some(match path {
-            "/metrics" => Self::Look(Look::Metrics),
-            "/health" => Self::Look(Look::Health),
-            "/ready" => Self::Look(Look::Ready),
-            "/api/v1/server" => Self::Look(Look::Server),
-            "/api/v1/sessions" => Self::Look(Look::Sessions),
-            "/api/v1/workers" => Self::Look(Look::Workers),
-            "/api/v1/drain" => Self::Change(Change::Drain),
-            "/api/v1/accepting/pause" => Self::Change(Change::PauseAccepting),
-            "/api/v1/accepting/resume" => Self::Change(Change::ResumeAccepting),
-            _ => return Self::of_session(path.strip_prefix("/api/v1/sessions/")?),
-        })
+        let fixed = FIXED.iter().find(|(fixed, _)| *fixed == path).map(|(_, route)| *route);
+        fixed.or_else(|| Self::of_session(path.strip_prefix(SESSION)?))
+    }
+
+    /// The paths of what there is to be told, but for those of one session.
+    pub(crate) fn looks() -> impl Iterator<Item = &'static str> {
+        let looks = FIXED.iter().filter(|(_, route)| matches!(route, Self::Look(_)));
+        looks.map(|(path, _)| *path)
     }
 
     /// `ID` or `ID/kick`.
@@ -60,13 +74,16 @@ impl Route {
 
 /// An id in decimal, as it is told.
 pub(crate) fn session_id(text: &str) -> Option<SessionId> {
-    // A plus sign is no digit, and would be taken.
-    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    // A plus sign is no digit, and would be taken; so would zeros, and one session had many names.
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit())
+        && (text.len() == 1 || !text.starts_with('0'));
     text.parse().ok().filter(|_| is_number).map(SessionId::from_u64)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     #[test]
@@ -80,6 +97,8 @@ mod tests {
             "/api/v1/sessions//kick",
             "/api/v1/sessions/kick",
             "/api/v1/sessions/+1",
+            "/api/v1/sessions/01",
+            "/api/v1/sessions/00",
             "/api/v1/sessions/-1",
             "/api/v1/sessions/0-17-3",
             "/api/v1/sessions/%31",
@@ -96,5 +115,30 @@ mod tests {
         ] {
             assert_eq!(Route::of(nothing), None, "{nothing}");
         }
+        assert!(Route::of("/api/v1/sessions/0").is_some());
+    }
+
+    #[test]
+    fn the_description_has_every_route_and_no_other() {
+        let description: serde_json::Value =
+            serde_json::from_str(crate::routes::OPENAPI).unwrap_or_else(|error| panic!("{error}"));
+        let described = description["paths"].as_object().into_iter().flatten();
+        let described: BTreeSet<_> = described
+            .flat_map(|(path, item)| {
+                let methods = item.as_object().into_iter().flatten();
+                methods.map(move |(method, _)| (path.clone(), method.clone()))
+            })
+            .collect();
+        let method = |route: Route| match route {
+            Route::Look(_) => "get",
+            Route::Change(_) => "post",
+        };
+        let known = |(path, route): (&str, Route)| (path.to_owned(), method(route).to_owned());
+        let of_session = ["", "/kick"].map(|rest| {
+            let route = Route::of(&format!("{SESSION}1{rest}")).unwrap_or_else(|| panic!("{rest}"));
+            (format!("{SESSION}{{id}}{rest}"), method(route).to_owned())
+        });
+        let known: BTreeSet<_> = FIXED.into_iter().map(known).chain(of_session).collect();
+        assert_eq!(described, known);
     }
 }

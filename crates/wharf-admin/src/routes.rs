@@ -17,6 +17,9 @@ use crate::server::Server;
 use crate::sessions::{Page, Session};
 use crate::workers::Workers;
 
+/// The description of all routes.
+pub(crate) const OPENAPI: &str = include_str!("../openapi.json");
+
 /// The routes of one endpoint.
 #[derive(Debug)]
 pub(crate) struct Routes {
@@ -80,6 +83,7 @@ impl Routes {
             Look::Metrics => self.metrics().await,
             Look::Health => self.health().await,
             Look::Ready => self.ready(),
+            Look::OpenApi => answer::of_kind(StatusCode::OK, "application/json", OPENAPI),
             Look::Server => self.server(),
             Look::Sessions => self.sessions(query).await,
             Look::Session(id) => self.session(id).await,
@@ -199,8 +203,6 @@ fn refused((status, why): Refusal) -> Answer {
 }
 
 fn nothing_there() -> Answer {
-    answer::text(
-        StatusCode::NOT_FOUND,
-        "there are /metrics, /health, /ready, /api/v1/server, /api/v1/sessions and /api/v1/workers\n",
-    )
+    let paths: Vec<_> = Route::looks().collect();
+    answer::text(StatusCode::NOT_FOUND, format!("there are {}\n", paths.join(", ")))
 }

@@ -7,6 +7,7 @@ mod support;
 mod answers;
 mod changes;
 mod hostile;
+mod openapi;
 mod server;
 mod sessions;
 #[cfg(unix)]
