@@ -7,7 +7,7 @@ use serde::Serialize;
 use wharf_models::Model;
 
 use super::crowd::Reach;
-use super::round::{Measured, PerMessage};
+use super::round::{CPU_TIME_MIN, Measured, PerMessage};
 use crate::models::CompareOptions;
 
 /// The JSON of `wharf models compare`. Scripts rely on the names; what is not known is null.
@@ -160,6 +160,14 @@ impl fmt::Display for Report {
             )?;
         }
         let mut cells = self.models.iter().flat_map(|row| &row.cells);
+        if cells.clone().any(|cell| cell.per_second.is_some() && cell.cpu_ns_per_message.is_none())
+        {
+            writeln!(
+                f,
+                "CPU time is left out where this system told of less than {} ms, or of none, as Wine does",
+                CPU_TIME_MIN.as_millis()
+            )?;
+        }
         match cells.find_map(|cell| cell.not_counted.as_deref()) {
             Some(why) => writeln!(f, "calls and switches were not counted everywhere: {why}"),
             None => Ok(()),
@@ -198,5 +206,18 @@ mod tests {
         assert_eq!((cell.per_second, cell.cpu_ns_per_message), (Some(20.0), Some(5.0)));
         assert_eq!(cell.problem.as_deref(), Some("it fell over"));
         assert_eq!(Cell::new(1).per_second, None);
+    }
+    #[test]
+    fn a_figure_that_is_left_out_has_its_reason_below_the_table() {
+        let told = |cpu_ns_per_message| {
+            let mut cell = Cell::new(1);
+            cell.add(Ok(Measured { per_second: 1.0, cpu_ns_per_message, p99_us: None }));
+            let reach = Reach { count: 1, stopped_by: None };
+            let pattern = String::new();
+            let models = vec![Row { model: "select", pattern, reach, cells: vec![cell] }];
+            Report { seconds: 1.0, rounds: 1, connections: vec![1], models }.to_string()
+        };
+        assert!(told(None).contains("CPU time is left out where"), "{}", told(None));
+        assert!(!told(Some(5.0)).contains("CPU time"), "{}", told(Some(5.0)));
     }
 }

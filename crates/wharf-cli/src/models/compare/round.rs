@@ -8,7 +8,7 @@ use wharf_models::usage::{CallCounter, Calls, Usage};
 use super::child::{Server, load};
 
 /// CPU time below this is as good as unknown: a system counts it in steps of up to 16 ms.
-const CPU_TIME_MIN: Duration = Duration::from_millis(160);
+pub(super) const CPU_TIME_MIN: Duration = Duration::from_millis(160);
 
 /// What a round has measured.
 #[derive(Clone, Copy, Debug)]
