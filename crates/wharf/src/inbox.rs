@@ -47,6 +47,8 @@ pub(crate) enum Message {
     Close(SessionId),
     /// A session is to be reset.
     Reset(SessionId),
+    /// Write down what a session receives and sends from now on.
+    Capture(SessionId),
     /// Nothing more is to be received from a session for now.
     PauseReceiving(SessionId),
     /// A session is to be received from again.
@@ -96,6 +98,7 @@ impl Message {
             Self::Close(_)
             | Self::Ask(_)
             | Self::Reset(_)
+            | Self::Capture(_)
             | Self::PauseReceiving(_)
             | Self::ResumeReceiving(_)
             | Self::Join(..)

@@ -42,6 +42,7 @@
 mod admission;
 mod arrival;
 mod bans;
+pub mod capture;
 mod client;
 mod close_counts;
 mod close_reason;
@@ -96,8 +97,8 @@ pub use context::Context;
 pub use deferred::DeferError;
 pub use error::ServerError;
 pub use framing::{
-    ByteOrder, Codec, Decoded, Envelope, FrameError, Framing, FramingError, GamePacket,
-    LengthCounts, LengthField,
+    ByteOrder, Codec, Decoded, Envelope, FrameError, FrameReader, Framing, FramingError,
+    GamePacket, LengthCounts, LengthField,
 };
 pub use gate::{Incoming, Verdict};
 pub use group::{Group, GroupSizes, JoinError, Member};
@@ -138,6 +139,8 @@ mod pages {
     struct ReadmeOfCrate;
     #[doc = include_str!("../../../docs/blocking.md")]
     struct Blocking;
+    #[doc = include_str!("../../../docs/capture.md")]
+    struct Capture;
     #[doc = include_str!("../../../docs/clients.md")]
     struct Clients;
     #[doc = include_str!("../../../docs/drain.md")]

@@ -7,6 +7,7 @@ use wharf_port::Address;
 
 use crate::admission::Admission;
 use crate::bans::Bans;
+use crate::capture::{CaptureOptions, Recorder};
 use crate::client::{TargetSetup, Targets};
 use crate::close_counts::ClosesOfWorker;
 use crate::deferred::Pool;
@@ -44,6 +45,8 @@ pub(crate) struct Shared {
     pub(crate) deferred: Arc<Pool>,
     pub(crate) rooms: Arc<Rooms>,
     pub(crate) rooms_max: usize,
+    /// Where captured sessions are written down, if any may be.
+    pub(crate) recorder: Option<Arc<Recorder>>,
     framing: Framing,
     frame_bytes_max: usize,
     /// What its factory makes.
@@ -76,13 +79,18 @@ pub(crate) struct SharedSetup {
     pub(crate) accept_rate: Option<Rate>,
     pub(crate) deferred: Pool,
     pub(crate) rooms_max: usize,
+    pub(crate) capture: Option<CaptureOptions>,
     pub(crate) targets: TargetSetup,
 }
 
 impl Shared {
     pub(crate) fn new(setup: SharedSetup) -> Self {
         let SharedSetup { inboxes, admission, listeners, framing, .. } = setup;
+        let recorder = setup.capture.map(|options| {
+            Arc::new(Recorder::new(options, framing.clone(), setup.frame_bytes_max))
+        });
         Self {
+            recorder,
             published: inboxes.iter().map(|_| Published::default()).collect(),
             watched: inboxes.iter().map(|_| Arc::default()).collect(),
             closes: inboxes.iter().map(|_| ClosesOfWorker::default()).collect(),

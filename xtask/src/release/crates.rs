@@ -11,7 +11,8 @@ use crate::workspace::{self, cargo};
 use crate::{Result, process};
 
 /// What is published, each after what it stands on.
-const CRATES: [&str; 5] = ["wharf-port", "wharf", "wharf-admin", "wharf-models", "wharf-cli"];
+const CRATES: [&str; 6] =
+    ["wharf-port", "wharf", "wharf-admin", "wharf-capture", "wharf-models", "wharf-cli"];
 /// Those whose interfaces are promised.
 const PROMISED: [&str; 2] = ["wharf-port", "wharf"];
 /// What each package must hold besides its sources.

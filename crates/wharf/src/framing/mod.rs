@@ -6,6 +6,7 @@ mod delimiter;
 mod dripping;
 mod envelope;
 mod error;
+mod frame_reader;
 mod game;
 mod length_field;
 mod length_prefix;
@@ -18,6 +19,7 @@ mod text;
 pub use self::codec::{Codec, Decoded};
 pub use self::envelope::Envelope;
 pub use self::error::{FrameError, FramingError};
+pub use self::frame_reader::FrameReader;
 pub use self::game::GamePacket;
 pub use self::length_field::{ByteOrder, LengthCounts, LengthField};
 pub(crate) use self::receive_buffer::{Filled, ReceiveBuffer};
@@ -107,6 +109,16 @@ impl Framing {
     /// A framing of your own. It is asked for its [`payload_max`](Codec::payload_max) here.
     pub fn codec(codec: impl Codec) -> Self {
         Self(Kind::Codec(OwnCodec::new(codec)))
+    }
+
+    /// A payload of at most `max` bytes as it goes over the wire.
+    ///
+    /// # Errors
+    /// [`FrameError`] if there is no frame for it.
+    pub fn encode(&self, payload: &[u8], max: usize) -> Result<Vec<u8>, FrameError> {
+        let envelope = self.wrap(&[payload], max)?;
+        let body = &payload[envelope.replaced()..];
+        Ok([envelope.header(), body, envelope.trailer()].concat())
     }
 
     /// The longest payload that can be expressed, in bytes.

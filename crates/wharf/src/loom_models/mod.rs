@@ -25,6 +25,7 @@ fn server(workers: usize, listeners: usize) -> (Arc<Shared>, Vec<ModelledPort>) 
     let (framing, frame_bytes_max) = (Framing::RAW, 1);
     let setup = SharedSetup {
         deferred: Pool::new(0, 1),
+        capture: None,
         rooms_max: 1,
         inboxes,
         admission,

@@ -7,10 +7,12 @@ use ipnet::IpNet;
 use wharf_port::{Address, Backend, Clock, Time};
 
 use crate::bans::{Ban, TooManyBans};
+use crate::capture::Capture;
 use crate::client::{Target, TargetError, TargetRef};
 use crate::close_counts::{CloseCounts, ClosesOfWorker};
 use crate::framing::FrameError;
 use crate::group::{Group, GroupSizes};
+use crate::inbox::Message;
 use crate::inspection::{Answers, SessionFilter, SessionsWanted};
 use crate::room::{self, Room, RoomError, RoomOptions, RoomRef};
 use crate::session_id::SessionId;
@@ -262,6 +264,20 @@ impl ServerHandle {
     /// those.
     pub fn ask_workers_about(&self, wanted: SessionsWanted, filter: SessionFilter) -> Answers {
         Answers::ask(&self.shared, wanted, filter, self.clock.clone())
+    }
+
+    /// What has been [captured](crate::Server::capture) as of now, also after the server has ended; `None` if it is
+    /// not set up for that. Payloads are shared and not copied; workers that capture wait meanwhile.
+    pub fn captured(&self) -> Option<Capture> {
+        self.shared.recorder.as_ref().map(|recorder| recorder.captured())
+    }
+
+    /// Captures a session from now on, whoever its peer is, if it is open and there is a place for it. Its worker
+    /// does so when it gets to it. False if the server is not set up for that, or the session's worker has ended
+    /// or is told too much.
+    pub fn capture_session(&self, id: SessionId) -> bool {
+        let captures = self.shared.recorder.is_some();
+        captures && self.shared.put(id.worker(), Message::Capture(id)).is_ok()
     }
 
     /// How long the turns of each worker take and how late its timers fire. Also after the server has

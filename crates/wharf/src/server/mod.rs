@@ -22,6 +22,7 @@ pub use self::stepped::{SteppedServer, WorkerView};
 
 use crate::arrival::Arrival;
 use crate::bans::canonical;
+use crate::capture::CaptureOptions;
 use crate::client::{
     ConnectFailure, Destination, Endpoint, FailureHook, NoEndpoint, Resolver, Target, TargetError,
 };
@@ -77,6 +78,7 @@ pub struct Server {
     on_blocked: Option<Hook>,
     gate: Gate,
     pins_workers: bool,
+    capture: Option<CaptureOptions>,
 }
 
 impl Server {
@@ -107,7 +109,16 @@ impl Server {
             on_blocked: None,
             gate: Gate::default(),
             pins_workers: false,
+            capture: None,
         }
+    }
+
+    /// Keeps what chosen sessions receive and send, for
+    /// [`ServerHandle::captured`](crate::ServerHandle::captured); default nothing. See [`capture`](crate::capture).
+    #[must_use]
+    pub fn capture(mut self, options: CaptureOptions) -> Self {
+        self.capture = Some(options);
+        self
     }
 
     /// Sends this frame to each session that has been sent nothing else for so long, 1 ms and up; default
@@ -396,6 +407,9 @@ impl Server {
         if let Some(problem) = self.listen.problem() {
             return Err(ServerError::Options(problem.to_owned()));
         }
+        if let Some(problem) = self.capture.as_ref().and_then(CaptureOptions::problem) {
+            return Err(ServerError::Options(problem));
+        }
         let (payload_min, payload_max) = (self.framing.payload_min(), self.framing.payload_max());
         let frame_bytes_max = &mut self.limits.frame_bytes_max;
         if *frame_bytes_max == Limits::default().frame_bytes_max {
@@ -479,6 +493,7 @@ impl Server {
             on_blocked: self.on_blocked,
             gate: self.gate,
             pins_workers: self.pins_workers,
+            capture: self.capture,
         })
     }
 }
@@ -504,6 +519,7 @@ struct Plan {
     on_blocked: Option<Hook>,
     gate: Gate,
     pins_workers: bool,
+    capture: Option<CaptureOptions>,
 }
 
 /// The watchdog looks no more often than this.

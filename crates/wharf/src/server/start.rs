@@ -252,6 +252,7 @@ pub(super) fn make_handle(
         accept_rate: plan.limits.accept_rate,
         deferred,
         rooms_max: plan.limits.rooms_max,
+        capture: plan.capture.clone(),
         targets: plan.target_setup(),
     }));
     let started = clock.now();

@@ -56,6 +56,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         let (peer, credentials) = (fresh.peer().clone(), fresh.credentials());
         let Ok(socket) = self.core.open(fresh, seat, State::Open) else { return };
         self.core.stats.accepted += 1;
+        self.core.begin_capture(socket, &peer);
         let arrival =
             Arrival::new(self.core.session_id(socket), peer, Arc::clone(self.core.shared()));
         self.begin(socket, &arrival.with_credentials(credentials));

@@ -40,6 +40,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             }
         };
         core.stats.accepted += 1;
+        core.begin_capture(socket, &peer);
         let arrival = Arrival::new(core.session_id(socket), peer, Arc::clone(core.shared()));
         self.make_session(socket, &arrival);
         if !announced.rest.is_empty() && self.core.is_open(socket) {

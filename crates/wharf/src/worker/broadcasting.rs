@@ -213,6 +213,10 @@ impl Core {
             let lengths = frames.iter().map(|frame| frame.range.len());
             connection.queue.push_shared(bytes.clone(), lengths, &mut self.chunks);
             self.was_queued(member);
+            if self.recorder.is_some() {
+                let whole = frames.iter().map(|frame| &bytes.as_slice()[frame.range.clone()]);
+                whole.for_each(|frame| self.capture_sent_whole(member, frame));
+            }
         }
         fits
     }

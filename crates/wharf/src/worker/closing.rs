@@ -5,6 +5,7 @@ use wharf_port::SocketId;
 use super::connection::{PeerStream, Sending, State};
 use super::{Core, Worker};
 use crate::arrival::Arrival;
+use crate::capture::Happened;
 use crate::close_reason::CloseReason;
 use crate::session::Session;
 use crate::unwinding::drop_quietly;
@@ -26,6 +27,8 @@ impl Core {
             drop_quietly(reason);
             return;
         }
+        self.capture_close(socket, &reason);
+        let Some(connection) = self.connection(socket) else { return };
         connection.state = State::Flushing;
         connection.reason = Some(Box::new(reason));
         connection.since = now;
@@ -71,6 +74,8 @@ impl Core {
             return self.begin_close(socket, CloseReason::PeerClosed);
         }
         connection.sending = Sending::Ending;
+        self.capture_end(socket, Happened::Ended);
+        let Some(connection) = self.connection(socket) else { return };
         if connection.queue.is_empty() {
             self.end_own_stream(socket);
         }
@@ -88,6 +93,9 @@ impl Core {
     /// Ends a session at once: its socket is closed, with a reset if wanted, and what is queued is lost.
     /// The reason counts if none was given before.
     pub(crate) fn terminate(&mut self, socket: SocketId, reason: CloseReason, reset: bool) {
+        if self.is_open(socket) {
+            self.capture_close(socket, &reason);
+        }
         let Self { port, connections, chunks, own_part, .. } = self;
         let Some(connection) = connections.get_mut(socket) else { return };
         if connection.state == State::Terminating {

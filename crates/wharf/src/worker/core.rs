@@ -19,6 +19,7 @@ use super::overload::OwnPart;
 use super::rates::Allowance;
 use super::rooms::RoomWork;
 use super::timers::UserTimers;
+use crate::capture::Recorder;
 use crate::framing::{Framing, ReceiveBuffer};
 use crate::gate::Gate;
 use crate::heartbeat::Heartbeat;
@@ -98,6 +99,12 @@ pub(crate) struct Core {
     /// The timer for tidying up runs.
     pub(super) tidies: bool,
     pub(super) reading: Option<Reading>,
+    /// Where captured sessions are written down, if any may be.
+    pub(super) recorder: Option<Arc<Recorder>>,
+    /// Whose they are, by slot: connections are many, and few servers capture any.
+    pub(super) captured: Vec<bool>,
+    /// What is being done now was asked for by another thread.
+    pub(super) acts_from_outside: bool,
     pub(super) stats: Stats,
     pub(super) report: DrainReport,
     /// Until when the server drains, if it does.
@@ -132,6 +139,9 @@ impl Core {
             dialing: Dialing::new(socket),
             nothing_comes: shared.has_no_listener(),
             watched: Arc::clone(&shared.watched[usize::from(index)]),
+            recorder: shared.recorder.clone(),
+            captured: Vec::new(),
+            acts_from_outside: false,
             shared,
             gate,
             connections: Connections::default(),

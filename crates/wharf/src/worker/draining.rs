@@ -30,6 +30,7 @@ impl<H: Session, F> Worker<H, F> {
     /// Has a session say what it has to say, and ends it.
     pub(super) fn drain_session(&mut self, socket: SocketId) {
         if self.core.is_open(socket) {
+            self.core.capture_drain(socket);
             self.call(socket, Callback::Drain, H::on_drain);
             self.core.say_farewell(socket);
         }

@@ -58,7 +58,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Message::CancelGroupTimer(timer) => {
                 self.core.cancel_group_timer(timer);
             }
-            Message::CloseGroup(group) => self.core.close_group(&group),
+            Message::CloseGroup(group) => self.end_for_others(|core| core.close_group(&group)),
             Message::Connect(target) => self.dial(target),
             Message::StopTarget(target) => self.stop_target(target),
             Message::Resolved(target, found) => self.resolved(target, found),
@@ -68,8 +68,13 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Message::RoomMail(mail) => self.deliver_mail(&mail),
             Message::RoomJob(room, job) => self.call_room(&room, Callback::RoomJob, job.0),
             Message::CloseRoom(room) => self.close_room(&room),
-            Message::Close(id) => self.core.begin_close(id.socket(), CloseReason::Closed),
-            Message::Reset(id) => self.core.terminate(id.socket(), CloseReason::Closed, true),
+            Message::Close(id) => {
+                self.end_for_others(|core| core.begin_close(id.socket(), CloseReason::Closed))
+            }
+            Message::Reset(id) => {
+                self.end_for_others(|core| core.terminate(id.socket(), CloseReason::Closed, true))
+            }
+            Message::Capture(id) => self.core.capture_from_now(id.socket()),
             Message::PauseReceiving(id) => self.core.pause_receiving(id.socket()),
             Message::ResumeReceiving(id) => self.core.resume_receiving(id.socket()),
             // A look at what waits on all workers is what each turn ends with.
@@ -79,6 +84,13 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Message::Stop => self.core.stop(),
             Message::NothingComes => self.core.nothing_comes = true,
         }
+    }
+
+    /// Has sessions end since another thread wants it.
+    fn end_for_others(&mut self, end: impl FnOnce(&mut Core)) {
+        self.core.acts_from_outside = true;
+        end(&mut self.core);
+        self.core.acts_from_outside = false;
     }
 
     /// What a job has come to, for the session that deferred it. One whose job panicked ends as if it had

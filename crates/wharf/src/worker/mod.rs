@@ -10,6 +10,7 @@ mod accepting;
 mod announcing;
 mod broadcasting;
 mod callbacks;
+mod capturing;
 mod closing;
 mod connection;
 mod connections;

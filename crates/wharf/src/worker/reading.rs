@@ -6,6 +6,7 @@ use super::connection::{PeerStream, State};
 use super::core::Reading;
 use super::{Core, Worker};
 use crate::arrival::Arrival;
+use crate::capture::Happened;
 use crate::close_reason::CloseReason;
 use crate::framing::{Decoded, Filled, ReceiveBuffer};
 use crate::session::Session;
@@ -119,6 +120,9 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     #[inline]
     fn deliver(&mut self, socket: SocketId, frame: &[u8]) {
         self.core.stats.frames_in += 1;
+        if self.core.recorder.is_some() && !self.core.capture_received(socket, frame) {
+            return;
+        }
         self.call(socket, Callback::Frame, |handler, context| handler.on_frame(context, frame));
     }
 
@@ -166,6 +170,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         let Some(connection) = self.core.connection(socket) else { return };
         connection.peer_stream = PeerStream::EndTold;
         if connection.state == State::Open {
+            self.core.capture_end(socket, Happened::PeerEnded);
             self.call(socket, Callback::EndOfStream, H::on_end_of_stream);
         }
         let Some(connection) = self.core.connection(socket) else { return };

@@ -50,6 +50,11 @@ impl Core {
             SendStatus::Queued
         };
         if matches!(status, SendStatus::Queued | SendStatus::DroppedOldest) {
+            if self.recorder.is_some()
+                && !(envelope.is_empty() && parts.iter().all(|it| it.is_empty()))
+            {
+                self.capture_sent(socket, parts);
+            }
             queue(self, &envelope);
         }
         status
@@ -80,6 +85,9 @@ impl Core {
         if let Some(connection) = connections.get_mut(socket) {
             connection.queue.push(&envelope, &payload[envelope.replaced()..], chunks);
             connection.queue.set_key_of_last(key);
+        }
+        if self.recorder.is_some() {
+            self.capture_sent(socket, &[payload]);
         }
         self.was_queued(socket);
         status
@@ -137,6 +145,9 @@ impl Core {
         let full = connection.queue.is_full();
         let status = if full { self.make_room(socket, len) } else { SendStatus::Queued };
         if matches!(status, SendStatus::Queued | SendStatus::DroppedOldest) && len > 0 {
+            if self.recorder.is_some() {
+                self.capture_sent_whole(socket, frame.as_slice());
+            }
             let Self { connections, chunks, .. } = self;
             let Some(connection) = connections.get_mut(socket) else { return SendStatus::Closed };
             connection.queue.push_shared(frame, std::iter::once(len), chunks);

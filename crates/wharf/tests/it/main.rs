@@ -34,6 +34,7 @@ mod accept_pauses;
 mod buffers;
 mod bulk;
 mod calling_in_time;
+mod capturing;
 mod clients;
 mod counting;
 mod deferred;

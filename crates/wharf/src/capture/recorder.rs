@@ -1,0 +1,119 @@
+//! Where all workers of a server write what they capture.
+//!
+//! Invariant: events are numbered under one lock, so what an event has caused on another worker is behind it.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::PoisonError;
+
+use wharf_port::{Address, Time};
+
+use super::ring::Ring;
+use super::{Capture, CaptureOptions, CapturedEvent, Direction, Happened};
+use crate::framing::Framing;
+use crate::session_id::SessionId;
+use crate::sync::{Mutex, MutexGuard};
+
+/// What is captured of a server.
+#[derive(Debug)]
+pub(crate) struct Recorder {
+    options: CaptureOptions,
+    framing: Framing,
+    frame_bytes_max: usize,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    began: Option<Time>,
+    sequence: u64,
+    open: BTreeMap<SessionId, Ring>,
+    /// The one that ended first is the first.
+    ended: VecDeque<Ring>,
+    missed: u64,
+    forgotten: u64,
+}
+
+impl Recorder {
+    pub(crate) fn new(options: CaptureOptions, framing: Framing, frame_bytes_max: usize) -> Self {
+        Self { options, framing, frame_bytes_max, kept: Mutex::default() }
+    }
+
+    /// Whether the sessions of a peer are captured from their beginning.
+    pub(crate) fn covers(&self, peer: &Address) -> bool {
+        self.options.chosen.covers(peer)
+    }
+
+    /// Begins to capture a session; false if there is no place for it.
+    pub(crate) fn begin(&self, id: SessionId, peer: &Address, is_whole: bool, now: Time) -> bool {
+        let mut kept = self.kept();
+        if kept.open.len() + kept.ended.len() >= self.options.sessions_max {
+            if kept.ended.pop_front().is_none() {
+                kept.missed += 1;
+                return false;
+            }
+            kept.forgotten += 1;
+        }
+        kept.began.get_or_insert(now);
+        let ring = Ring::new(id, peer.clone(), is_whole);
+        kept.open.insert(id, ring);
+        kept.write(id, now, Happened::Opened, self.options.session_bytes_max);
+        true
+    }
+
+    /// A frame of a session. It is redacted before the lock is taken: other workers do not wait for that.
+    pub(crate) fn frame(&self, id: SessionId, now: Time, direction: Direction, payload: Vec<u8>) {
+        let payload = self.options.redacted(direction, payload);
+        let mut kept = self.kept();
+        let Some(payload) = payload else {
+            if let Some(ring) = kept.open.get_mut(&id) {
+                ring.frames_left_out += 1;
+            }
+            return;
+        };
+        let what = match direction {
+            Direction::In => Happened::Received(payload),
+            Direction::Out => Happened::Sent(payload),
+        };
+        kept.write(id, now, what, self.options.session_bytes_max);
+    }
+
+    /// Something else that happens to a session.
+    pub(crate) fn happened(&self, id: SessionId, now: Time, what: Happened) {
+        let mut kept = self.kept();
+        let closes = matches!(what, Happened::Closed { .. });
+        kept.write(id, now, what, self.options.session_bytes_max);
+        if closes && let Some(ring) = kept.open.remove(&id) {
+            kept.ended.push_back(ring);
+        }
+    }
+
+    /// All that there is.
+    pub(crate) fn captured(&self) -> Capture {
+        let kept = self.kept();
+        let mut sessions: Vec<_> =
+            kept.ended.iter().chain(kept.open.values()).map(Ring::session).collect();
+        let begin = |events: &[CapturedEvent]| events.first().map(|event| event.sequence);
+        sessions.sort_unstable_by_key(|session| begin(&session.events));
+        Capture {
+            framing: self.framing.clone(),
+            frame_bytes_max: self.frame_bytes_max,
+            began: kept.began,
+            sessions_missed: kept.missed,
+            sessions_forgotten: kept.forgotten,
+            sessions,
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // Nothing in here is left half done: code of users runs outside of the lock.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    fn write(&mut self, id: SessionId, at: Time, what: Happened, bytes_max: usize) {
+        let Some(ring) = self.open.get_mut(&id) else { return };
+        self.sequence += 1;
+        ring.push(CapturedEvent { sequence: self.sequence, at, what }, bytes_max);
+    }
+}

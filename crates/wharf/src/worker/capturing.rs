@@ -1,0 +1,120 @@
+//! Writing down what captured sessions receive and send.
+//!
+//! Invariant: what was broadcast before something comes in is written before it, so that a cause stands before
+//! its effects and no other cause between them.
+
+use std::sync::Arc;
+
+use wharf_port::{Address, SocketId};
+
+use super::Core;
+use crate::capture::{Direction, Happened, Recorder};
+use crate::close_reason::CloseReason;
+use crate::framing::Decoded;
+use crate::session_id::SessionId;
+
+impl Core {
+    /// The recorder, if a session is captured.
+    fn recorder_of(&self, socket: SocketId) -> Option<(Arc<Recorder>, SessionId)> {
+        let recorder = self.recorder.as_ref()?;
+        let is_there = self.is_captured(socket) && self.connections.get(socket).is_some();
+        is_there.then(|| (Arc::clone(recorder), self.session_id(socket)))
+    }
+
+    fn is_captured(&self, socket: SocketId) -> bool {
+        self.captured.get(socket.slot() as usize).is_some_and(|is_captured| *is_captured)
+    }
+
+    fn set_captured(&mut self, socket: SocketId, is_captured: bool) {
+        let slot = socket.slot() as usize;
+        if slot >= self.captured.len() {
+            self.captured.resize(slot + 1, false);
+        }
+        self.captured[slot] = is_captured;
+    }
+
+    /// A session begins: it is captured if its peer is one of those that were chosen.
+    pub(super) fn begin_capture(&mut self, socket: SocketId, peer: &Address) {
+        let Some(recorder) = &self.recorder else { return };
+        if recorder.covers(peer) {
+            self.capture(socket, peer, true);
+        }
+    }
+
+    /// Captures a session that is there already, from now on.
+    pub(super) fn capture_from_now(&mut self, socket: SocketId) {
+        let is_new = self.is_open(socket) && !self.is_captured(socket);
+        if let Some(peer) = self.port.peer_address(socket).filter(|_| is_new) {
+            self.capture(socket, &peer, false);
+        }
+    }
+
+    fn capture(&mut self, socket: SocketId, peer: &Address, is_whole: bool) {
+        self.deliver_broadcasts();
+        let (id, now) = (self.session_id(socket), self.now);
+        let Some(recorder) = self.recorder.clone() else { return };
+        if self.is_open(socket) && recorder.begin(id, peer, is_whole, now) {
+            self.set_captured(socket, true);
+        }
+    }
+
+    /// A frame is to be delivered. False if its session is open no longer: to deliver what was broadcast before
+    /// may have ended it.
+    #[cold]
+    pub(super) fn capture_received(&mut self, socket: SocketId, frame: &[u8]) -> bool {
+        let Some((recorder, id)) = self.recorder_of(socket) else { return true };
+        self.deliver_broadcasts();
+        if !self.is_open(socket) {
+            return false;
+        }
+        recorder.frame(id, self.now, Direction::In, frame.to_vec());
+        true
+    }
+
+    /// A frame, given in parts, has been queued.
+    #[cold]
+    pub(super) fn capture_sent(&mut self, socket: SocketId, parts: &[&[u8]]) {
+        if let Some((recorder, id)) = self.recorder_of(socket) {
+            recorder.frame(id, self.now, Direction::Out, parts.concat());
+        }
+    }
+
+    /// A frame that was encoded before has been queued.
+    #[cold]
+    pub(super) fn capture_sent_whole(&mut self, socket: SocketId, frame: &[u8]) {
+        let Some((recorder, id)) = self.recorder_of(socket) else { return };
+        let payload = match self.framing.decode(frame, 0, self.limits.frame_bytes_max) {
+            Ok(Decoded::Frame { payload, .. }) => &frame[payload],
+            // A codec that does not know its own frames, or a line that holds LF.
+            _ => frame,
+        };
+        recorder.frame(id, self.now, Direction::Out, payload.to_vec());
+    }
+
+    /// The peer has ended its stream, or this side its own.
+    pub(super) fn capture_end(&mut self, socket: SocketId, what: Happened) {
+        if self.recorder.is_none() {
+            return;
+        }
+        self.deliver_broadcasts();
+        if let Some((recorder, id)) = self.recorder_of(socket) {
+            recorder.happened(id, self.now, what);
+        }
+    }
+
+    /// The server drains: what a session says for that is none of its answers.
+    pub(super) fn capture_drain(&mut self, socket: SocketId) {
+        if self.recorder.is_some() {
+            self.deliver_broadcasts();
+            self.capture_close(socket, &CloseReason::Drain);
+        }
+    }
+
+    /// An open session begins to close.
+    pub(super) fn capture_close(&mut self, socket: SocketId, reason: &CloseReason) {
+        let Some((recorder, id)) = self.recorder_of(socket) else { return };
+        let from_outside = self.acts_from_outside;
+        recorder.happened(id, self.now, Happened::Closed { reason: reason.name(), from_outside });
+        self.set_captured(socket, false);
+    }
+}

@@ -1,0 +1,303 @@
+//! What is kept of sessions that are captured, and what is not.
+
+use std::sync::Arc;
+
+use wharf::capture::{
+    Capture, CaptureOptions, CapturedSession, Chosen, Direction, Happened, Redacted,
+};
+use wharf::{Arrival, Backend, Context, Group, Outcome, Session, SlowReader};
+
+use crate::support::backend::panic_on_purpose;
+use crate::support::client::Client;
+use crate::support::record::Echo;
+use crate::support::server::{Setup, TestServer};
+use crate::support::time::wait_until;
+
+each_backend! {
+    what_a_frame_has_caused_stands_behind_it_and_before_the_next,
+    causes_stand_before_effects_on_other_workers,
+    all_ways_to_send_are_captured_as_the_payloads_that_were_given,
+    the_oldest_frames_fall_out_whole_and_are_counted,
+    nothing_is_kept_that_the_redaction_has_not_seen,
+    sessions_have_a_maximum_and_the_first_that_ended_is_forgotten,
+    a_session_is_captured_from_when_it_was_chosen,
+    only_chosen_networks_are_captured,
+    ends_are_told_apart_by_who_wanted_them,
+    a_server_without_captures_has_none,
+}
+
+/// A member of a chat, whose frames go to everybody unless they are commands.
+struct Member(Group);
+
+impl Session for Member {
+    fn on_connected(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        Ok(ctx.join(&self.0)?)
+    }
+
+    fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
+        match frame {
+            b"ways" => {
+                ctx.send(b"plain");
+                ctx.send_parts(&[b"in ", b"parts"]);
+                let shared = ctx.frame(b"shared")?;
+                ctx.send_frame(&shared);
+                ctx.send_owned(vec![b'o'; 100_000]);
+                ctx.send_keyed(7, b"keyed");
+            }
+            b"close" => ctx.close(),
+            b"fail" => return Err("it was told to".into()),
+            said => {
+                ctx.broadcast(&self.0, said);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn chat(arrival: &Arrival) -> Member {
+    Member(arrival.group("chat"))
+}
+
+fn start(setup: &Setup, options: CaptureOptions) -> TestServer {
+    setup.start_with(|server| server.capture(options), chat)
+}
+
+fn captured(server: &TestServer) -> Capture {
+    server.handle.captured().expect("it is set up for that")
+}
+
+/// Everything in the order of its causes, with the number of its session.
+fn in_order(capture: &Capture) -> Vec<(usize, Happened)> {
+    let numbered = capture.sessions.iter().enumerate();
+    let mut events: Vec<_> = numbered
+        .flat_map(|(number, it)| it.events.iter().map(move |event| (event.sequence, number, event)))
+        .collect();
+    events.sort_by_key(|(sequence, ..)| *sequence);
+    events.into_iter().map(|(_, number, event)| (number, event.what.clone())).collect()
+}
+
+fn said(text: &[u8]) -> Happened {
+    Happened::Received(Arc::from(text))
+}
+
+fn heard(text: &[u8]) -> Happened {
+    Happened::Sent(Arc::from(text))
+}
+
+fn frames(session: &CapturedSession) -> Vec<Vec<u8>> {
+    let payload = |what: &Happened| match what {
+        Happened::Received(payload) | Happened::Sent(payload) => Some(payload.to_vec()),
+        _ => None,
+    };
+    session.events.iter().filter_map(|event| payload(&event.what)).collect()
+}
+
+/// Connects, and waits until the session is in the chat: a member's first words come back.
+fn member(server: &TestServer, words: &[u8]) -> Client {
+    let mut client = server.connect();
+    client.ping(words);
+    client
+}
+
+fn what_a_frame_has_caused_stands_behind_it_and_before_the_next(backend: Backend) {
+    let setup = Setup::new(backend);
+    let server = start(&setup, CaptureOptions::default());
+    let mut first = member(&server, b"a");
+    let mut second = member(&server, b"b");
+    first.expect(b"b");
+    let wire = setup.wire;
+    // In one piece, so that one turn has them all and would send their answers as one.
+    let burst: Vec<u8> = [b"1", b"2", b"3"].iter().flat_map(|it| wire.encode(*it)).collect();
+    second.write(&burst);
+    for client in [&mut first, &mut second] {
+        [b"1", b"2", b"3"].iter().for_each(|it| client.expect(*it));
+    }
+    let mut wanted = vec![
+        (0, Happened::Opened),
+        (0, said(b"a")),
+        (0, heard(b"a")),
+        (1, Happened::Opened),
+        (1, said(b"b")),
+        (0, heard(b"b")),
+        (1, heard(b"b")),
+    ];
+    for words in [b"1", b"2", b"3"] {
+        wanted.extend([(1, said(words)), (0, heard(words)), (1, heard(words))]);
+    }
+    assert_eq!(in_order(&captured(&server)), wanted);
+}
+
+fn causes_stand_before_effects_on_other_workers(backend: Backend) {
+    let server = start(&Setup::new(backend).workers(2), CaptureOptions::default());
+    let mut clients = [member(&server, b"a"), member(&server, b"b")];
+    clients[0].expect(b"b");
+    for round in 0..100_u32 {
+        let words = round.to_be_bytes();
+        let [speaker, listener] = &mut clients;
+        speaker.ping(&words);
+        listener.expect(&words);
+        clients.reverse();
+    }
+    let events = in_order(&captured(&server));
+    for (at, (_, what)) in events.iter().enumerate() {
+        let Happened::Sent(words) = what else { continue };
+        let causes = events[..at].iter().filter(|(_, it)| *it == said(words)).count();
+        assert_eq!(causes, 1, "{words:?} at {at}");
+    }
+}
+
+fn all_ways_to_send_are_captured_as_the_payloads_that_were_given(backend: Backend) {
+    let setup = Setup::new(backend).limits(|limits| {
+        limits.frame_bytes_max = 1 << 20;
+        // Else a key is for nothing.
+        limits.slow_reader = SlowReader::Coalesce;
+    });
+    let server = start(&setup, CaptureOptions::default());
+    let mut client = server.connect();
+    let long = vec![b'o'; 100_000];
+    let ways: [&[u8]; 6] = [b"ways", b"plain", b"in parts", b"shared", &long, b"keyed"];
+    client.send(ways[0]);
+    ways[1..].iter().for_each(|way| client.expect(way));
+    assert_eq!(frames(&captured(&server).sessions[0]), ways.map(<[u8]>::to_vec));
+}
+
+fn the_oldest_frames_fall_out_whole_and_are_counted(backend: Backend) {
+    let mut options = CaptureOptions::default();
+    options.session_bytes_max = 10 * (100 + 64);
+    let server = start(&Setup::new(backend), options);
+    let mut client = server.connect();
+    for round in 0..30 {
+        client.ping(&[round; 100]);
+    }
+    let session = captured(&server).sessions.remove(0);
+    let last: Vec<_> = (25..30).flat_map(|round| [vec![round; 100], vec![round; 100]]).collect();
+    assert_eq!(frames(&session), last);
+    assert_eq!(session.frames_dropped, 50);
+    assert_eq!(session.events[0].what, Happened::Opened, "its beginning never falls out");
+    client.ping(&[1; 2000]);
+    let session = captured(&server).sessions.remove(0);
+    assert_eq!(frames(&session), [[0; 0]; 0], "one that is longer than all is not kept in part");
+    assert_eq!(session.frames_dropped, 62);
+}
+
+fn nothing_is_kept_that_the_redaction_has_not_seen(backend: Backend) {
+    let options = CaptureOptions::default().redact(|direction, frame| {
+        match (direction, &frame[..]) {
+            (_, b"secret") => frame.fill(b'x'),
+            (Direction::Out, b"private") => return Redacted::LeaveOut,
+            (_, b"panic") => panic_on_purpose(),
+            _ => {}
+        }
+        Redacted::Keep
+    });
+    let server = start(&Setup::new(backend), options);
+    let mut client = server.connect();
+    [&b"secret"[..], b"private", b"panic", b"hello"].iter().for_each(|words| client.ping(words));
+    let session = captured(&server).sessions.remove(0);
+    assert_eq!(frames(&session), [&b"xxxxxx"[..], b"xxxxxx", b"private", b"hello", b"hello"]);
+    assert_eq!(session.frames_left_out, 3);
+    assert_eq!(server.stats().panics, 0, "the session has done nothing");
+}
+
+fn sessions_have_a_maximum_and_the_first_that_ended_is_forgotten(backend: Backend) {
+    let mut options = CaptureOptions::default();
+    options.sessions_max = 2;
+    let server = start(&Setup::new(backend), options);
+    let (mut first, _second) = (member(&server, b"1"), member(&server, b"2"));
+    let third = member(&server, b"3");
+    let words = |capture: &Capture| -> Vec<Vec<u8>> {
+        capture.sessions.iter().map(|it| frames(it).remove(0)).collect()
+    };
+    let capture = captured(&server);
+    assert_eq!((words(&capture), capture.sessions_missed), (vec![b"1".into(), b"2".into()], 1));
+    first.send(b"close");
+    first.rest();
+    drop(third);
+    server.wait_for_sessions(1);
+    let _fourth = member(&server, b"4");
+    let capture = captured(&server);
+    assert_eq!(words(&capture), [b"2", b"4"]);
+    assert_eq!((capture.sessions_missed, capture.sessions_forgotten), (1, 1));
+}
+
+fn a_session_is_captured_from_when_it_was_chosen(backend: Backend) {
+    let mut options = CaptureOptions::default();
+    options.chosen = Chosen::From(Vec::new());
+    let server = start(&Setup::new(backend), options);
+    let mut client = member(&server, b"before");
+    assert_eq!(captured(&server).sessions.len(), 0);
+    let wanted = wharf::SessionsWanted::Oldest(1);
+    let id =
+        server.handle.ask_workers(wanted).wait(crate::support::time::PATIENCE)[0].sessions[0].id;
+    assert!(server.handle.capture_session(id) && server.handle.capture_session(id));
+    wait_until("it is captured", || captured(&server).sessions.len() == 1);
+    client.ping(b"behind");
+    let session = captured(&server).sessions.remove(0);
+    assert_eq!(frames(&session), [b"behind", b"behind"]);
+    assert_eq!((session.id, session.is_whole), (id, false));
+    assert_eq!(session.peer, client.address());
+}
+
+fn only_chosen_networks_are_captured(backend: Backend) {
+    for (network, captures) in [("127.0.0.0/8", 1), ("10.0.0.0/8", 0)] {
+        let mut options = CaptureOptions::default();
+        options.chosen =
+            Chosen::From(vec![network.parse().unwrap(), "192.0.2.0/24".parse().unwrap()]);
+        let server = start(&Setup::new(backend), options);
+        let _client = member(&server, b"a");
+        assert_eq!(captured(&server).sessions.len(), captures, "{network}");
+    }
+}
+
+fn ends_are_told_apart_by_who_wanted_them(backend: Backend) {
+    let server = start(&Setup::new(backend), CaptureOptions::default());
+    let (mut leaves, mut asks) = (member(&server, b"1"), member(&server, b"2"));
+    leaves.finish();
+    leaves.rest();
+    asks.send(b"close");
+    asks.rest();
+    let mut fails = member(&server, b"3");
+    fails.send(b"fail");
+    fails.rest();
+    let mut kicked = member(&server, b"4");
+    let id = captured(&server).sessions[3].id;
+    server.handle.session(id).close();
+    kicked.rest();
+    server.wait_for_sessions(0);
+    let mut stays = member(&server, b"5");
+    let handle = server.handle.clone();
+    server.handle.drain();
+    stays.rest();
+    server.end();
+    let ends = |session: &CapturedSession| -> Vec<Happened> {
+        session.events[1..]
+            .iter()
+            .map(|it| it.what.clone())
+            .filter(|it| !matches!(it, Happened::Received(_) | Happened::Sent(_)))
+            .collect()
+    };
+    let closed = |reason, from_outside| Happened::Closed { reason, from_outside };
+    let capture = handle.captured().unwrap();
+    let ends: Vec<_> = capture.sessions.iter().map(ends).collect();
+    assert_eq!(
+        ends,
+        [
+            vec![Happened::PeerEnded, closed("peer_closed", false)],
+            vec![closed("closed", false)],
+            vec![closed("failed", false)],
+            vec![closed("closed", true)],
+            vec![closed("drain", false)],
+        ]
+    );
+}
+
+fn a_server_without_captures_has_none(backend: Backend) {
+    let server = Setup::new(backend).start(|_| Echo);
+    server.connect().ping(b"a");
+    assert!(server.handle.captured().is_none());
+    assert!(!server.handle.capture_session(wharf::SessionId::from_u64(0)));
+    let mut options = CaptureOptions::default();
+    options.sessions_max = 0;
+    let error = Setup::new(backend).server().capture(options).start(|_| Echo).unwrap_err();
+    assert!(error.to_string().contains("sessions_max is 0: 1 to 65,536"), "{error}");
+}
