@@ -169,7 +169,10 @@ fn check(command: &Command) {
             assert!(!options.models.is_empty() && !options.connections.is_empty());
             assert!(options.connections.is_sorted_by(|one, next| 0 < *one && one < next));
         }
-        Command::ModelsList | Command::ModelsRun(_) | Command::ModelsExperiment(_) => {}
+        Command::Replay(_)
+        | Command::ModelsList
+        | Command::ModelsRun(_)
+        | Command::ModelsExperiment(_) => {}
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `serve` | `wharf serve`: a server of the library's, its signals and its console |
 //! | `load` | `wharf load`: a generator that verifies every byte it gets back |
 //! | `proxy` | `wharf proxy`: it stands between clients and a server, and injects faults |
+//! | `replay` | `wharf replay`: captures, sent again and compared |
 //! | `simulate` | `wharf sim`: the library's sessions on simulated networks, by seed |
 //! | `models` | `wharf models`: every I/O model of the system, side by side |
 //! | `json` | results for scripts |
@@ -30,6 +31,7 @@ mod json;
 mod load;
 mod models;
 mod proxy;
+mod replay;
 mod serve;
 mod signals;
 mod simulate;
@@ -53,6 +55,7 @@ pub fn run() -> ExitCode {
         Ok(Parsed::Run(Command::LoadSlowReader(options))) => load::slow("slow-reader", &options),
         Ok(Parsed::Run(Command::LoadSlowloris(options))) => load::slow("slowloris", &options),
         Ok(Parsed::Run(Command::Proxy(options))) => proxy::proxy(&options),
+        Ok(Parsed::Run(Command::Replay(options))) => replay::replay(&options),
         Ok(Parsed::Run(Command::Sim(options))) => simulate::simulate(&options),
         Ok(Parsed::Run(Command::ModelsList)) => {
             models::list();

@@ -45,7 +45,8 @@ impl<'a, W: World> Engine<'a, W> {
         world: W,
     ) -> Self {
         let mut expected: Vec<VecDeque<&[u8]>> = vec![VecDeque::new(); recording.sessions.len()];
-        for record in &recording.records {
+        let mut causes = Causes::of(recording);
+        for record in recording.records.iter().filter(|record| causes.has(record)) {
             if let What::Out(payload) = &record.what {
                 expected[record.session].push_back(payload);
             }
@@ -82,8 +83,9 @@ impl<'a, W: World> Engine<'a, W> {
         self.began = self.port.now();
         // Whether one has answered is known when the next does something.
         let mut outs = vec![0; self.clients.len()];
+        let mut causes = Causes::of(self.recording);
         for record in &self.recording.records {
-            if self.clients[record.session].is_some() {
+            if causes.has(record) && self.clients[record.session].is_some() {
                 self.play(record, &mut outs)?;
             }
         }
@@ -388,5 +390,22 @@ impl<'a, W: World> Engine<'a, W> {
     fn client(&mut self, socket: SocketId) -> Option<&mut Client<'a>> {
         let session = *self.by_socket.get(&socket)?;
         self.clients.get_mut(session)?.as_mut()
+    }
+}
+
+/// Which records can be played: not the answers in front of a session whose first frames are missing, since what
+/// they answer is among those.
+struct Causes(Vec<bool>);
+
+impl Causes {
+    fn of(recording: &Recording) -> Self {
+        Self(recording.sessions.iter().map(|session| session.frames_dropped == 0).collect())
+    }
+
+    /// Whether the next record is one of them. To be asked in order.
+    fn has(&mut self, record: &Record) -> bool {
+        let has = &mut self.0[record.session];
+        *has |= matches!(record.what, What::In(_));
+        *has || !matches!(record.what, What::Out(_))
     }
 }

@@ -6,11 +6,13 @@
 //! text and exit code 2.
 
 mod admin;
+mod capture;
 mod config;
 mod load;
 mod models;
 mod peers;
 mod proxy;
+mod replay;
 mod serve;
 mod sim;
 mod sockets;
@@ -27,12 +29,14 @@ use crate::failure::Failure;
 use crate::load::{AcceptOptions, IdleOptions, LoadOptions, SlowOptions, StormOptions};
 use crate::models::{CompareOptions, RunOptions};
 use crate::proxy::ProxyOptions;
+use crate::replay::Replay;
 use crate::serve::ServeOptions;
 use crate::simulate::SimOptions;
 use config::{ConfigFile, Schema, Sources};
 use load::LoadMode;
 use models::ModelsMode;
 use proxy::ProxyArgs;
+use replay::ReplayArgs;
 use serve::ServeMode;
 pub(crate) use values::{Bytes, Listen, Target};
 #[cfg(any(test, fuzzing))]
@@ -72,6 +76,11 @@ enum TopLevel {
     },
     /// Stand between clients and a server, and inject faults.
     Proxy(Box<ProxyArgs>),
+    /// Send what was captured of a server to one again, and compare what comes back.
+    ///
+    /// Exit code: 0 all answers are equal, 1 some are not, 2 wrong arguments or a file that is no capture, 4 could
+    /// not connect.
+    Replay(Box<ReplayArgs>),
     /// Run servers and clients on simulated networks where everything goes wrong, one run for each
     /// seed, and check what must hold.
     ///
@@ -108,6 +117,8 @@ pub(crate) enum Command {
     LoadSlowloris(Box<SlowOptions>),
     /// `wharf proxy`.
     Proxy(Box<ProxyOptions>),
+    /// `wharf replay`.
+    Replay(Box<Replay>),
     /// `wharf sim`.
     Sim(SimOptions),
     /// `wharf models list`.
@@ -158,6 +169,7 @@ fn read(line: &[OsString]) -> Result<Result<Parsed, Failure>, clap::Error> {
         TopLevel::Serve { mode } => return read_serve(line, &matches, mode),
         TopLevel::Load { mode } => mode.check(&Given::of(&matches)),
         TopLevel::Proxy(args) => args.check().map(Box::new).map(Command::Proxy),
+        TopLevel::Replay(args) => args.check().map(Box::new).map(Command::Replay),
         TopLevel::Sim(args) => args.check().map(Command::Sim),
         TopLevel::Models { mode } => mode.unwrap_or(ModelsMode::List).check(),
     };

@@ -8,6 +8,7 @@ use tracing_subscriber::filter::LevelFilter;
 use wharf::{Backend, Framing, Limits, OverRate, Rate, SlowReader};
 
 use super::admin::AdminArgs;
+use super::capture::CaptureArgs;
 use super::peers::PeerArgs;
 use super::sockets::SocketArgs;
 use super::values::{
@@ -386,6 +387,9 @@ pub(super) struct ServeArgs {
 
     #[command(flatten)]
     peers: PeerArgs,
+
+    #[command(flatten)]
+    capture: CaptureArgs,
 }
 
 impl ServeArgs {
@@ -423,6 +427,7 @@ impl ServeArgs {
             sockets: self.sockets.listen_options(&self.listen, self.unsent_max)?,
             peers: self.peers.peers(&self.listen)?,
             admin: self.admin.place()?,
+            capture: self.capture.place()?,
             listen: self.listen,
             workers: self.workers.map(size),
             pin: self.pin,
@@ -477,6 +482,6 @@ impl ServeArgs {
 }
 
 /// What is more than this machine can count is as good as no limit, or as sure to be refused.
-fn size(count: u64) -> usize {
+pub(super) fn size(count: u64) -> usize {
     usize::try_from(count).unwrap_or(usize::MAX)
 }

@@ -24,7 +24,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const DESCRIPTORS_RESERVED: u64 = 32;
 
 /// The addresses of a target, in the order in which they are to be tried.
-pub(super) fn resolve(target: &Target) -> Result<Vec<Address>, Failure> {
+pub(crate) fn resolve(target: &Target) -> Result<Vec<Address>, Failure> {
     let (name, port) = match target {
         Target::Address(address) => return Ok(vec![address.clone()]),
         Target::Name(name, port) => (name.as_str(), *port),

@@ -55,6 +55,7 @@ use wharf_port::CompletionPort;
 use crate::failure::{self, Exit, Failure};
 use crate::json::{JsonSink, JsonTarget};
 use chat::Chat;
+pub(crate) use connect::resolve;
 use cpu::CpuMeter;
 use echo::Echo;
 pub(crate) use framing::Framing;

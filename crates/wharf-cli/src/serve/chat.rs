@@ -3,12 +3,12 @@
 use wharf::{Arrival, Context, Group, Outcome, SendStatus, Session};
 
 /// Sends every frame to everybody, its own peer included.
-pub(super) struct Member {
+pub(crate) struct Member {
     everybody: Group,
 }
 
 impl Member {
-    pub(super) fn new(arrival: &Arrival) -> Self {
+    pub(crate) fn new(arrival: &Arrival) -> Self {
         Self { everybody: arrival.group("everybody") }
     }
 }

@@ -8,6 +8,7 @@
 //! | [`service`] | what the service manager is told |
 //! | [`peers`] | who may connect |
 //! | [`admin`] | metrics, health and sessions over HTTP |
+//! | [`mod@capture`] | what the sessions have received and sent, as a file |
 //! | [`start`] | what is said when it starts, and when it cannot |
 //! | [`watch`] | from the start to the end: drain, stop, report |
 //! | [`rates`] | what the live line says |
@@ -16,6 +17,7 @@
 
 mod activation;
 mod admin;
+mod capture;
 mod chat;
 mod echo;
 mod options;
@@ -37,6 +39,9 @@ use crate::console::Console;
 use crate::failure::{self, Failure};
 use activation::Handed;
 pub(crate) use admin::AdminPlace;
+pub(crate) use capture::CapturePlace;
+pub(crate) use chat::Member;
+pub(crate) use echo::Echo;
 pub(crate) use options::ServeOptions;
 pub(crate) use peers::Peers;
 use rates::Meter;
@@ -45,12 +50,12 @@ use watch::{Events, Watch};
 
 /// Runs `wharf serve echo`.
 pub(crate) fn echo(options: &ServeOptions) -> Result<(), Failure> {
-    serve(options, |_| echo::Echo)
+    serve(options, |_| Echo)
 }
 
 /// Runs `wharf serve chat`.
 pub(crate) fn chat(options: &ServeOptions) -> Result<(), Failure> {
-    serve(options, chat::Member::new)
+    serve(options, Member::new)
 }
 
 /// Runs a server until it is told to end.
@@ -80,6 +85,7 @@ where
     let events = Events::new();
     let admin =
         options.admin.as_ref().map(|place| admin::bind(place, events.drain())).transpose()?;
+    let capture = options.capture.as_ref().map(CapturePlace::open).transpose()?;
     let running = options.server(handed).start(factory).map_err(|error| start::failure(&error))?;
     let server = running.handle();
     // It answers until the server has ended.
@@ -98,7 +104,10 @@ where
     }
     failure::print(Listening(&server));
     watch.is_ready();
-    let mut meter = Meter::new(server.stats());
-    console.show(move || meter.look(server.stats()).to_string());
-    watch.until_end()
+    let (mut meter, shown) = (Meter::new(server.stats()), server.clone());
+    console.show(move || meter.look(shown.stats()).to_string());
+    let ended = watch.until_end();
+    // Also of a server that did not end well: then it is looked at most.
+    let written = capture.map_or(Ok(()), |capture| capture.write(&server, console));
+    ended.and(written)
 }

@@ -7,6 +7,7 @@ use wharf::{Backend, Framing, Limits, ListenOptions, Server};
 
 use super::activation::Handed;
 use super::admin::AdminPlace;
+use super::capture::CapturePlace;
 use super::peers::Peers;
 use crate::args::Listen;
 
@@ -24,6 +25,7 @@ pub(crate) struct ServeOptions {
     pub(crate) sockets: ListenOptions,
     pub(crate) peers: Peers,
     pub(crate) admin: Option<AdminPlace>,
+    pub(crate) capture: Option<CapturePlace>,
     pub(crate) log: LevelFilter,
     pub(crate) farewell: Option<String>,
 }
@@ -52,6 +54,10 @@ impl ServeOptions {
             server.accept_filter(move |incoming| peers.verdict(&incoming.peer))
         } else {
             server
+        };
+        let server = match &self.capture {
+            Some(capture) => server.capture(capture.options.clone()),
+            None => server,
         };
         let server = match self.sockets.unix_mode {
             Some(mode) => server.unix_mode(mode),

@@ -29,6 +29,8 @@ mod proxy_transparent;
 #[cfg(unix)]
 mod proxying;
 #[cfg(unix)]
+mod replaying;
+#[cfg(unix)]
 mod serve_admin;
 #[cfg(unix)]
 mod serve_arguments;
