@@ -31,11 +31,21 @@ impl Guard {
         Self { address, hosts: options.hosts.clone(), authorization }
     }
 
-    /// To be asked before the path and the method are looked at, so that who has no token learns nothing.
-    pub(crate) fn check<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
+    /// Whether a request was meant for this endpoint, and comes from no page of somebody else's: to be asked
+    /// first, and of every request.
+    pub(crate) fn check_site<B>(&self, request: &Request<B>) -> Result<(), Refusal> {
         self.check_host(request)?;
-        self.check_origin(request.headers())?;
-        self.check_token(request.headers())
+        self.check_origin(request.headers())
+    }
+
+    /// Whether a request has the token, if there is one: to be asked before it is said what there is, so that who
+    /// has none learns nothing.
+    pub(crate) fn check_token(&self, headers: &HeaderMap) -> Result<(), Refusal> {
+        let Some(wanted) = &self.authorization else { return Ok(()) };
+        let given = one(headers, &AUTHORIZATION)?.unwrap_or_default();
+        // What is told by the time is whether the lengths are the same.
+        let is_right = bool::from(given.as_bytes().ct_eq(wanted.as_bytes()));
+        is_right.then_some(()).ok_or((StatusCode::UNAUTHORIZED, "a token is needed"))
     }
 
     /// Whether a request that was let through may change something. A page of another site can have a browser
@@ -76,14 +86,6 @@ impl Guard {
             host.parse::<Authority>().ok()?.port_u16()
         };
         self.address.map_or_else(|| by_host().unwrap_or(80), |address| address.port())
-    }
-
-    fn check_token(&self, headers: &HeaderMap) -> Result<(), Refusal> {
-        let Some(wanted) = &self.authorization else { return Ok(()) };
-        let given = one(headers, &AUTHORIZATION)?.unwrap_or_default();
-        // What is told by the time is whether the lengths are the same.
-        let is_right = bool::from(given.as_bytes().ct_eq(wanted.as_bytes()));
-        is_right.then_some(()).ok_or((StatusCode::UNAUTHORIZED, "a token is needed"))
     }
 
     fn is_own(&self, authority: &Authority) -> bool {
@@ -131,7 +133,9 @@ mod tests {
         let request =
             headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
         let request = request.body(()).unwrap_or_else(|error| panic!("{error}"));
-        guard.check(&request).err().map(|(status, _)| status.as_u16())
+        let checked = guard.check_site(&request);
+        let checked = checked.and_then(|()| guard.check_token(request.headers()));
+        checked.err().map(|(status, _)| status.as_u16())
     }
 
     #[test]
@@ -208,7 +212,7 @@ mod tests {
             let request =
                 origin.into_iter().fold(request, |it, origin| it.header("origin", origin));
             let request = request.body(()).unwrap_or_else(|error| panic!("{error}"));
-            guard.check(&request).err().map(|(status, _)| status.as_u16())
+            guard.check_site(&request).err().map(|(status, _)| status.as_u16())
         };
         assert_eq!((checked("localhost", None), checked("127.0.0.1:9", None)), (None, None));
         assert_eq!(checked("evil.example", None), Some(421));

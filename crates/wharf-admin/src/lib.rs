@@ -22,6 +22,7 @@
 //!
 //! | `GET` | what it answers |
 //! |---|---|
+//! | `/` | a page for people: charts, workers, sessions, and what can be done to them. It asks for the token itself |
 //! | `/metrics` | what the server counts and measures, as OpenMetrics text, which Prometheus reads |
 //! | `/health` | 200 if every worker that has not ended answers within [`AdminOptions::worker_patience`], else 503 |
 //! | `/ready` | 200 if the server accepts connections, else 503 |
@@ -55,6 +56,7 @@
 
 mod answer;
 mod changes;
+mod dashboard;
 mod endpoint;
 mod guard;
 mod listener;

@@ -2,9 +2,13 @@
 
 use wharf::SessionId;
 
+use crate::dashboard::File;
+
 /// What a path stands for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Route {
+    /// A part of the page for people, by `GET`.
+    Page(&'static File),
     /// Something that is told, by `GET`.
     Look(Look),
     /// Something that is done, by `POST`.
@@ -53,6 +57,9 @@ const SESSION: &str = "/api/v1/sessions/";
 impl Route {
     /// `None`, if nothing is there. A path is taken as it stands: nothing in it needs to be escaped.
     pub(crate) fn of(path: &str) -> Option<Self> {
+        if let Some(file) = File::at(path) {
+            return Some(Self::Page(file));
+        }
         let fixed = FIXED.iter().find(|(fixed, _)| *fixed == path).map(|(_, route)| *route);
         fixed.or_else(|| Self::of_session(path.strip_prefix(SESSION)?))
     }
@@ -130,7 +137,7 @@ mod tests {
             })
             .collect();
         let method = |route: Route| match route {
-            Route::Look(_) => "get",
+            Route::Page(_) | Route::Look(_) => "get",
             Route::Change(_) => "post",
         };
         let known = |(path, route): (&str, Route)| (path.to_owned(), method(route).to_owned());

@@ -58,11 +58,14 @@ impl Routes {
 
     /// Answers a request, whose body is not read.
     pub(crate) async fn answer<B>(&self, request: &Request<B>) -> (Answer, Then) {
-        if let Err(refusal) = self.guard.check(request) {
+        let route = Route::of(request.uri().path());
+        if let Err(refusal) = self.check(request, route) {
             return (refused(refusal), Then::Nothing);
         }
-        match (Route::of(request.uri().path()), request.method()) {
+        match (route, request.method()) {
             (None, _) => (nothing_there(), Then::Nothing),
+            (Some(Route::Page(file)), &Method::GET) => (file.answer(), Then::Nothing),
+            (Some(Route::Page(_)), _) => (answer::only("GET"), Then::Nothing),
             (Some(Route::Look(look)), &Method::GET) => {
                 let query = request.uri().query().unwrap_or_default();
                 (self.look(look, query).await, Then::Nothing)
@@ -75,6 +78,16 @@ impl Routes {
                 }
             }
             (Some(Route::Change(_)), _) => (answer::only("POST"), Then::Nothing),
+        }
+    }
+
+    /// Whether a request is answered. The page holds nothing that is the server's: it asks for the token itself,
+    /// which a browser could not be made to send with it.
+    fn check<B>(&self, request: &Request<B>, route: Option<Route>) -> Result<(), Refusal> {
+        self.guard.check_site(request)?;
+        match route {
+            Some(Route::Page(_)) => Ok(()),
+            _ => self.guard.check_token(request.headers()),
         }
     }
 
@@ -204,5 +217,5 @@ fn refused((status, why): Refusal) -> Answer {
 
 fn nothing_there() -> Answer {
     let paths: Vec<_> = Route::looks().collect();
-    answer::text(StatusCode::NOT_FOUND, format!("there are {}\n", paths.join(", ")))
+    answer::text(StatusCode::NOT_FOUND, format!("there are /, {}\n", paths.join(", ")))
 }

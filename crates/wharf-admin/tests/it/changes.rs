@@ -119,7 +119,7 @@ fn every_route_of_the_page_of_operations_is_there() {
         rows.map(|(path, _)| format!("/{}", path.replace("ID", id))).collect()
     };
     let (looks, changes) = (paths(looks), paths(changes));
-    assert_eq!((looks.len(), changes.len()), (8, 4), "{looks:?} {changes:?}");
+    assert_eq!((looks.len(), changes.len()), (9, 4), "{looks:?} {changes:?}");
     for path in looks {
         assert_eq!(fixture.get(&path).status, Some(200), "{path}");
     }

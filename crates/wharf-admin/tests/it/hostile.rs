@@ -46,7 +46,7 @@ fn other_hosts_pages_and_methods_are_refused() {
         assert_eq!(status(&request), Some(405), "{method}");
     }
     assert_eq!(fixture.get("/metrics/").status, Some(404));
-    assert_eq!(fixture.get("/").status, Some(404));
+    assert_eq!(fixture.get("/index.html").status, Some(404));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod support;
 
 mod answers;
 mod changes;
+mod dashboard;
 mod hostile;
 mod openapi;
 mod server;

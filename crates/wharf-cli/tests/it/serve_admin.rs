@@ -92,7 +92,7 @@ fn without_the_token_of_the_file_nothing_is_told() {
     let flags = format!("--admin 127.0.0.1:0 --admin-token-file {}", path.display());
     let mut serving = Serving::start(&flags);
     let admin = serving.admin();
-    for path in ["/metrics", "/health", "/ready", "/"] {
+    for path in ["/metrics", "/health", "/ready", "/api/v1/sessions"] {
         assert_eq!(status(&get(admin, path, "")), 401, "{path}");
     }
     let bearer = |token: &str| format!("Authorization: Bearer {token}\r\n");

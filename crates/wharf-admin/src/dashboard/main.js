@@ -1,0 +1,132 @@
+// The page: asks once a second, one question at a time, and not while nobody can see it.
+
+import { Lost, Refused, TokenWanted, look, token } from "./api.js";
+import { Controls, say } from "./controls.js";
+import { clock, duration } from "./format.js";
+import { History } from "./history.js";
+import { Overview } from "./overview.js";
+import { Sessions } from "./sessions.js";
+import { followTheme } from "./theme.js";
+
+const EVERY_MS = 1000;
+// How long whoever types or turns pages waits at most until it is asked for.
+const SOON_MS = 100;
+// The table is renewed this much more seldom: to find a thousand among many costs the workers more.
+const SESSIONS_EVERY = 2;
+
+const byId = (id) => document.getElementById(id);
+const history = new History();
+const overview = new Overview();
+const controls = new Controls(wantTable, failed);
+const sessions = new Sessions((session) => controls.kick(session), wantTable);
+let isTableWanted = true;
+// When the figures were asked for last, and how often.
+let askedAt = -Infinity;
+let rounds = 0;
+// Since when there is no answer, or `null`.
+let lostSince = null;
+let isAsking = false;
+let timer = null;
+
+function wantTable() {
+  isTableWanted = true;
+  soon();
+}
+
+// Whether nobody looks, or nothing is told without a token.
+const rests = () => document.hidden || !byId("token-form").hidden;
+
+function schedule(milliseconds) {
+  clearTimeout(timer);
+  if (!rests()) timer = setTimeout(round, milliseconds);
+}
+
+// Does not wait for the next second. What is being asked is waited for: then it is asked right behind.
+function soon() {
+  if (!isAsking) schedule(SOON_MS);
+}
+
+async function round() {
+  if (isAsking || rests()) return;
+  isAsking = true;
+  try {
+    await ask();
+    found();
+  } catch (error) {
+    failed(error);
+  }
+  isAsking = false;
+  overview.move(history, Date.now());
+  const isHurried = isTableWanted && lostSince === null;
+  schedule(isHurried ? SOON_MS : Math.max(SOON_MS, askedAt + EVERY_MS - performance.now()));
+}
+
+async function ask() {
+  if (performance.now() >= askedAt + EVERY_MS - SOON_MS) await askForFigures();
+  if (!isTableWanted) return;
+  isTableWanted = false;
+  await sessions.renew();
+}
+
+async function askForFigures() {
+  askedAt = performance.now();
+  const [server, workers] = await Promise.all([look("server"), look("workers")]);
+  history.add(Date.now(), server, workers);
+  byId("main").hidden = false;
+  controls.show(server);
+  overview.show(history, server, workers);
+  rounds += 1;
+  isTableWanted ||= sessions.isLive && rounds % SESSIONS_EVERY === 0;
+}
+
+function found() {
+  if (lostSince === null) return;
+  say(`The server answers again, after ${duration((Date.now() - lostSince) / 1000)}.`);
+  lostSince = null;
+  isTableWanted = true;
+  byId("lost").hidden = true;
+}
+
+function failed(error) {
+  if (error instanceof TokenWanted) return askForToken();
+  if (error instanceof Refused) return say(error.message, true);
+  if (!(error instanceof Lost)) return odd(error);
+  const now = Date.now();
+  lostSince ??= now;
+  history.gap(now);
+  controls.enable(false);
+  byId("lost").hidden = false;
+  const told = duration((now - lostSince) / 1000);
+  byId("lost").textContent = `No answer since ${clock(lostSince)} (${told}). What stands below is older. It is asked again and again.`;
+}
+
+// An answer that this page does not understand, mostly that of another version.
+function odd(error) {
+  reportError(error);
+  say("The server answers what this page does not understand: reload it.", true);
+}
+
+function askForToken() {
+  byId("token-wrong").hidden = token.get() === null;
+  token.forget();
+  byId("main").hidden = true;
+  byId("lost").hidden = true;
+  controls.enable(false);
+  byId("token-form").hidden = false;
+  byId("token").focus();
+}
+
+byId("token-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  token.set(byId("token").value.trim());
+  byId("token").value = "";
+  byId("token-form").hidden = true;
+  isTableWanted = true;
+  schedule(0);
+});
+
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden) soon();
+});
+followTheme(() => overview.draw());
+schedule(0);

@@ -1,0 +1,171 @@
+// The table of sessions. What peers and programs have named is put in as text, never as markup.
+
+import { look } from "./api.js";
+import * as format from "./format.js";
+
+const ROWS = 50;
+// As many as the endpoint tells at a time.
+const LIMIT_MAX = 1000;
+const ASCENDING = ["id"];
+const byId = (id) => document.getElementById(id);
+
+export class Sessions {
+  #body = byId("sessions").tBodies[0];
+  // By id: the row, and the session as it was told last.
+  #rows = new Map();
+  // What each session of the last answer had counted, for rates.
+  #before = { at: 0, totals: new Map() };
+  #page = 0;
+  // By id: where each page begins. By anything else a page is a part of one long answer.
+  #starts = [null];
+  #kick;
+  #changed;
+
+  // `kick` is called with a session, `changed` when another table is wanted.
+  constructor(kick, changed) {
+    this.#kick = kick;
+    this.#changed = changed;
+    byId("search").addEventListener("submit", (event) => event.preventDefault());
+    for (const id of ["peer", "group"]) byId(id).addEventListener("input", () => this.#restart());
+    byId("order").addEventListener("change", () => this.#restart());
+    byId("previous").addEventListener("click", () => this.#turn(-1));
+    byId("next").addEventListener("click", () => this.#turn(1));
+    for (const head of document.querySelectorAll("#sessions [data-order]")) this.#sortable(head);
+    this.#mark();
+  }
+
+  // Whether it is to be renewed by itself.
+  get isLive() {
+    return byId("live").checked;
+  }
+
+  #sortable(head) {
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = head.textContent;
+    button.addEventListener("click", () => {
+      byId("order").value = head.dataset.order;
+      this.#restart();
+    });
+    head.replaceChildren(button);
+  }
+
+  #restart() {
+    this.#page = 0;
+    this.#starts = [null];
+    this.#mark();
+    this.#changed();
+  }
+
+  #turn(by) {
+    this.#page += by;
+    this.#changed();
+  }
+
+  #mark() {
+    const order = byId("order").value;
+    for (const head of document.querySelectorAll("#sessions [data-order]")) {
+      const is = head.dataset.order === order;
+      head.ariaSort = is ? (ASCENDING.includes(order) ? "ascending" : "descending") : null;
+    }
+  }
+
+  #query(order) {
+    const query = new URLSearchParams({ order });
+    const byPage = order === "id";
+    query.set("limit", String(byPage ? ROWS : Math.min(LIMIT_MAX, ROWS * (this.#page + 1) + 1)));
+    const start = this.#starts[this.#page];
+    if (byPage && start) query.set("after", start);
+    for (const name of ["peer", "group"]) {
+      if (byId(name).value) query.set(name, byId(name).value);
+    }
+    return query.toString();
+  }
+
+  // Asks for what is wanted and shows it, unless something else has come to be wanted meanwhile.
+  async renew() {
+    const order = byId("order").value;
+    const [query, page] = [this.#query(order), this.#page];
+    const answer = await look(`sessions?${query}`);
+    if (page !== this.#page || query !== this.#query(byId("order").value)) return;
+    const first = order === "id" ? 0 : page * ROWS;
+    const shown = answer.sessions.slice(first, first + ROWS);
+    const hasMore = order === "id" ? answer.next !== null : answer.sessions.length > first + ROWS;
+    if (order === "id" && answer.next !== null) this.#starts[page + 1] = answer.next;
+    this.#show(shown);
+    this.#tell(shown.length, page, hasMore, answer.silent_workers);
+  }
+
+  #show(sessions) {
+    const focused = document.activeElement;
+    const at = performance.now();
+    const totals = new Map(sessions.map((it) => [it.id, [it.received_bytes, it.sent_bytes]]));
+    const rows = sessions.map((session) => {
+      const row = this.#rows.get(session.id)?.row ?? this.#row(session);
+      this.#fill(row, session, at);
+      return [session.id, { row, session }];
+    });
+    this.#rows = new Map(rows);
+    this.#before = { at, totals };
+    this.#body.replaceChildren(...rows.map(([, { row }]) => row));
+    if (rows.length === 0) this.#empty();
+    // A row that is moved loses the focus.
+    if (this.#body.contains(focused)) focused.focus({ preventScroll: true });
+  }
+
+  #row({ id, name }) {
+    const row = document.createElement("tr");
+    for (let column = 0; column < 12; column += 1) row.insertCell();
+    for (let column = 2; column < 9; column += 1) row.cells[column].className = "number";
+    row.cells[10].className = "groups";
+    const button = document.createElement("button");
+    button.type = "button";
+    button.textContent = "Kick";
+    button.ariaLabel = `Kick session ${name}`;
+    button.addEventListener("click", () => this.#kick(this.#rows.get(id).session));
+    row.cells[11].append(button);
+    return row;
+  }
+
+  #fill(row, session, at) {
+    const before = this.#before.totals.get(session.id);
+    const elapsed = (at - this.#before.at) / 1000;
+    const rate = (now, then) => format.bytesPerSecond(now >= then && elapsed > 0 ? (now - then) / elapsed : NaN);
+    const states = [[session.closing, "closing"], [session.held_back, "held back"]];
+    const groups = session.groups.join(", ");
+    [
+      session.name,
+      session.peer,
+      format.duration(session.age_seconds),
+      format.duration(session.silent_seconds),
+      format.bytes(session.queued_bytes),
+      format.bytes(session.received_bytes),
+      rate(session.received_bytes, before?.[0]),
+      format.bytes(session.sent_bytes),
+      rate(session.sent_bytes, before?.[1]),
+      states.filter(([is]) => is).map(([, name]) => name).join(", ") || "open",
+      groups,
+    ].forEach((text, column) => {
+      row.cells[column].textContent = text;
+    });
+    row.cells[9].classList.toggle("warn", session.closing || session.held_back);
+    row.cells[10].title = groups;
+  }
+
+  #empty() {
+    const row = this.#body.insertRow();
+    const cell = row.insertCell();
+    cell.colSpan = 12;
+    cell.className = "empty";
+    cell.textContent = "No session is so.";
+  }
+
+  #tell(count, page, hasMore, silent) {
+    byId("previous").disabled = page === 0;
+    byId("next").disabled = !hasMore;
+    const first = page * ROWS + 1;
+    const range = count > 0 ? `${format.count(first)} to ${format.count(first + count - 1)}` : "none";
+    const missing = silent.length > 0 ? `; worker ${silent.join(", ")} does not answer, its sessions are missing` : "";
+    byId("page").textContent = range + missing;
+  }
+}
