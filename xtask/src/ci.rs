@@ -61,6 +61,7 @@ impl Ci {
         self.step("smoke", smoke::run)?;
         self.step("deploy", deploy::run)?;
         self.step("admin-schema", crate::admin_schema::run)?;
+        self.step("dashboard", || crate::dashboard::run(false))?;
         self.step("faults", || crate::faults::run(&[], false))?;
         self.step("sessions", || crate::sessions::run(&[], false, None))?;
         self.step("instructions", || crate::instructions::run(false))?;
@@ -72,8 +73,8 @@ impl Ci {
     #[cfg(not(target_os = "linux"))]
     fn on_linux(&mut self) -> Result<()> {
         println!(
-            "\n== canaries, fallback, smoke, deploy, admin-schema, faults, sessions, instructions, \
-             examples, bench and proof need Linux: left out"
+            "\n== canaries, fallback, smoke, deploy, admin-schema, dashboard, faults, sessions, \
+             instructions, examples, bench and proof need Linux: left out"
         );
         Ok(())
     }

@@ -37,7 +37,12 @@ pub(crate) fn start_chat(wharf: &Path, server: &Server, flags: &str) -> Result<L
     start_mode("chat", wharf, server, flags)
 }
 
-fn start_mode(mode: &str, wharf: &Path, server: &Server, flags: &str) -> Result<Loading> {
+pub(crate) fn start_mode(
+    mode: &str,
+    wharf: &Path,
+    server: &Server,
+    flags: &str,
+) -> Result<Loading> {
     let mut command = Command::new(wharf);
     command.args(["load", mode, "--connect", &server.address.to_string()]);
     command.args(["--server-pid", &server.id().to_string(), "--json", "-"]);

@@ -10,6 +10,7 @@
 //! | [`canaries`] | deliberate bugs, which the simulation must find |
 //! | [`fallback`], [`deny_uring`] | the tests where `io_uring` is denied, and how it is denied |
 //! | [`admin_schema`] | the admin endpoint against its description, by a fuzzer of APIs |
+//! | [`dashboard`] | the page of the admin endpoint, in a browser |
 //! | [`deploy`] | what lies in deploy/, held against systemd and the program |
 //! | [`examples`] | what must be shown of the examples, as programs that run |
 //! | [`faults`] | what peers and systems do to a running server, from floods of resets to stopped clients |
@@ -49,6 +50,8 @@ mod checks;
 mod ci;
 mod client;
 mod conformance;
+#[cfg(target_os = "linux")]
+mod dashboard;
 mod deny_uring;
 #[cfg(target_os = "linux")]
 mod deploy;
@@ -223,6 +226,14 @@ enum Command {
     /// server under load for a minute.
     #[cfg(target_os = "linux")]
     AdminSchema,
+    /// Looks at the page of the admin endpoint in Chromium, beside a server under load, and uses it. Installs Chromium
+    /// and its driver if they are missing.
+    #[cfg(target_os = "linux")]
+    Dashboard {
+        /// Make the pictures in docs/screenshots/ instead, of a release build: some minutes.
+        #[arg(long)]
+        pictures: bool,
+    },
     /// Holds what lies in deploy/ against systemd and the program. Installs systemd's tools if they are missing.
     #[cfg(target_os = "linux")]
     Deploy,
@@ -324,6 +335,8 @@ fn run(command: Command) -> Result<Totals> {
     let totals = match command {
         Command::Ci { tests_from } => return ci::run(tests_from.as_deref()),
         Command::DenyUring { how, command } => return deny_uring::exec(how, &command),
+        #[cfg(target_os = "linux")]
+        Command::Dashboard { pictures } => dashboard::run(pictures)?,
         #[cfg(target_os = "linux")]
         Command::Deploy => deploy::run()?,
         #[cfg(target_os = "linux")]
