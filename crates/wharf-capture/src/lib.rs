@@ -42,6 +42,9 @@
 //! ```
 #![forbid(unsafe_code)]
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod line;
 mod read;
 mod recording;

@@ -9,7 +9,7 @@ use wharf_capture::{
     replay_to,
 };
 
-use crate::support::{Member, evening, server};
+use crate::support::{Lines, Member, evening, server, wait_until};
 
 #[cfg(target_os = "linux")]
 const BACKENDS: [Backend; 2] = [Backend::Uring, Backend::Readiness];
@@ -177,7 +177,7 @@ fn speed_is_that_of_the_recording_or_so_many_times_it() {
 #[test]
 fn what_is_not_complete_is_not_compared_unless_asked_for() {
     let mut recording = evening(BACKENDS[0]);
-    recording.sessions[1].frames_dropped = 1;
+    recording.sessions[1].frames_left_out = 1;
     let mut options = fast();
     let run = |options: &ReplayOptions| {
         let server = server("10.0.0.1:7777");
@@ -235,6 +235,52 @@ fn a_stream_without_frames_is_compared_by_its_bytes() {
     *out.unwrap().last_mut().unwrap() ^= 1;
     let report = replay_in_simulator(&recording, raw("10.0.0.1:1"), |_| Echo, network(1), &fast());
     assert_eq!(report.unwrap().different, 1);
+}
+
+/// Keeps what one session says for all others, and says nothing to it.
+struct Board(std::sync::Arc<std::sync::Mutex<String>>);
+
+impl Session for Board {
+    fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
+        match std::str::from_utf8(frame)?.strip_prefix("set ") {
+            Some(words) => *self.0.lock().unwrap() = words.to_owned(),
+            None => drop(ctx.send(self.0.lock().unwrap().as_bytes())),
+        }
+        Ok(())
+    }
+}
+
+fn board() -> impl Fn(&Arrival) -> Board {
+    let words = std::sync::Arc::default();
+    move |_| Board(std::sync::Arc::clone(&words))
+}
+
+#[test]
+fn what_has_no_answer_is_heard_before_another_session_goes_on() {
+    let options = wharf::capture::CaptureOptions::default();
+    let running = server("127.0.0.1:0").capture(options).start(board()).unwrap();
+    let handle = running.handle();
+    let (mut sets, mut gets) = (Lines::connect(&handle), Lines::connect(&handle));
+    gets.say("get");
+    gets.hear("");
+    for round in 0..10_u64 {
+        sets.say(&format!("set {round}"));
+        wait_until(|| handle.stats().frames_in == 2 * round + 2);
+        gets.say("get");
+        gets.hear(&round.to_string());
+    }
+    let recording = Recording::of(&handle.captured().unwrap(), None);
+    handle.stop();
+    running.join().unwrap();
+    for seed in 0..40 {
+        let server = server("10.0.0.1:7777");
+        let report = replay_in_simulator(&recording, server, board(), network(seed), &fast());
+        let report = report.unwrap();
+        assert!(report.is_equal(), "seed {seed}: {report}");
+        assert_eq!(report.frames_equal, 11);
+    }
+    let report = real(&recording, BACKENDS[0], &fast(), board());
+    assert!(report.is_equal(), "{report}");
 }
 
 #[test]

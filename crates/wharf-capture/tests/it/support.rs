@@ -70,6 +70,17 @@ impl Session for Member {
     }
 }
 
+/// Waits until it is so.
+pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
+    #[expect(clippy::disallowed_methods, reason = "no test waits for ever")]
+    let now = std::time::Instant::now;
+    let began = now();
+    while !is_so() {
+        assert!(now().duration_since(began) < PATIENCE, "it is never so");
+        std::thread::yield_now();
+    }
+}
+
 /// A client that reads and writes lines.
 pub(crate) struct Lines(BufReader<TcpStream>);
 
@@ -87,7 +98,7 @@ impl Lines {
     pub(crate) fn hear(&mut self, words: &str) {
         let mut line = String::new();
         self.0.read_line(&mut line).unwrap();
-        assert_eq!(line, if words.is_empty() { String::new() } else { format!("{words}\n") });
+        assert_eq!(line.trim_end(), words);
     }
 
     pub(crate) fn leave(&mut self) {
