@@ -230,7 +230,7 @@ enum Command {
     /// and its driver if they are missing.
     #[cfg(target_os = "linux")]
     Dashboard {
-        /// Make the pictures in docs/screenshots/ instead, of a release build: some minutes.
+        /// Make the pictures in docs/screenshots/ instead: some minutes.
         #[arg(long)]
         pictures: bool,
     },

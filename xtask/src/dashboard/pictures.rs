@@ -19,18 +19,18 @@ const FOLDER: &str = "docs/screenshots";
 const SHRINK: &str = "pngquant";
 const BYTES_MAX: u64 = 150 << 10;
 const SIZE: (u32, u32) = (1280, 1160);
-/// So that the charts are full.
-const WARM_UP: Duration = Duration::from_secs(315);
+/// So that the charts have something to show.
+const WARM_UP: Duration = Duration::from_secs(100);
 /// How long the page may take to be drawn anew in other colours.
 const REDRAWN: Duration = Duration::from_secs(3);
-const LOAD: &str = "--sessions 2000 --rate 12000 --size 256 --duration 350";
+const LOAD: &str = "--sessions 1000 --rate 2500 --size 256 --duration 150";
 /// Those that come and go.
-const GUESTS: &str = "--sessions 20 --rate 40 --duration 350";
+const GUESTS: &str = "--sessions 10 --rate 15 --duration 150";
 
 /// Makes them; the browser's profile lies in a folder.
 pub(super) fn take(folder: &Path) -> Result<()> {
     packages::install(&[SHRINK], || packages::find(SHRINK, &[]).is_some())?;
-    let wharf = workspace::wharf(Profile::Release)?;
+    let wharf = workspace::wharf(Profile::Dev)?;
     let served = Served::start(&wharf, "echo", "")?;
     let browser = Browser::start(folder)?;
     let _load = load::start(&wharf, &served.server, LOAD)?;
