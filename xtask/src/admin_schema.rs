@@ -82,7 +82,7 @@ fn install() -> Result<PathBuf> {
 }
 
 /// An address that nobody has: the fuzzer is told it before it can be read from the server.
-fn free_address() -> Result<SocketAddr> {
+pub(crate) fn free_address() -> Result<SocketAddr> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?)
 }
 
@@ -102,7 +102,7 @@ fn fuzz(fuzzer: &Path, admin: SocketAddr) -> Result<String> {
 }
 
 /// Asks for a path, and gives the body of what must have this status.
-fn answers(admin: SocketAddr, method: &str, path: &str, status: u16) -> Result<String> {
+pub(crate) fn answers(admin: SocketAddr, method: &str, path: &str, status: u16) -> Result<String> {
     let mut stream = TcpStream::connect(admin)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let head = format!("{method} {path} HTTP/1.1\r\nHost: {admin}\r\nX-Wharf-Admin: 1\r\n\r\n");

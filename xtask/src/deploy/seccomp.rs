@@ -11,6 +11,7 @@ use std::time::Duration;
 use seccompiler::{BpfProgram, TargetArch};
 use serde_json::{Value, json};
 
+use crate::admin_schema::{answers, free_address};
 use crate::checks::{Checks, ensure};
 use crate::server::{self, Server, Signal};
 use crate::totals::{Totals, read};
@@ -71,6 +72,8 @@ fn allowed(profile: &Value) -> Result<Vec<&str>> {
 pub(super) fn check(wharf: &Path, checks: &mut Checks) -> Result<()> {
     for backend in server::backends(wharf)? {
         checks.check(format!("{backend} under its list of calls"), || serves(wharf, backend));
+        let name = format!("{backend} with --admin under its list of calls");
+        checks.check(name, || is_asked(wharf, backend));
     }
     checks.check("io_uring under the list of readiness", || is_refused(wharf));
     checks.check("a call that no list has", is_denied);
@@ -100,7 +103,22 @@ fn serves(wharf: &Path, backend: &str) -> Result<String> {
     Ok(figure)
 }
 
-/// Each list has the calls of its own backend alone.
+/// It tells of itself over HTTP, and drains when it is told to.
+fn is_asked(wharf: &Path, backend: &str) -> Result<String> {
+    let admin = free_address()?;
+    let mut command = under(backend)?;
+    command.arg(wharf).args(["serve", "echo", "--listen", "127.0.0.1:0", "--workers", "2"]);
+    let server =
+        Server::start(command.args(["--backend", backend, "--admin", &admin.to_string()]))?;
+    load::echo(wharf, &server, LOAD)?;
+    let metrics = answers(admin, "GET", "/metrics", 200)?;
+    answers(admin, "GET", "/health", 200)?;
+    answers(admin, "POST", "/api/v1/drain", 202)?;
+    smoke::drained(&server.wait()?)?;
+    Ok(format!("{} bytes of metrics, and a drain", metrics.len()))
+}
+
+/// Each list has the calls of its own backend, and of the endpoint.
 fn is_refused(wharf: &Path) -> Result<String> {
     let mut command = under("readiness")?;
     command.arg(wharf).args(["serve", "echo", "--listen", "127.0.0.1:0", "--backend", "uring"]);

@@ -1,7 +1,7 @@
 //! `wharf serve --admin`: the endpoint of the program, from outside. What it answers in full is tested in the
 //! crate of the endpoint.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
@@ -194,7 +194,6 @@ fn a_server_that_does_not_start_leaves_no_endpoint() {
 #[cfg(unix)]
 #[test]
 fn an_endpoint_with_a_file_needs_no_port() {
-    use std::io::Read;
     use std::os::unix::fs::PermissionsExt;
     use std::os::unix::net::UnixStream;
 
@@ -291,4 +290,40 @@ fn the_first_signal_after_a_drain_that_was_asked_for_changes_nothing() {
     let ended = serving.end();
     assert!(ended.failure(3).contains("a second signal"), "{ended:?}");
     drop(slow);
+}
+
+/// What a terminal would take for a command of its own.
+#[test]
+fn what_peers_write_never_reaches_the_log_as_it_is() {
+    const ESCAPE: &str = "\u{1b}]0;evil\u{7}";
+    let flags = "--admin 127.0.0.1:0 --proxy-from 127.0.0.1 --log debug";
+    let mut serving = Serving::start(flags);
+    let admin = serving.admin();
+    for header in [format!("PROXY {ESCAPE} TCP4\r\n"), format!("{ESCAPE}\r\n")] {
+        let announced = serving.connect();
+        (&announced).write_all(header.as_bytes()).unwrap();
+        // It is closed or reset.
+        let _ = (&announced).read(&mut [0]);
+    }
+    let header = |name: &str| format!("{name}: {ESCAPE}\r\n");
+    for (path, headers) in [
+        (format!("/{ESCAPE}"), String::new()),
+        (format!("/api/v1/sessions?group={ESCAPE}"), String::new()),
+        ("/api/v1/sessions?group=%1b%5d0;evil%07".to_owned(), String::new()),
+        ("/metrics".to_owned(), header("Origin")),
+        ("/metrics".to_owned(), header("Host")),
+        ("/api/v1/sessions/1/kick".to_owned(), header("X-Wharf-Admin")),
+    ] {
+        for method in ["GET", "POST"] {
+            let stream = connect(admin).unwrap();
+            let host = if headers.contains("Host:") { "" } else { "Host: localhost\r\n" };
+            let request = format!("{method} {path} HTTP/1.1\r\n{host}{headers}\r\n");
+            let _ = (&stream).write_all(request.as_bytes());
+            let _ = (&stream).read(&mut [0; 512]);
+        }
+    }
+    let ended = serving.stop();
+    assert!(ended.stderr.contains("a proxy does not say"), "{ended:?}");
+    let is_raw = |it: char| it.is_control() && it != '\n' && it != '\t';
+    assert!(!ended.stderr.contains(is_raw), "{ended:?}");
 }
