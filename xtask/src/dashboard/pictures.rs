@@ -20,7 +20,7 @@ const SHRINK: &str = "pngquant";
 const BYTES_MAX: u64 = 150 << 10;
 const SIZE: (u32, u32) = (1280, 1160);
 /// So that the charts have something to show.
-const WARM_UP: Duration = Duration::from_secs(100);
+const WARM_UP: Duration = Duration::from_secs(75);
 /// How long the page may take to be drawn anew in other colours.
 const REDRAWN: Duration = Duration::from_secs(3);
 const LOAD: &str = "--sessions 1000 --rate 2500 --size 256 --duration 150";

@@ -161,7 +161,7 @@ export class Chart {
     const minutes = WINDOW_MS / 60_000;
     for (let minute = 0; minute <= minutes; minute += 1) {
       pen.textAlign = minute === 0 ? "right" : minute === minutes ? "left" : "center";
-      const label = minute === 0 ? "now" : minute === minutes ? `−${minute} min` : `−${minute}`;
+      const label = minute === 0 ? "now" : `−${minute}`;
       pen.fillText(label, x(this.#end - minute * 60_000), y(0) + 14);
     }
   }
