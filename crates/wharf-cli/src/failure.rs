@@ -13,7 +13,7 @@ pub(crate) enum Exit {
     Arguments = 2,
     /// `serve` ended with queued bytes lost, or was made to end before it had drained.
     Lost = 3,
-    /// `load` could not connect all of its sessions.
+    /// `load` could not connect all of its sessions, or `top` was answered nothing that it could show.
     NotConnected = 4,
 }
 

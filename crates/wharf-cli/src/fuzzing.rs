@@ -4,6 +4,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fmt::{Debug, Display};
 use std::str::FromStr;
+use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
 use wharf::{Address, Framing, Limits, SlowReader};
@@ -159,6 +160,13 @@ fn check(command: &Command) {
         Command::Proxy(options) => {
             comes_back::<Listen>(&options.listen.to_string());
             comes_back::<Target>(&options.connect.to_string());
+        }
+        Command::Top(options) => {
+            assert!(
+                (Duration::from_millis(100)..=Duration::from_secs(60)).contains(&options.interval)
+            );
+            assert!((1..=1000).contains(&options.limit));
+            assert!(options.once || options.json.is_none());
         }
         Command::Sim(options) => {
             assert!(options.seeds.count > 0 && options.jobs > 0 && options.replays_percent <= 100);

@@ -7,10 +7,12 @@
 //! | `failure` | exit codes, and the one line that goes with each |
 //! | `serve` | `wharf serve`: a server of the library's, its signals and its console |
 //! | `load` | `wharf load`: a generator that verifies every byte it gets back |
+//! | `top` | `wharf top`: a running server on a terminal |
 //! | `proxy` | `wharf proxy`: it stands between clients and a server, and injects faults |
 //! | `replay` | `wharf replay`: captures, sent again and compared |
 //! | `simulate` | `wharf sim`: the library's sessions on simulated networks, by seed |
 //! | `models` | `wharf models`: every I/O model of the system, side by side |
+//! | `admin_token` | the file with the token of an admin endpoint |
 //! | `json` | results for scripts |
 //! | `split_mix` | chance that is the same in every version |
 //! | `signals` | what the process is told from outside |
@@ -19,6 +21,7 @@
 
 #![forbid(unsafe_code)]
 
+mod admin_token;
 mod args;
 mod clock;
 mod console;
@@ -37,6 +40,7 @@ mod signals;
 mod simulate;
 mod split_mix;
 mod terminal;
+mod top;
 
 use std::process::ExitCode;
 
@@ -56,6 +60,7 @@ pub fn run() -> ExitCode {
         Ok(Parsed::Run(Command::LoadSlowloris(options))) => load::slow("slowloris", &options),
         Ok(Parsed::Run(Command::Proxy(options))) => proxy::proxy(&options),
         Ok(Parsed::Run(Command::Replay(options))) => replay::replay(&options),
+        Ok(Parsed::Run(Command::Top(options))) => top::top(&options),
         Ok(Parsed::Run(Command::Sim(options))) => simulate::simulate(&options),
         Ok(Parsed::Run(Command::ModelsList)) => {
             models::list();

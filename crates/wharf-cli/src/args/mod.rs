@@ -16,6 +16,7 @@ mod replay;
 mod serve;
 mod sim;
 mod sockets;
+mod top;
 mod values;
 
 use std::ffi::OsString;
@@ -32,12 +33,14 @@ use crate::proxy::ProxyOptions;
 use crate::replay::Replay;
 use crate::serve::ServeOptions;
 use crate::simulate::SimOptions;
+use crate::top::TopOptions;
 use config::{ConfigFile, Schema, Sources};
 use load::LoadMode;
 use models::ModelsMode;
 use proxy::ProxyArgs;
 use replay::ReplayArgs;
 use serve::ServeMode;
+use top::TopArgs;
 pub(crate) use values::{Bytes, Listen, Target};
 #[cfg(any(test, fuzzing))]
 pub(crate) use values::{UNBOUNDED, bytes};
@@ -74,6 +77,8 @@ enum TopLevel {
         #[command(subcommand)]
         mode: Box<LoadMode>,
     },
+    /// Show a running server on this terminal: workers, throughput, latency, sessions; kick, pause, drain.
+    Top(TopArgs),
     /// Stand between clients and a server, and inject faults.
     Proxy(Box<ProxyArgs>),
     /// Send what was captured of a server to one again, and compare what comes back.
@@ -115,6 +120,8 @@ pub(crate) enum Command {
     LoadSlowReader(Box<SlowOptions>),
     /// `wharf load slowloris`.
     LoadSlowloris(Box<SlowOptions>),
+    /// `wharf top`.
+    Top(TopOptions),
     /// `wharf proxy`.
     Proxy(Box<ProxyOptions>),
     /// `wharf replay`.
@@ -168,6 +175,7 @@ fn read(line: &[OsString]) -> Result<Result<Parsed, Failure>, clap::Error> {
     let command = match cli.command {
         TopLevel::Serve { mode } => return read_serve(line, &matches, mode),
         TopLevel::Load { mode } => mode.check(&Given::of(&matches)),
+        TopLevel::Top(args) => args.check().map(Command::Top),
         TopLevel::Proxy(args) => args.check().map(Box::new).map(Command::Proxy),
         TopLevel::Replay(args) => args.check().map(Box::new).map(Command::Replay),
         TopLevel::Sim(args) => args.check().map(Command::Sim),

@@ -1,17 +1,13 @@
 //! The admin endpoint of a server.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use wharf::{Address, ListenError};
 use wharf_admin::{AdminError, AdminOptions, AdminSocket};
 
+use crate::admin_token;
 use crate::failure::{Exit, Failure};
-
-/// Longer than any token is.
-const TOKEN_FILE_BYTES_MAX: u64 = 4096;
 
 /// Where the endpoint is to be; a loopback address or a file if there is no token.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -25,26 +21,11 @@ impl AdminPlace {
     fn options(&self) -> Result<AdminOptions, Failure> {
         let mut options = AdminOptions::at(self.listen.clone());
         if let Some(path) = &self.token_file {
-            let refused = |problem: &dyn std::fmt::Display| {
-                let name = path.display();
-                Failure::arguments(format_args!("--admin-token-file {name}: {problem}"))
-            };
-            let token = token_in(path).map_err(|error| {
-                refused(&format_args!("it cannot be read: {error}; give a file with a token"))
-            })?;
-            options.token = Some(token);
-            options.check().map_err(|error| refused(&error))?;
+            options.token = Some(admin_token::read(path)?);
+            options.check().map_err(|error| admin_token::refused(path, error))?;
         }
         Ok(options)
     }
-}
-
-/// The text of a file without the end of its line.
-fn token_in(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(TOKEN_FILE_BYTES_MAX).read_to_string(&mut text)?;
-    text.truncate(text.trim_end_matches(['\r', '\n']).len());
-    Ok(text)
 }
 
 /// Takes the address of an endpoint that has its server drained by `drain`. To be called before the server starts,

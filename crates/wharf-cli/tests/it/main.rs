@@ -29,6 +29,8 @@ mod proxy_transparent;
 #[cfg(unix)]
 mod proxying;
 #[cfg(unix)]
+mod pty;
+#[cfg(unix)]
 mod replaying;
 #[cfg(unix)]
 mod serve_admin;
@@ -62,6 +64,16 @@ mod service;
 #[cfg(unix)]
 mod serving;
 mod sim;
+#[cfg(unix)]
+mod top;
+#[cfg(unix)]
+mod top_changes;
+#[cfg(unix)]
+mod top_once;
+#[cfg(unix)]
+mod top_terminal;
+#[cfg(unix)]
+mod topping;
 #[cfg(unix)]
 mod unix_sockets;
 #[cfg(unix)]

@@ -1,15 +1,12 @@
 //! The live line of `wharf serve`, on a terminal of our own.
 
-use std::fs::File;
 use std::io::Read;
 use std::net::TcpStream;
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::Receiver;
 
-use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
-
+use crate::pty::Pty;
 use crate::serving::{PATIENCE, Process, Signal, check_echo, connect, read_to_end, serve_echo};
 
 /// A terminal: what is on its screen.
@@ -25,24 +22,9 @@ pub(crate) struct Terminal {
 impl Terminal {
     /// A terminal of so many columns, and what a program writes to.
     pub(crate) fn open(columns: u16) -> (Self, OwnedFd) {
-        let controller = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
-        grantpt(&controller).unwrap();
-        unlockpt(&controller).unwrap();
-        let size = Winsize { ws_row: 24, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-        tcsetwinsize(&controller, size).unwrap();
-        let path = ptsname(&controller, Vec::new()).unwrap().into_string().unwrap();
-        let user = File::options().read(true).write(true).open(path).unwrap();
-        let (sender, output) = channel();
-        std::thread::spawn(move || {
-            let mut controller = File::from(controller);
-            let mut buffer = [0; 4096];
-            // The end of a terminal that nobody has open any more is an error.
-            while let Ok(count @ 1..) = controller.read(&mut buffer) {
-                let _ = sender.send(buffer[..count].to_vec());
-            }
-        });
+        let Pty { output, user, .. } = Pty::open(24, columns);
         let terminal = Self { output, lines: Vec::new(), current: String::new(), rest: Vec::new() };
-        (terminal, user.into())
+        (terminal, user)
     }
 
     /// Waits until the cursor's line is such a one.

@@ -1,0 +1,32 @@
+//! The keys.
+
+use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+
+use super::{Theme, dialog};
+
+const LINES: [&str; 19] = [
+    "Left Right < >   sort the sessions by another column",
+    "r                turn the order round",
+    "/                only peers whose address begins with a text",
+    "g                only members of a group",
+    "Up Down PgUp PgDn Home End    choose a session",
+    "Esc              choose none; then, no filters",
+    "k Delete         close the chosen session; asks first",
+    "p                pause or resume accepting",
+    "d                drain the server; asks for a word first",
+    "Space            look no more, or go on",
+    "q Ctrl-C         quit",
+    "",
+    "turn: the callbacks of one turn of a worker, one turn in 17.",
+    "timer lag: how late timers fire, which is what sessions wait.",
+    "load: the share of time that a worker spends in turns, estimated.",
+    "Times are known by bucket: <=64us is at most that, over half of it.",
+    "Rates of sessions are found among those that the server tells of,",
+    "which are the ones with the highest totals: see the last line.",
+    "Any key leaves this.",
+];
+
+pub(super) fn draw(theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    dialog::draw(&LINES.map(str::to_owned), theme, area, buffer);
+}
