@@ -34,6 +34,7 @@ impl Core {
     }
 
     /// A session begins: it is captured if its peer is one of those that were chosen.
+    #[inline]
     pub(super) fn begin_capture(&mut self, socket: SocketId, peer: &Address) {
         let Some(recorder) = &self.recorder else { return };
         if recorder.covers(peer) {
@@ -49,6 +50,7 @@ impl Core {
         }
     }
 
+    #[cold]
     fn capture(&mut self, socket: SocketId, peer: &Address, is_whole: bool) {
         self.deliver_broadcasts();
         let (id, now) = (self.session_id(socket), self.now);
@@ -111,6 +113,7 @@ impl Core {
     }
 
     /// An open session begins to close.
+    #[cold]
     pub(super) fn capture_close(&mut self, socket: SocketId, reason: &CloseReason) {
         let Some((recorder, id)) = self.recorder_of(socket) else { return };
         let from_outside = self.acts_from_outside;

@@ -17,6 +17,9 @@ impl Core {
     pub(crate) fn begin_close(&mut self, socket: SocketId, reason: CloseReason) {
         // What it was to be sent before belongs to what is flushed.
         self.deliver_broadcasts();
+        if self.recorder.is_some() && self.is_open(socket) {
+            self.capture_close(socket, &reason);
+        }
         let now = self.now;
         let Some(connection) = self.connection(socket) else { return };
         if connection.state == State::Announcing {
@@ -27,8 +30,6 @@ impl Core {
             drop_quietly(reason);
             return;
         }
-        self.capture_close(socket, &reason);
-        let Some(connection) = self.connection(socket) else { return };
         connection.state = State::Flushing;
         connection.reason = Some(Box::new(reason));
         connection.since = now;
@@ -93,7 +94,7 @@ impl Core {
     /// Ends a session at once: its socket is closed, with a reset if wanted, and what is queued is lost.
     /// The reason counts if none was given before.
     pub(crate) fn terminate(&mut self, socket: SocketId, reason: CloseReason, reset: bool) {
-        if self.is_open(socket) {
+        if self.recorder.is_some() && self.is_open(socket) {
             self.capture_close(socket, &reason);
         }
         let Self { port, connections, chunks, own_part, .. } = self;
