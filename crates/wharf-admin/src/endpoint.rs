@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -190,10 +192,10 @@ async fn serve(
     place: OwnedSemaphorePermit,
 ) {
     let drains = Arc::new(AtomicBool::new(false));
-    let service = service_fn(|request| {
+    let service = service_fn(|request: Request<Incoming>| {
         let (routes, drains) = (Arc::clone(&routes), Arc::clone(&drains));
         async move {
-            let (answer, then) = routes.answer(&request).await;
+            let (answer, then) = routes.answer(request).await;
             drains.store(then == Then::Drain, Ordering::Relaxed);
             Ok::<_, Infallible>(answer)
         }

@@ -30,6 +30,8 @@
 //! | `/api/v1/server` | the server as a whole, as JSON |
 //! | `/api/v1/sessions` | some sessions, as JSON |
 //! | `/api/v1/sessions/ID` | one session |
+//! | `/api/v1/limits` | the limits that may change |
+//! | `/api/v1/bans` | the networks that are banned |
 //! | `/api/v1/workers` | what each worker counts and holds, and who has its buffers |
 //!
 //! | `POST`, with the header `X-Wharf-Admin: 1` | what it does |
@@ -37,6 +39,9 @@
 //! | `/api/v1/sessions/ID/kick` | closes a session in order |
 //! | `/api/v1/accepting/pause` | [accepts nobody](wharf::ServerHandle::pause_accepting) for now |
 //! | `/api/v1/accepting/resume` | accepts again |
+//! | `/api/v1/limits` | [changes](wharf::ServerHandle::change_limits) those that its body has |
+//! | `/api/v1/bans` | [bans](wharf::ServerHandle::ban) the network that its body has |
+//! | `/api/v1/bans/lift` | lifts the ban of the network that its body has |
 //! | `/api/v1/drain` | [drains](wharf::ServerHandle::drain) the server, or does [`AdminOptions::drain`] |
 //!
 //! `/api/v1/sessions` takes `order=` `id`, `queue` (the fullest first), `age` (the oldest first), `silence`,
@@ -59,6 +64,7 @@ mod changes;
 mod dashboard;
 mod endpoint;
 mod guard;
+mod limits;
 mod listener;
 mod listing;
 mod metrics;

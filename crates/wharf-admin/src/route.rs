@@ -13,6 +13,10 @@ pub(crate) enum Route {
     Look(Look),
     /// Something that is done, by `POST`.
     Change(Change),
+    /// Something that is told by `GET` and changed by a `POST` with a body.
+    Table(Look, Edit),
+    /// Something that is changed by a `POST` with a body.
+    Edit(Edit),
 }
 
 /// What there is to be told.
@@ -26,6 +30,16 @@ pub(crate) enum Look {
     Sessions,
     Session(SessionId),
     Workers,
+    Limits,
+    Bans,
+}
+
+/// What there is to be done with what a body says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Edit {
+    Limits,
+    Ban,
+    LiftBan,
 }
 
 /// What there is to be done.
@@ -38,7 +52,7 @@ pub(crate) enum Change {
 }
 
 /// The paths that stand for one thing each.
-const FIXED: [(&str, Route); 10] = [
+const FIXED: [(&str, Route); 13] = [
     ("/metrics", Route::Look(Look::Metrics)),
     ("/health", Route::Look(Look::Health)),
     ("/ready", Route::Look(Look::Ready)),
@@ -46,6 +60,9 @@ const FIXED: [(&str, Route); 10] = [
     ("/api/v1/server", Route::Look(Look::Server)),
     ("/api/v1/sessions", Route::Look(Look::Sessions)),
     ("/api/v1/workers", Route::Look(Look::Workers)),
+    ("/api/v1/limits", Route::Table(Look::Limits, Edit::Limits)),
+    ("/api/v1/bans", Route::Table(Look::Bans, Edit::Ban)),
+    ("/api/v1/bans/lift", Route::Edit(Edit::LiftBan)),
     ("/api/v1/drain", Route::Change(Change::Drain)),
     ("/api/v1/accepting/pause", Route::Change(Change::PauseAccepting)),
     ("/api/v1/accepting/resume", Route::Change(Change::ResumeAccepting)),
@@ -66,7 +83,8 @@ impl Route {
 
     /// The paths of what there is to be told, but for those of one session.
     pub(crate) fn looks() -> impl Iterator<Item = &'static str> {
-        let looks = FIXED.iter().filter(|(_, route)| matches!(route, Self::Look(_)));
+        let looks =
+            FIXED.iter().filter(|(_, route)| matches!(route, Self::Look(_) | Self::Table(..)));
         looks.map(|(path, _)| *path)
     }
 
@@ -136,16 +154,22 @@ mod tests {
                 methods.map(move |(method, _)| (path.clone(), method.clone()))
             })
             .collect();
-        let method = |route: Route| match route {
-            Route::Page(_) | Route::Look(_) => "get",
-            Route::Change(_) => "post",
+        let methods = |route: Route| match route {
+            Route::Page(_) | Route::Look(_) => &["get"][..],
+            Route::Change(_) | Route::Edit(_) => &["post"],
+            Route::Table(..) => &["get", "post"],
         };
-        let known = |(path, route): (&str, Route)| (path.to_owned(), method(route).to_owned());
         let of_session = ["", "/kick"].map(|rest| {
             let route = Route::of(&format!("{SESSION}1{rest}")).unwrap_or_else(|| panic!("{rest}"));
-            (format!("{SESSION}{{id}}{rest}"), method(route).to_owned())
+            (format!("{SESSION}{{id}}{rest}"), route)
         });
-        let known: BTreeSet<_> = FIXED.into_iter().map(known).chain(of_session).collect();
+        let fixed = FIXED.into_iter().map(|(path, route)| (path.to_owned(), route));
+        let known: BTreeSet<_> = fixed
+            .chain(of_session)
+            .flat_map(|(path, route)| {
+                methods(route).iter().map(move |method| (path.clone(), (*method).to_owned()))
+            })
+            .collect();
         assert_eq!(described, known);
     }
 }

@@ -1,7 +1,10 @@
 //! What is answered.
 
+use std::error::Error;
 use std::time::Duration;
 
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Body;
 use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
 use tokio::task::spawn_blocking;
@@ -12,10 +15,13 @@ use crate::guard::{Guard, Refusal};
 use crate::listing::Listing;
 use crate::metrics;
 use crate::options::DrainHook;
-use crate::route::{Look, Route};
+use crate::route::{Edit, Look, Route};
 use crate::server::Server;
 use crate::sessions::{Page, Session};
 use crate::workers::Workers;
+
+/// Bytes of a body that says what to change.
+const BODY_BYTES_MAX: usize = 4096;
 
 /// The description of all routes.
 pub(crate) const OPENAPI: &str = include_str!("../openapi.json");
@@ -56,28 +62,60 @@ impl Routes {
         Self { server, guard, patience, drain }
     }
 
-    /// Answers a request, whose body is not read.
-    pub(crate) async fn answer<B>(&self, request: &Request<B>) -> (Answer, Then) {
+    /// Answers a request. No body is read but that of a change which has one.
+    pub(crate) async fn answer<B>(&self, request: Request<B>) -> (Answer, Then)
+    where
+        B: Body,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
         let route = Route::of(request.uri().path());
-        if let Err(refusal) = self.check(request, route) {
+        if let Err(refusal) = self.check(&request, route) {
             return (refused(refusal), Then::Nothing);
         }
-        match (route, request.method()) {
-            (None, _) => (nothing_there(), Then::Nothing),
-            (Some(Route::Page(file)), &Method::GET) => (file.answer(), Then::Nothing),
-            (Some(Route::Page(_)), _) => (answer::only("GET"), Then::Nothing),
-            (Some(Route::Look(look)), &Method::GET) => {
-                let query = request.uri().query().unwrap_or_default();
-                (self.look(look, query).await, Then::Nothing)
+        let (head, body) = request.into_parts();
+        let Some(route) = route else {
+            return (nothing_there(), Then::Nothing);
+        };
+        match (route, &head.method) {
+            (Route::Page(file), &Method::GET) => return (file.answer(), Then::Nothing),
+            (Route::Look(look) | Route::Table(look, _), &Method::GET) => {
+                let query = head.uri.query().unwrap_or_default();
+                return (self.look(look, query).await, Then::Nothing);
             }
-            (Some(Route::Look(_)), _) => (answer::only("GET"), Then::Nothing),
-            (Some(Route::Change(change)), &Method::POST) => {
-                match self.guard.check_change(request.headers()) {
-                    Ok(()) => self.change(change).await,
-                    Err(refusal) => (refused(refusal), Then::Nothing),
-                }
+            (Route::Change(_) | Route::Edit(_) | Route::Table(..), &Method::POST) => {}
+            (Route::Page(_) | Route::Look(_), _) => return (answer::only("GET"), Then::Nothing),
+            (Route::Change(_) | Route::Edit(_), _) => return (answer::only("POST"), Then::Nothing),
+            (Route::Table(..), _) => return (answer::only("GET, POST"), Then::Nothing),
+        }
+        if let Err(refusal) = self.guard.check_change(&head.headers) {
+            return (refused(refusal), Then::Nothing);
+        }
+        match route {
+            Route::Change(change) => self.change(change).await,
+            Route::Edit(edit) | Route::Table(_, edit) => {
+                (self.edit(edit, body).await, Then::Nothing)
             }
-            (Some(Route::Change(_)), _) => (answer::only("POST"), Then::Nothing),
+            Route::Page(_) | Route::Look(_) => (answer::only("GET"), Then::Nothing),
+        }
+    }
+
+    /// Does what a body says, which has to be short. How long it may take is bounded by its connection.
+    async fn edit<B>(&self, edit: Edit, body: B) -> Answer
+    where
+        B: Body,
+        B::Error: Into<Box<dyn Error + Send + Sync>>,
+    {
+        let Ok(body) = Limited::new(body, BODY_BYTES_MAX).collect().await else {
+            return answer::text(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                format!("a body has at most {BODY_BYTES_MAX} bytes, and an end\n"),
+            );
+        };
+        let body = body.to_bytes();
+        match edit {
+            Edit::Limits => self.change_limits(&body),
+            Edit::Ban => self.ban(&body),
+            Edit::LiftBan => self.lift_ban(&body),
         }
     }
 
@@ -101,6 +139,8 @@ impl Routes {
             Look::Sessions => self.sessions(query).await,
             Look::Session(id) => self.session(id).await,
             Look::Workers => self.workers().await,
+            Look::Limits => self.limits(),
+            Look::Bans => self.bans(),
         }
     }
 

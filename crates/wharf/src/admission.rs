@@ -16,8 +16,9 @@ pub(crate) struct Admission {
 /// What the workers of a server, and the seats that were given, count together.
 #[derive(Debug)]
 struct Counts {
-    sessions_max: usize,
-    per_address_max: Option<usize>,
+    sessions_max: AtomicUsize,
+    /// `OFF` if there is none.
+    per_address_max: AtomicUsize,
     /// Sessions of each worker, those that are on their way to it included.
     workers: Box<[AtomicUsize]>,
     sessions: AtomicUsize,
@@ -25,6 +26,9 @@ struct Counts {
     /// `sessions_max`. The hash is seeded.
     addresses: Mutex<HashMap<IpAddr, usize>>,
 }
+
+/// No maximum.
+const OFF: usize = usize::MAX;
 
 /// Why a connection was turned away.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -40,13 +44,19 @@ pub(crate) enum Refusal {
 impl Admission {
     pub(crate) fn new(workers: usize, sessions_max: usize, per_address_max: Option<usize>) -> Self {
         let counts = Counts {
-            sessions_max,
-            per_address_max,
+            sessions_max: AtomicUsize::new(sessions_max),
+            per_address_max: AtomicUsize::new(per_address_max.unwrap_or(OFF)),
             workers: (0..workers).map(|_| AtomicUsize::new(0)).collect(),
             sessions: AtomicUsize::new(0),
             addresses: Mutex::default(),
         };
         Self { counts: Arc::new(counts) }
+    }
+
+    /// Changes both maxima, for those that come from now on.
+    pub(crate) fn set_max(&self, sessions: usize, per_address: Option<usize>) {
+        self.counts.sessions_max.store(sessions, Ordering::Relaxed);
+        self.counts.per_address_max.store(per_address.unwrap_or(OFF), Ordering::Relaxed);
     }
 
     /// Gives a connection a seat on the worker that has the fewest sessions; of those that have equally
@@ -75,8 +85,9 @@ impl Admission {
     ) -> Result<Seat, Refusal> {
         let counts = &self.counts;
         // The address first: who is refused for it must not stand in another's way meanwhile.
-        let address = counts.per_address_max.and(peer).and_then(counted_address);
-        if let (Some(address), Some(max)) = (address, counts.per_address_max)
+        let per_address_max = counts.per_address_max();
+        let address = per_address_max.and(peer).and_then(counted_address);
+        if let (Some(address), Some(max)) = (address, per_address_max)
             && !counts.count_address(address, max)
         {
             return Err(Refusal::PerAddressMax);
@@ -122,10 +133,16 @@ impl Counts {
         (0..count).map(|offset| (start + offset) % count).min_by_key(load).unwrap_or(0)
     }
 
-    /// Counts one more session if there may be one; there are never more, not even for a moment.
+    /// Counts one more session if there may be one; none is let in beyond the maximum, not even for a moment.
     fn count_session(&self) -> bool {
-        let one_more = |count| (count < self.sessions_max).then_some(count + 1);
+        let max = self.sessions_max.load(Ordering::Relaxed);
+        let one_more = |count| (count < max).then_some(count + 1);
         self.sessions.fetch_update(Ordering::Relaxed, Ordering::Relaxed, one_more).is_ok()
+    }
+
+    fn per_address_max(&self) -> Option<usize> {
+        let max = self.per_address_max.load(Ordering::Relaxed);
+        (max != OFF).then_some(max)
     }
 
     fn count_address(&self, address: IpAddr, max: usize) -> bool {
@@ -187,7 +204,7 @@ impl Seat {
     /// Counts a session that has been seated without an address by the one that it turns out to have.
     pub(crate) fn count_address(&mut self, peer: IpAddr) -> Result<(), Refusal> {
         debug_assert!(self.address.is_none(), "it is counted once");
-        let Some(max) = self.counts.per_address_max else { return Ok(()) };
+        let Some(max) = self.counts.per_address_max() else { return Ok(()) };
         let Some(address) = counted_address(peer) else { return Ok(()) };
         if !self.counts.count_address(address, max) {
             return Err(Refusal::PerAddressMax);
@@ -268,5 +285,23 @@ mod tests {
         let nothing = (0, vec![0], 0);
         assert_eq!(admission.counted(), nothing, "the table is as small as what it counts");
         assert!(admission.admit(ip("2001:db8::2"), 0).is_ok());
+    }
+
+    #[test]
+    fn maxima_that_change_are_for_those_that_come() {
+        let admission = Admission::new(1, 4, None);
+        let mut seats: Vec<Seat> =
+            (0..3).map(|_| admission.admit(ip("10.0.0.1"), 0).unwrap()).collect();
+        admission.set_max(2, Some(1));
+        assert_eq!(admission.sessions(), 3, "who is there stays");
+        assert_eq!(admission.admit(ip("10.0.0.2"), 0).unwrap_err(), Refusal::SessionsMax);
+        seats.truncate(1);
+        seats.push(admission.admit(ip("10.0.0.1"), 0).unwrap());
+        admission.set_max(4, Some(1));
+        assert_eq!(admission.admit(ip("10.0.0.1"), 0).unwrap_err(), Refusal::PerAddressMax);
+        admission.set_max(4, None);
+        seats.push(admission.admit(ip("10.0.0.1"), 0).unwrap());
+        drop(seats);
+        assert_eq!(admission.counted(), (0, vec![0], 0), "whatever was counted is given back");
     }
 }

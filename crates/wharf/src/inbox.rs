@@ -74,6 +74,8 @@ pub(crate) enum Message {
     /// Whether the server accepts has changed, or how near what waits on all workers together is to its
     /// ceiling: the worker is to look.
     Look,
+    /// Limits have changed.
+    LookAtLimits,
     /// Somebody wants to know how the worker and its sessions are.
     Ask(Box<Question>),
     /// The server drains, and every session is sent this frame last.
@@ -115,6 +117,7 @@ impl Message {
             | Self::Deferred(..)
             | Self::Resolved(..)
             | Self::Look
+            | Self::LookAtLimits
             | Self::Drain(_)
             | Self::Stop
             | Self::NothingComes => 0,

@@ -60,6 +60,7 @@ mod histogram;
 mod inbox;
 mod inspection;
 mod limits;
+mod live_limits;
 #[cfg(test)]
 #[cfg(loom)]
 mod loom_models;
@@ -106,6 +107,7 @@ pub use histogram::Histogram;
 pub use inspection::{Answers, SessionFilter, SessionReport, SessionsWanted, WorkerReport};
 pub use ipnet::IpNet;
 pub use limits::Limits;
+pub use live_limits::{LiveLimits, LiveLimitsError};
 pub use owned_payload::OwnedPayload;
 pub use rate::{OverRate, Rate};
 pub use report::DrainReport;

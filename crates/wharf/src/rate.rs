@@ -153,18 +153,37 @@ impl FromStr for OverRate {
 /// A bucket that all workers take from.
 #[derive(Debug)]
 pub(crate) struct SharedBucket {
-    limiter: Option<Limiter>,
+    /// Of its limiter; 0 if there is none. Who reads it while it changes may find half of the old one with half of
+    /// the new one, once.
+    cost: AtomicU64,
+    burst: AtomicU64,
     full_at: AtomicU64,
 }
 
 impl SharedBucket {
     pub(crate) fn new(rate: Option<Rate>) -> Self {
-        Self { limiter: rate.map(Limiter::new), full_at: AtomicU64::new(0) }
+        let bucket =
+            Self { cost: AtomicU64::new(0), burst: AtomicU64::new(0), full_at: AtomicU64::new(0) };
+        bucket.set(rate);
+        bucket
+    }
+
+    /// Begins anew, with this rate.
+    pub(crate) fn set(&self, rate: Option<Rate>) {
+        let limiter = rate.map(Limiter::new);
+        self.burst.store(limiter.map_or(0, |limiter| limiter.burst), Ordering::Relaxed);
+        self.cost.store(limiter.map_or(0, |limiter| limiter.cost), Ordering::Relaxed);
+        self.full_at.store(0, Ordering::Relaxed);
+    }
+
+    fn limiter(&self) -> Option<Limiter> {
+        let cost = self.cost.load(Ordering::Relaxed);
+        (cost != 0).then(|| Limiter { cost, burst: self.burst.load(Ordering::Relaxed) })
     }
 
     /// Takes one; false if there is none. There is always one without a rate.
     pub(crate) fn take(&self, now: Time) -> bool {
-        let Some(limiter) = self.limiter else { return true };
+        let Some(limiter) = self.limiter() else { return true };
         let taken = self.full_at.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |full_at| {
             let mut bucket = Bucket { full_at: Time::from_nanos(full_at) };
             (bucket.tokens(limiter, now, 1) > 0).then(|| {
@@ -239,5 +258,16 @@ mod tests {
             bucket.take(limiter, at(1), u64::MAX);
             assert_eq!(bucket.tokens(limiter, at(1), 1), 0);
         }
+    }
+
+    #[test]
+    fn a_rate_that_changes_begins_anew() {
+        let bucket = SharedBucket::new(Some(Rate { per_second: 1, burst: 2 }));
+        let taken = |now| (0..20).filter(|_| bucket.take(now)).count();
+        assert_eq!((taken(at(0)), taken(at(0))), (2, 0));
+        bucket.set(Some(Rate { per_second: 10, burst: 5 }));
+        assert_eq!((taken(at(0)), taken(at(100))), (5, 1));
+        bucket.set(None);
+        assert_eq!(taken(at(100)), 20);
     }
 }

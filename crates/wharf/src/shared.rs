@@ -14,7 +14,8 @@ use crate::deferred::Pool;
 use crate::framing::{FrameError, Framing};
 use crate::group::{Groups, WorkerSet};
 use crate::inbox::{Inbox, Message, Refused};
-use crate::rate::{Rate, SharedBucket};
+use crate::live_limits::{LiveLimits, LiveLimitsError};
+use crate::rate::SharedBucket;
 use crate::room::Rooms;
 use crate::send_queue::SendStatus;
 use crate::send_total::SendTotal;
@@ -47,6 +48,10 @@ pub(crate) struct Shared {
     pub(crate) rooms_max: usize,
     /// Where captured sessions are written down, if any may be.
     pub(crate) recorder: Option<Arc<Recorder>>,
+    /// What may change of the limits, as it is now.
+    live: Mutex<LiveLimits>,
+    /// As many sessions as it was started for.
+    sessions_max: usize,
     framing: Framing,
     frame_bytes_max: usize,
     /// What its factory makes.
@@ -71,12 +76,12 @@ pub(crate) struct SharedSetup {
     pub(crate) inboxes: Vec<Inbox>,
     pub(crate) admission: Admission,
     pub(crate) listeners: usize,
+    pub(crate) live: LiveLimits,
     pub(crate) framing: Framing,
     pub(crate) frame_bytes_max: usize,
     pub(crate) session_type: TypeId,
     pub(crate) farewell: Option<SharedFrame>,
     pub(crate) send_total_max: usize,
-    pub(crate) accept_rate: Option<Rate>,
     pub(crate) deferred: Pool,
     pub(crate) rooms_max: usize,
     pub(crate) capture: Option<CaptureOptions>,
@@ -97,11 +102,13 @@ impl Shared {
             timings: inboxes.iter().map(|_| TimingsOfWorker::default()).collect(),
             groups: Groups::new(inboxes.len()),
             targets: Targets::new(setup.targets),
-            accept_rate: SharedBucket::new(setup.accept_rate),
+            accept_rate: SharedBucket::new(setup.live.accept_rate),
             send_total: SendTotal::new(setup.send_total_max, inboxes.len()),
             deferred: Arc::new(setup.deferred),
             rooms: Arc::default(),
             rooms_max: setup.rooms_max,
+            sessions_max: setup.live.sessions_max,
+            live: Mutex::new(setup.live),
             inboxes: inboxes.into_boxed_slice(),
             admission,
             bans: Bans::default(),
@@ -181,6 +188,35 @@ impl Shared {
         if self.listeners_open.fetch_sub(1, Ordering::AcqRel) == 1 {
             self.put_all(|| Message::NothingComes);
         }
+    }
+
+    /// The limits that may change.
+    pub(crate) fn live_limits(&self) -> LiveLimits {
+        *self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// As many sessions as it was started for.
+    pub(crate) const fn sessions_max(&self) -> usize {
+        self.sessions_max
+    }
+
+    /// Changes them, or none of them. Workers are told to look, as for what follows.
+    pub(crate) fn change_limits(
+        &self,
+        change: impl FnOnce(&mut LiveLimits),
+    ) -> Result<LiveLimits, LiveLimitsError> {
+        let mut live = self.live.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut wanted = *live;
+        change(&mut wanted);
+        wanted.check(self.sessions_max)?;
+        let before = std::mem::replace(&mut *live, wanted);
+        self.admission.set_max(wanted.sessions_max, wanted.per_address_max);
+        if before.accept_rate != wanted.accept_rate {
+            self.accept_rate.set(wanted.accept_rate);
+        }
+        drop(live);
+        self.put_all(|| Message::LookAtLimits);
+        Ok(wanted)
     }
 
     /// Has the listeners accept, or not. Workers are told to look, so that the last word counts

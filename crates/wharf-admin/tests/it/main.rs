@@ -8,6 +8,7 @@ mod answers;
 mod changes;
 mod dashboard;
 mod hostile;
+mod limits;
 mod openapi;
 mod server;
 mod sessions;

@@ -103,6 +103,18 @@ fn what_is_answered_is_as_it_is_described() {
     for path in ["/api/v1/server", "/api/v1/workers", "/api/v1/sessions", "/api/v1/openapi.json"] {
         look(path);
     }
+    let edits = [
+        ("/api/v1/limits", "{\"frame_rate\":{\"per_second\":9000,\"burst\":9000}}"),
+        ("/api/v1/limits", "{\"per_address_max\":null}"),
+        ("/api/v1/bans", "{\"network\":\"192.0.2.7\"}"),
+        ("/api/v1/bans", "{\"network\":\"192.0.2.8\",\"seconds\":600}"),
+        ("/api/v1/bans/lift", "{\"network\":\"192.0.2.9\"}"),
+    ];
+    for (path, body) in edits {
+        check(&description, path, "post", &fixture.post_body(path, body));
+    }
+    look("/api/v1/limits");
+    look("/api/v1/bans");
     // With a next page, and without one.
     check(&description, "/api/v1/sessions", "get", &fixture.get("/api/v1/sessions?limit=1"));
     let page = fixture.json("/api/v1/sessions?limit=1");

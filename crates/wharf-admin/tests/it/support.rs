@@ -115,6 +115,13 @@ impl Fixture {
         self.ask(&format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nX-Wharf-Admin: 1\r\n\r\n"))
     }
 
+    /// The same with a body.
+    pub(crate) fn post_body(&self, path: &str, body: &str) -> Answer {
+        let host = self.admin.address();
+        let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nX-Wharf-Admin: 1\r\n");
+        self.ask(&format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()))
+    }
+
     /// The JSON of a path.
     #[track_caller]
     pub(crate) fn json(&self, path: &str) -> Value {

@@ -14,6 +14,7 @@ use crate::framing::FrameError;
 use crate::group::{Group, GroupSizes};
 use crate::inbox::Message;
 use crate::inspection::{Answers, SessionFilter, SessionsWanted};
+use crate::live_limits::{LiveLimits, LiveLimitsError};
 use crate::room::{self, Room, RoomError, RoomOptions, RoomRef};
 use crate::session_id::SessionId;
 use crate::session_ref::SessionRef;
@@ -87,6 +88,42 @@ impl ServerHandle {
     /// Whether it accepts: it is not paused, and has listeners still, which a drain or a stop closes.
     pub fn is_accepting(&self) -> bool {
         self.shared.is_accepting()
+    }
+
+    /// The limits that may change, as they are now.
+    pub fn live_limits(&self) -> LiveLimits {
+        self.shared.live_limits()
+    }
+
+    /// As many sessions as it was started for: the most that [`LiveLimits::sessions_max`] may be.
+    pub fn sessions_max_at_start(&self) -> usize {
+        self.shared.sessions_max()
+    }
+
+    /// Changes limits while the server runs, and gives all of them as they are then. Accepting goes by the new
+    /// ones at once, the rates of sessions within a turn of their worker, which looks at each of its sessions for
+    /// it. No message of a session costs more for it.
+    ///
+    /// ```no_run
+    /// # use wharf::{LiveLimitsError, Rate, ServerHandle};
+    /// # fn f(server: &ServerHandle) -> Result<(), LiveLimitsError> {
+    /// // A flood: let in few, and have those who are there send less.
+    /// server.change_limits(|limits| {
+    ///     limits.accept_rate = Some(Rate { per_second: 50, burst: 50 });
+    ///     limits.frames_per_second = Some(Rate { per_second: 20, burst: 40 });
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// [`LiveLimitsError`] if one of them is out of its range: then none is changed. The closure must not ask
+    /// this server for its limits: it is called while they are locked.
+    pub fn change_limits(
+        &self,
+        change: impl FnOnce(&mut LiveLimits),
+    ) -> Result<LiveLimits, LiveLimitsError> {
+        self.shared.change_limits(change)
     }
 
     /// Takes no connection from a network until a time, or until the ban is [lifted](Self::unban): who

@@ -21,6 +21,7 @@ use crate::gate::Gate;
 use crate::heartbeat::Heartbeat;
 use crate::inbox::Inbox;
 use crate::limits::Limits;
+use crate::live_limits::LiveLimits;
 use crate::report::DrainReport;
 use crate::session::Session;
 use crate::shared::{Shared, SharedSetup};
@@ -244,12 +245,12 @@ pub(super) fn make_handle(
         inboxes,
         admission,
         listeners: plan.places.len(),
+        live: LiveLimits::new(&plan.limits, plan.sessions_max),
         framing: plan.framing.clone(),
         frame_bytes_max: plan.limits.frame_bytes_max,
         session_type,
         farewell: plan.farewell.clone(),
         send_total_max: plan.limits.send_total_max,
-        accept_rate: plan.limits.accept_rate,
         deferred,
         rooms_max: plan.limits.rooms_max,
         capture: plan.capture.clone(),

@@ -133,7 +133,7 @@ impl Core {
             port,
             index,
             framing,
-            allowance: Allowance::new(&limits),
+            allowance: Allowance::new(&shared.live_limits()),
             limits,
             heartbeat,
             dialing: Dialing::new(socket),

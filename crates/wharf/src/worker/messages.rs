@@ -79,6 +79,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Message::ResumeReceiving(id) => self.core.resume_receiving(id.socket()),
             // A look at what waits on all workers is what each turn ends with.
             Message::Look => self.core.look_whether_paused(),
+            Message::LookAtLimits => self.core.look_at_rates(),
             Message::Ask(question) => self.answer(&question),
             Message::Drain(farewell) => self.drain(farewell),
             Message::Stop => self.core.stop(),

@@ -5,18 +5,18 @@ use wharf_port::{SocketId, Time};
 use super::Core;
 use super::connection::Connection;
 use crate::close_reason::CloseReason;
-use crate::limits::Limits;
+use crate::live_limits::LiveLimits;
 use crate::rate::{Bucket, Limiter, OverRate};
 
 /// What each session may send.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Allowance {
     frames: Option<Limiter>,
     bytes: Option<Limiter>,
 }
 
 impl Allowance {
-    pub(super) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &LiveLimits) -> Self {
         Self {
             frames: limits.frames_per_second.map(Limiter::new),
             bytes: limits.bytes_per_second.map(Limiter::new),
@@ -84,6 +84,22 @@ impl Core {
         self.stats.throttled += 1;
         self.hold_back(socket);
         self.arm_next_timer(socket);
+    }
+
+    /// The rates of sessions may have changed. Then what was used of the old ones is forgotten, and those go on that
+    /// had to wait.
+    pub(super) fn look_at_rates(&mut self) {
+        let allowance = Allowance::new(&self.shared().live_limits());
+        if std::mem::replace(&mut self.allowance, allowance) == allowance {
+            return;
+        }
+        for socket in self.connections.sockets() {
+            let Some(connection) = self.connection(socket) else { continue };
+            connection.used = Used::NOTHING;
+            if connection.throttled {
+                self.end_throttling(socket);
+            }
+        }
     }
 
     /// Goes on with a session that had to wait.

@@ -56,6 +56,7 @@ mod inspecting;
 #[cfg(target_os = "linux")]
 mod leftovers;
 mod limits;
+mod live_limits;
 mod measuring;
 mod messages;
 mod order;
