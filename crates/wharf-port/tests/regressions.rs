@@ -145,3 +145,40 @@ fn sends_that_nobody_took_are_not_reported_as_sent() {
     }
     assert_eq!(sent, 0, "no peer has read a byte");
 }
+
+/// Each buffer of a connection that had much more came in another turn, and went back by a send of its own.
+#[test]
+fn who_fills_buffers_fills_a_few_in_a_row_and_keeps_nobody_waiting() {
+    const BUFFER: usize = 1024;
+    /// What a connection may fill in a row, and that it has twice.
+    const ROW: usize = 4;
+    let options = PortOptions {
+        backend: Backend::Readiness,
+        buffer_bytes: BUFFER.try_into().unwrap(),
+        ..PortOptions::default()
+    };
+    let mut port = open(options).unwrap();
+    let mut streams: Vec<_> = (0..3).map(|_| pair()).collect();
+    let sockets: Vec<_> =
+        streams.iter().map(|(stream, _)| adopt(&mut port, stream.try_clone().unwrap())).collect();
+    for (_, peer) in &mut streams {
+        peer.write_all(&[7; 2 * ROW * BUFFER]).unwrap();
+    }
+    for socket in &sockets {
+        port.receive(*socket).unwrap();
+    }
+    let mut in_order = Vec::new();
+    for _ in 0..10 {
+        for completion in turn(&mut port) {
+            if let Completion::Received { socket, what: Received::Data(lease) } = completion {
+                assert_eq!(lease.len(), BUFFER);
+                in_order.push(socket);
+            }
+        }
+        if in_order.len() == 2 * ROW * sockets.len() {
+            break;
+        }
+    }
+    let rows: Vec<_> = in_order.chunk_by(|one, next| one == next).map(<[_]>::len).collect();
+    assert_eq!(rows, [ROW; 6], "each has its turn before anybody has another: {in_order:?}");
+}

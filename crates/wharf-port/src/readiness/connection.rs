@@ -103,6 +103,16 @@ impl Connection {
         }
     }
 
+    /// Puts this connection at the front of the line on the same terms; whether it is there.
+    pub(super) fn stay_in_front(&mut self, id: SocketId, line: &mut VecDeque<SocketId>) -> bool {
+        let stays = self.readable && !self.in_line && self.is_wanted();
+        if stays {
+            self.in_line = true;
+            line.push_front(id);
+        }
+        stays
+    }
+
     /// Starts what was staged; its final completion, if it ends at once. What connects and finds the
     /// listener's queue full is put there.
     pub(super) fn start(

