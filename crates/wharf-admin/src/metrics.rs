@@ -10,7 +10,7 @@ use prometheus_client::encoding::text::encode as encode_text;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
-use wharf::{Histogram, ServerHandle, Stats, Timings, WorkerReport};
+use wharf::{AcceptBacklog, Histogram, ServerHandle, Stats, Timings, WorkerReport};
 
 /// Of the text that is written here.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -138,6 +138,16 @@ const ANSWERED_GAUGES: [Counted<WorkerReport>; 4] = [
     ("wharf_sockets", "Sockets that the completion port holds", |it| it.sockets as u64),
 ];
 
+/// Of workers of whose listeners the system tells.
+const BACKLOG: [Counted<AcceptBacklog>; 2] = [
+    ("wharf_accept_backlog", "Connections that wait in the system's queue to be accepted", |it| {
+        it.waiting.into()
+    }),
+    ("wharf_accept_backlog_max", "Connections that the system lets wait to be accepted", |it| {
+        it.max.into()
+    }),
+];
+
 const BUFFERS: [OfKind<WorkerReport>; 3] = [
     ("free", |it| it.ledger.free as u64),
     ("leased", |it| it.ledger.leased as u64),
@@ -180,6 +190,14 @@ impl Scrape {
             let mut family = out.family(name, help, MetricType::Gauge)?;
             for report in &self.reports {
                 gauge(family.encode_family(&[("worker", report.worker)])?, value(report))?;
+            }
+        }
+        for (name, help, value) in BACKLOG {
+            let mut family = out.family(name, help, MetricType::Gauge)?;
+            for report in &self.reports {
+                if let Some(backlog) = &report.accept_backlog {
+                    gauge(family.encode_family(&[("worker", report.worker)])?, value(backlog))?;
+                }
             }
         }
         let help = "Receive buffers, by who has them";

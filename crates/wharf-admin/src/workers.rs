@@ -1,7 +1,7 @@
 //! Workers as JSON.
 
 use serde::{Serialize, Serializer};
-use wharf::{Histogram, Ledger, ServerHandle, Stats, Timings, WorkerReport};
+use wharf::{AcceptBacklog, Histogram, Ledger, ServerHandle, Stats, Timings, WorkerReport};
 
 /// A number of something: its name, and where it stands.
 type Field<T> = (&'static str, fn(&T) -> u64);
@@ -52,8 +52,17 @@ struct Report<'a> {
     listeners: usize,
     queued_bytes: usize,
     inbox_bytes: usize,
+    /// Nothing, if the system does not tell.
+    accept_backlog: Option<Backlog>,
     buffers: Buffers,
     port: Stated<'a, WorkerReport>,
+}
+
+/// Connections in the queues of listeners.
+#[derive(Debug, Serialize)]
+struct Backlog {
+    waiting: u32,
+    max: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -99,6 +108,9 @@ impl<'a> Report<'a> {
             listeners: report.listeners,
             queued_bytes: report.queued_bytes,
             inbox_bytes: report.inbox_bytes,
+            accept_backlog: report
+                .accept_backlog
+                .map(|AcceptBacklog { waiting, max }| Backlog { waiting, max }),
             buffers: Buffers { total, free, leased, kernel },
             port: Stated { fields: &PORT, of: report },
         }

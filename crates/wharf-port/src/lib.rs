@@ -96,6 +96,7 @@
 
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
+mod accept_backlog;
 mod address;
 mod backoff;
 mod buffer;
@@ -135,6 +136,7 @@ mod uring;
 mod wake_state;
 mod waker;
 
+pub use accept_backlog::AcceptBacklog;
 pub use address::{Address, AddressError, Credentials, UnixAddress};
 pub use buffer::{Lease, Ledger, OwnedBytes, Segment, SharedBytes};
 pub use clock::{Clock, Time};

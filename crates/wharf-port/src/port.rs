@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use crate::accept_backlog::AcceptBacklog;
 use crate::address::Address;
 use crate::buffer::{Ledger, Segment};
 use crate::clock::{Clock, Random, Time};
@@ -177,6 +178,12 @@ impl CompletionPort {
     /// it is closed.
     pub fn listener_address(&self, listener: ListenerId) -> Option<Address> {
         self.driver.listener_address(listener)
+    }
+
+    /// How many connections wait in a listener's queue, and how many may: one system call. `None` if it is
+    /// closed, is no listener of TCP, or the system does not tell, as only Linux does.
+    pub fn accept_backlog(&self, listener: ListenerId) -> Option<AcceptBacklog> {
+        self.driver.accept_backlog(listener)
     }
 
     /// Stops accepting. What waits in the listener's queue is still delivered, then

@@ -5,6 +5,7 @@ use std::io;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::accept_backlog::AcceptBacklog;
 use crate::address::Address;
 use crate::buffer::{BufferPool, Ledger, Segment};
 use crate::clock::{Clock, Time, monotonic_now, system_seed};
@@ -327,6 +328,16 @@ impl Driver {
             self,
             driver => driver.listener(id).and_then(|it| sys::local_address(&it.socket)),
             own => own.listener_address(id)
+        )
+    }
+
+    /// Windows does not tell, and a simulated network is not asked.
+    #[cfg_attr(not(unix), expect(unused_variables, reason = "nobody is asked"))]
+    pub(crate) fn accept_backlog(&self, id: ListenerId) -> Option<AcceptBacklog> {
+        each_on_unix!(
+            self,
+            driver => driver.listener(id).and_then(|it| sys::accept_backlog(&it.socket)),
+            _own => None
         )
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::Duration;
 
-use wharf_port::{Address, Clock, Ledger, Time};
+use wharf_port::{AcceptBacklog, Address, Clock, Ledger, Time};
 
 use crate::inbox::Message;
 use crate::session_id::SessionId;
@@ -121,6 +121,9 @@ pub struct WorkerReport {
     pub operations: usize,
     /// Listeners that it has not been told to stop.
     pub listeners: usize,
+    /// Who waits in the queues of those listeners to be accepted, and how many may, all of them together.
+    /// `None` if the system tells of none of them: it does on Linux, of TCP.
+    pub accept_backlog: Option<AcceptBacklog>,
     /// Who has its receive buffers.
     pub ledger: Ledger,
     /// Bytes in its send queues, as of its last turn.

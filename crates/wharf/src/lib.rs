@@ -124,8 +124,8 @@ pub use timings::Timings;
 pub use typed::{OnMessage, TypedRef, WrongSession};
 pub use watchdog::{Blocked, Callback};
 pub use wharf_port::{
-    Address, AddressError, Backend, Clock, ConnectError, Credentials, Keepalive, Ledger,
-    ListenError, ListenOptions, OpenError, PortOptions, SocketOptions, Time, UnixAddress,
+    AcceptBacklog, Address, AddressError, Backend, Clock, ConnectError, Credentials, Keepalive,
+    Ledger, ListenError, ListenOptions, OpenError, PortOptions, SocketOptions, Time, UnixAddress,
     UringFeatures, WaitError, sim,
 };
 #[cfg(unix)]

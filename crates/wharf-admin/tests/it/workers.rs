@@ -7,6 +7,8 @@ use std::time::Duration;
 use serde_json::Value;
 use wharf::SessionsWanted;
 
+#[cfg(target_os = "linux")]
+use crate::support::{Answer, connect};
 use crate::support::{Fixture, PATIENCE, frame, wait_until};
 
 /// The names of the fields of a struct, from how it is shown: `Stats { sessions: 3, .. }`.
@@ -87,6 +89,43 @@ fn no_counter_is_left_out() {
     assert_eq!(keys_of(&told["report"]["port"]), fields_of(&format!("{:?}", known[0].port)));
     let ledger = format!("{:?}", known[0].ledger);
     assert_eq!(keys_of(&told["report"]["buffers"]), fields_of(&ledger));
+}
+
+/// Whoever connects during a pause stands in the system's queue, and in what is told of it.
+#[test]
+#[cfg(target_os = "linux")]
+fn who_waits_to_be_accepted_is_told() {
+    let fixture = Fixture::start(|_| ());
+    let lines = |answer: &Answer, metric: &str| -> Vec<f64> {
+        (0..2).filter_map(|it| answer.value(&format!("{metric}{{worker=\"{it}\"}}"))).collect()
+    };
+    let none_waits = lines(&fixture.get("/metrics"), "wharf_accept_backlog");
+    assert_eq!(none_waits, [0.0], "one worker has the listener");
+
+    assert_eq!(fixture.post("/api/v1/accepting/pause").status, Some(200));
+    // A worker pauses in the turn in which it is told and says so to the system at its end: before the second.
+    for _ in 0..2 {
+        fixture.json("/api/v1/workers");
+    }
+    let address = fixture.server().addresses()[0].tcp().unwrap();
+    let mut clients: Vec<_> = (0..3).map(|_| connect(address)).collect();
+    let waiting = || lines(&fixture.get("/metrics"), "wharf_accept_backlog");
+    wait_until("all three wait", || waiting() == [3.0]);
+    let max = lines(&fixture.get("/metrics"), "wharf_accept_backlog_max");
+    assert!(matches!(max[..], [128.0..=4096.0]), "what was asked for, or what is allowed: {max:?}");
+    let server = fixture.json("/api/v1/workers");
+    let mut told: Vec<_> =
+        (0..2).map(|it| &server["workers"][it]["report"]["accept_backlog"]).collect();
+    told.sort_by_key(|told| told.is_null());
+    assert_eq!((&told[0]["waiting"], told[0]["max"].as_f64()), (&Value::from(3), Some(max[0])));
+    assert!(told[1].is_null(), "it listens to nobody: {server}");
+
+    assert_eq!(fixture.post("/api/v1/accepting/resume").status, Some(200));
+    for client in &mut clients {
+        frame(client, b"hello");
+        client.read_exact(&mut [0; 9]).unwrap();
+    }
+    assert_eq!(waiting(), [0.0]);
 }
 
 #[test]

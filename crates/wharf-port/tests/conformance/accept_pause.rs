@@ -9,6 +9,7 @@ use crate::harness::{CheckedPort, Dice, Echo, Peer, Subject, of_port, owned};
 
 on_every_backend![
     rule_12_a_pause_holds_connections_back_and_a_resume_delivers_them,
+    rule_12_who_waits_during_a_pause_is_told_where_the_system_tells,
     rule_12_a_pause_before_anything_was_accepted_holds,
     rule_12_a_resume_in_the_same_batch_undoes_the_pause_of_a_listener,
     rule_12_pausing_a_listener_twice_is_pausing_it_once,
@@ -75,6 +76,24 @@ fn rule_12_a_pause_holds_connections_back_and_a_resume_delivers_them(subject: &S
     let peers = connect_in_vain(&mut port, home);
     port.raw().resume_accept(home.0);
     all_are_served(&mut port, peers);
+    port.finish();
+}
+
+fn rule_12_who_waits_during_a_pause_is_told_where_the_system_tells(subject: &Subject) {
+    let mut port = subject.open();
+    let home = port.listen();
+    let is_tcp = port.raw().listener_address(home.0).is_some_and(|it| !it.is_unix());
+    let is_told = cfg!(target_os = "linux") && is_tcp && port.raw().backend() != Backend::Sim;
+    let waiting = |port: &mut CheckedPort| port.raw().accept_backlog(home.0).map(|it| it.waiting);
+    assert_eq!(waiting(&mut port), is_told.then_some(0));
+    port.raw().pause_accept(home.0);
+    port.fence();
+    let peers = connect_in_vain(&mut port, home);
+    assert_eq!(waiting(&mut port), is_told.then_some(50));
+    port.raw().resume_accept(home.0);
+    all_are_served(&mut port, peers);
+    assert_eq!(waiting(&mut port), is_told.then_some(0));
+    port.raw().stop_listening(home.0);
     port.finish();
 }
 

@@ -2,6 +2,8 @@
 
 use std::cmp::Reverse;
 
+use wharf_port::AcceptBacklog;
+
 use super::connection::{Connection, State, Traffic};
 use super::{Handler, Worker};
 use crate::group::GroupState;
@@ -20,11 +22,22 @@ impl<H, F> Worker<H, F> {
             sockets: core.port.sockets(),
             operations: core.port.operations(),
             listeners: core.listeners.len(),
+            accept_backlog: self.accept_backlog(),
             ledger: core.port.ledger(),
             queued_bytes: core.own_part.bytes(),
             inbox_bytes: core.shared().inboxes[usize::from(core.index)].bytes(),
             sessions: self.sessions_wanted(question.wanted, &question.filter),
         });
+    }
+
+    /// A system call for each listener.
+    fn accept_backlog(&self) -> Option<AcceptBacklog> {
+        let core = &self.core;
+        let told = core.listeners.iter().filter_map(|&it| core.port.accept_backlog(it));
+        told.reduce(|sum, it| AcceptBacklog {
+            waiting: sum.waiting.saturating_add(it.waiting),
+            max: sum.max.saturating_add(it.max),
+        })
     }
 
     fn sessions_wanted(

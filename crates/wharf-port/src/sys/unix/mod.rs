@@ -1,5 +1,6 @@
 //! Linux, the BSDs and macOS, through `rustix`.
 
+mod accept_queue;
 mod addresses;
 mod credentials;
 mod descriptors;
@@ -13,6 +14,7 @@ mod queue;
 mod socket;
 mod socket_file;
 
+pub(crate) use accept_queue::accept_backlog;
 #[cfg(target_os = "linux")]
 pub(crate) use addresses::to_system;
 pub(crate) use addresses::{local_address, peer_address};
