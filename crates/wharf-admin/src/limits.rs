@@ -52,6 +52,7 @@ struct Limits {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct LimitsChange {
+    #[serde(default, deserialize_with = "told")]
     sessions_max: Option<usize>,
     #[serde(default, deserialize_with = "told")]
     per_address_max: Option<Option<usize>>,

@@ -54,6 +54,7 @@ fn what_makes_no_sense_changes_nothing() {
         ("[]", "the body: "),
         ("[null, null]", "the body: invalid type: sequence"),
         ("{\"accept_rate\": [50, 50]}", "the body: no field of it is a list"),
+        ("{\"sessions_max\": null}", "the body: invalid type: null"),
         ("{\"sessions_max\": \"3\"}", "the body: invalid type"),
         ("{\"sessions_max\": -1}", "the body: invalid value"),
         ("{\"per_address_max\": 5, \"idle\": 3}", "the body: unknown field `idle`"),
