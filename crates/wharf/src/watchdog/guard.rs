@@ -7,6 +7,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use super::log::Log;
 use super::watched::Seen;
 use super::{Blocked, Watched};
 use crate::shared::Shared;
@@ -40,11 +41,13 @@ impl Watchdog {
             drop(begins);
             let mut workers = vec![Worker::Fine; shared.watched.len()];
             let mut period = threshold;
+            let mut log = Log::default();
             // Nothing is ever sent: either the time is over, or the other end is gone.
             while end.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
+                log.pass(period);
                 for (index, watched) in shared.watched.iter().enumerate() {
                     let tell = |seen, duration, is_over| {
-                        tell(index, seen, duration, is_over, hook.as_ref());
+                        tell(&mut log, index, seen, duration, is_over, hook.as_ref());
                     };
                     workers[index].look(watched, period, threshold, tell);
                 }
@@ -54,7 +57,7 @@ impl Watchdog {
             // The workers have ended, and so has what blocked them.
             for (index, worker) in workers.iter().enumerate() {
                 if let Worker::Blocked(seen, duration) = *worker {
-                    tell(index, seen, duration, true, hook.as_ref());
+                    tell(&mut log, index, seen, duration, true, hook.as_ref());
                 }
             }
         };
@@ -90,7 +93,7 @@ impl Worker {
         watched: &Watched,
         passed: Duration,
         threshold: Duration,
-        tell: impl Fn(Seen, Duration, bool),
+        mut tell: impl FnMut(Seen, Duration, bool),
     ) {
         let now = watched.look();
         *self = match *self {
@@ -117,14 +120,21 @@ impl Worker {
     }
 }
 
-fn tell(worker: usize, seen: Seen, duration: Duration, is_over: bool, hook: Option<&Hook>) {
+fn tell(
+    log: &mut Log,
+    worker: usize,
+    seen: Seen,
+    duration: Duration,
+    is_over: bool,
+    hook: Option<&Hook>,
+) {
     let Seen { session, callback, .. } = seen;
     let blocked = Blocked { worker, session, callback, duration, is_over };
-    tracing::warn!("{blocked}");
+    log.write(seen, &blocked);
     if let Some(Hook(hook)) = hook
         && caught(|| hook(&blocked)).is_none()
     {
-        tracing::error!("what is to hear of blocked callbacks panicked");
+        log.hook_panicked();
     }
 }
 

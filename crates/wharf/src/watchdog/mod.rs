@@ -4,6 +4,7 @@
 //! memory of its own. A thread looks now and then; who is in the same callback at two looks blocks.
 
 mod guard;
+mod log;
 mod watched;
 
 use std::fmt;
@@ -15,8 +16,8 @@ use crate::session_id::SessionId;
 
 /// A callback that holds up its worker: what it waits for, every session of this worker waits for.
 ///
-/// Told by [`Server::on_blocked`](crate::Server::on_blocked), and as a warning in the log. What may take
-/// long belongs into [`Context::defer`](crate::Context::defer).
+/// Told by [`Server::on_blocked`](crate::Server::on_blocked), and as a warning in the log, where of each kind of
+/// callback one is named within a minute. What may take long belongs into [`Context::defer`](crate::Context::defer).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Blocked {

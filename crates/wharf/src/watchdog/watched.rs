@@ -27,7 +27,7 @@ pub(super) struct Seen {
     pub(super) session: Option<SessionId>,
     pub(super) callback: Callback,
     /// Tells it from every other callback of its worker.
-    number: u64,
+    pub(super) number: u64,
 }
 
 impl Watched {

@@ -46,7 +46,12 @@ impl<H: Session, F> Worker<H, F> {
     #[cold]
     pub(super) fn panicked(&mut self, socket: SocketId) {
         self.core.stats.panics += 1;
-        tracing::error!(session = %self.core.session_id(socket), "a callback panicked");
+        let session = self.core.session_id(socket);
+        if self.core.shared().is_new_cause("callback_panic") {
+            tracing::error!(%session, "a callback panicked; said once, counted on");
+        } else {
+            tracing::debug!(%session, "a callback panicked");
+        }
         self.drop_handler(socket);
         self.core.terminate(socket, CloseReason::Panicked, true);
     }

@@ -265,7 +265,12 @@ impl<H, F> Worker<H, F> {
         if let Err(payload) = outcome {
             drop_quietly(payload);
             core.stats.panics += 1;
-            tracing::error!(room = state.name(), "a room panicked and is closed");
+            let room = state.name();
+            if core.shared().is_new_cause("room_panic") {
+                tracing::error!(room, "a room panicked and is closed; said once, counted on");
+            } else {
+                tracing::debug!(room, "a room panicked and is closed");
+            }
             self.close_room(state);
         } else if closes {
             self.close_room(state);
