@@ -55,7 +55,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         }
         let (peer, credentials) = (fresh.peer().clone(), fresh.credentials());
         let Ok(socket) = self.core.open(fresh, seat, State::Open) else { return };
-        self.core.stats.accepted += 1;
+        self.core.stats.seldom().accepted += 1;
         self.core.begin_capture(socket, &peer);
         let arrival =
             Arrival::new(self.core.session_id(socket), peer, Arc::clone(self.core.shared()));
@@ -77,7 +77,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Ok(session) => session,
             Err(payload) => {
                 drop_quietly(payload);
-                self.core.stats.panics += 1;
+                self.core.stats.seldom().panics += 1;
                 return self.core.terminate(socket, CloseReason::Panicked, true);
             }
         };
@@ -126,7 +126,7 @@ impl Core {
             Ok(Verdict::Deny) => Err(Refusal::Filter),
             Err(payload) => {
                 drop_quietly(payload);
-                self.stats.panics += 1;
+                self.stats.seldom().panics += 1;
                 Err(Refusal::Filter)
             }
         }
@@ -210,24 +210,25 @@ impl Core {
     }
 
     pub(super) fn count_refusal(&mut self, peer: &Address, refusal: Refusal) {
+        let stats = self.stats.seldom();
         let (count, cause, what) = match refusal {
             Refusal::SessionsMax => {
-                (&mut self.stats.refused_sessions_max, "sessions_max", "all sessions are taken")
+                (&mut stats.refused_sessions_max, "sessions_max", "all sessions are taken")
             }
             Refusal::Overload => (
-                &mut self.stats.refused_send_total,
+                &mut stats.refused_send_total,
                 "send_total_max",
                 "too much waits to be sent to others",
             ),
-            Refusal::Banned => (&mut self.stats.refused_banned, "ban", "its network is banned"),
+            Refusal::Banned => (&mut stats.refused_banned, "ban", "its network is banned"),
             Refusal::Filter => {
-                (&mut self.stats.refused_by_filter, "accept_filter", "the accept filter denies it")
+                (&mut stats.refused_by_filter, "accept_filter", "the accept filter denies it")
             }
             Refusal::AcceptRate => {
-                (&mut self.stats.refused_accept_rate, "accept_rate", "too many come at a time")
+                (&mut stats.refused_accept_rate, "accept_rate", "too many come at a time")
             }
             Refusal::PerAddressMax => (
-                &mut self.stats.refused_per_address,
+                &mut stats.refused_per_address,
                 "per_address_max",
                 "its address has all the sessions that one may have",
             ),
@@ -239,7 +240,7 @@ impl Core {
     }
 
     pub(super) fn accept_delayed(&mut self, cause: AcceptError, retry_after: Duration) {
-        self.stats.accept_delays += 1;
+        self.stats.seldom().accept_delays += 1;
         let name = match cause {
             AcceptError::ProcessDescriptors => "process descriptors",
             AcceptError::SystemDescriptors => "system descriptors",

@@ -39,7 +39,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
                 return core.terminate(socket, CloseReason::Closed, true);
             }
         };
-        core.stats.accepted += 1;
+        core.stats.seldom().accepted += 1;
         core.begin_capture(socket, &peer);
         let arrival = Arrival::new(core.session_id(socket), peer, Arc::clone(core.shared()));
         self.make_session(socket, &arrival);

@@ -45,7 +45,7 @@ impl<H: Session, F> Worker<H, F> {
 
     #[cold]
     pub(super) fn panicked(&mut self, socket: SocketId) {
-        self.core.stats.panics += 1;
+        self.core.stats.seldom().panics += 1;
         let session = self.core.session_id(socket);
         if self.core.shared().is_new_cause("callback_panic") {
             tracing::error!(%session, "a callback panicked; said once, counted on");
@@ -61,7 +61,7 @@ impl<H: Session, F> Worker<H, F> {
         let Some(place) = self.handlers.get_mut(socket.slot() as usize) else { return };
         let own = place.as_ref().is_some_and(|handler| handler.socket == socket);
         if own && !drop_quietly(place.take()) {
-            self.core.stats.panics += 1;
+            self.core.stats.seldom().panics += 1;
         }
     }
 

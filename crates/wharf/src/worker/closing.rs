@@ -126,7 +126,7 @@ impl Core {
 
     /// Bytes that were queued will not be sent.
     pub(super) fn lost(&mut self, bytes: usize) {
-        self.stats.bytes_lost += bytes as u64;
+        self.stats.seldom().bytes_lost += bytes as u64;
         if self.drain_until.is_some() {
             self.report.bytes_lost += bytes as u64;
         }

@@ -30,7 +30,7 @@ use crate::server::WorkerView;
 use crate::session_id::SessionId;
 use crate::shared::Shared;
 use crate::shared_frame::SharedFrame;
-use crate::stats::Stats;
+use crate::stats::Counters;
 use crate::timings::{TURNS_PER_SAMPLE, TimingsOfWorker};
 use crate::watchdog::Watched;
 
@@ -105,7 +105,7 @@ pub(crate) struct Core {
     pub(super) captured: Vec<bool>,
     /// What is being done now was asked for by another thread.
     pub(super) acts_from_outside: bool,
-    pub(super) stats: Stats,
+    pub(super) stats: Counters,
     pub(super) report: DrainReport,
     /// Until when the server drains, if it does.
     pub(super) drain_until: Option<Time>,
@@ -160,7 +160,7 @@ impl Core {
             rooms: RoomWork::default(),
             tidies: false,
             reading: None,
-            stats: Stats::default(),
+            stats: Counters::default(),
             report: DrainReport::default(),
             drain_until: None,
             farewell: None,
@@ -231,8 +231,11 @@ impl Core {
         if self.turn.is_multiple_of(TURNS_PER_SAMPLE) {
             self.timings().turn.count(self.port.since_wait());
         }
-        self.stats.callbacks_blocked = self.watched.blocked();
-        self.shared.published[index].publish(&self.stats);
+        let blocked = self.watched.blocked();
+        if blocked != self.stats.callbacks_blocked {
+            self.stats.seldom().callbacks_blocked = blocked;
+        }
+        self.shared.published[index].publish(&mut self.stats);
         let drained =
             self.drain_until.is_some() && self.nothing_comes && self.connections.is_empty();
         let ends = drained && all_is_read;

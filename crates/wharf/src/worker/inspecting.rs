@@ -17,7 +17,7 @@ impl<H, F> Worker<H, F> {
         question.answer(WorkerReport {
             worker: usize::from(core.index),
             now: core.now,
-            stats: core.stats,
+            stats: *core.stats,
             port: core.port.stats(),
             sockets: core.port.sockets(),
             operations: core.port.operations(),

@@ -103,7 +103,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         match delivery {
             Some(delivery) => self.deliver_message(socket, delivery),
             None if self.core.is_open(socket) => self.panicked(socket),
-            None => self.core.stats.panics += 1,
+            None => self.core.stats.seldom().panics += 1,
         }
     }
 
@@ -114,7 +114,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
                 delivery.deliver(handler, context)
             });
         } else if !drop_quietly(delivery) {
-            self.core.stats.panics += 1;
+            self.core.stats.seldom().panics += 1;
         }
     }
 }

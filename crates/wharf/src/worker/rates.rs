@@ -81,7 +81,7 @@ impl Core {
         }
         let Some(connection) = self.connection(socket) else { return };
         connection.throttled = true;
-        self.stats.throttled += 1;
+        self.stats.seldom().throttled += 1;
         self.hold_back(socket);
         self.arm_next_timer(socket);
     }

@@ -242,7 +242,7 @@ impl<H, F> Worker<H, F> {
         let Some(placed) = placed.filter(|placed| Arc::ptr_eq(&placed.state, state)) else {
             // What a thread wanted to have done may own things whose end panics.
             if !drop_quietly(callback) {
-                core.stats.panics += 1;
+                core.stats.seldom().panics += 1;
             }
             return;
         };
@@ -264,7 +264,7 @@ impl<H, F> Worker<H, F> {
         core.watched.end();
         if let Err(payload) = outcome {
             drop_quietly(payload);
-            core.stats.panics += 1;
+            core.stats.seldom().panics += 1;
             let room = state.name();
             if core.shared().is_new_cause("room_panic") {
                 tracing::error!(room, "a room panicked and is closed; said once, counted on");
@@ -290,7 +290,7 @@ impl<H, F> Worker<H, F> {
         self.rooms.free.push(slot);
         self.core.stop_ticker(slot);
         if !drop_quietly(placed) {
-            self.core.stats.panics += 1;
+            self.core.stats.seldom().panics += 1;
         }
     }
 
@@ -332,8 +332,8 @@ impl<H, F> Worker<H, F> {
             let placed = self.rooms.placed.get(slot as usize).and_then(Option::as_ref);
             let Some(state) = placed.map(|placed| Arc::clone(&placed.state)) else { continue };
             if let Some(tick) = tick {
-                self.core.stats.ticks += 1;
-                self.core.stats.ticks_skipped += tick.skipped;
+                self.core.stats.seldom().ticks += 1;
+                self.core.stats.seldom().ticks_skipped += tick.skipped;
                 self.call_room(&state, Callback::Tick, |room, ctx| room.on_tick(ctx, &tick));
             }
         }

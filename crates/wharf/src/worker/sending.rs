@@ -78,7 +78,7 @@ impl Core {
         let mut status =
             if full { self.make_room(socket, payload.len()) } else { SendStatus::Queued };
         if replaced {
-            self.stats.frames_coalesced += 1;
+            self.stats.seldom().frames_coalesced += 1;
             status = SendStatus::Replaced;
         }
         let Self { connections, chunks, .. } = self;
@@ -218,11 +218,11 @@ impl Core {
         match connection.queue.make_room(wanted, &mut self.chunks) {
             Room::Made { dropped: 0 } => SendStatus::Queued,
             Room::Made { dropped } => {
-                self.stats.frames_dropped += dropped as u64;
+                self.stats.seldom().frames_dropped += dropped as u64;
                 SendStatus::DroppedOldest
             }
             Room::None => {
-                self.stats.frames_dropped += 1;
+                self.stats.seldom().frames_dropped += 1;
                 SendStatus::Dropped
             }
             Room::Refused => SendStatus::Full,

@@ -160,7 +160,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     /// An attempt has failed: the users are told, and of when the next one comes.
     fn attempt_failed(&mut self, id: TargetId, problem: ConnectProblem) {
         let core = &mut self.core;
-        core.stats.connect_failures += 1;
+        core.stats.seldom().connect_failures += 1;
         let again = core.again(id);
         let shared = Arc::clone(core.shared());
         let Some(dial) = core.dialing.get(id) else { return };
@@ -169,7 +169,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         let failure = ConnectFailure { target, problem, opener, attempts, retry_after: again };
         tracing::debug!(target = %id, %failure, "connect failed");
         if !shared.targets.tell(&failure) {
-            core.stats.panics += 1;
+            core.stats.seldom().panics += 1;
         }
         if let Some(opener) = opener
             && core.is_open(opener.socket())
@@ -234,7 +234,7 @@ impl Core {
         // Deadlines and load shedding are about strangers who keep quiet.
         connection.greeted = true;
         self.connections.insert(connection);
-        self.stats.connected += 1;
+        self.stats.seldom().connected += 1;
         self.arm_next_timer(socket);
         Some(outgoing)
     }
