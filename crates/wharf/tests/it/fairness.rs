@@ -120,10 +120,15 @@ fn a_hog_that_never_pauses_does_not_starve_its_neighbour(backend: Backend) {
             hog.write(&piece);
         }
     });
-    for number in 0..300_u32 {
+    let hogged = || hog_bytes.load(Ordering::Relaxed);
+    for number in 0..100_000_u32 {
         neighbour.ping(&number.to_le_bytes());
+        // The hog is slower where many tests run at a time.
+        if number >= 300 && hogged() > 1 << 20 {
+            break;
+        }
     }
-    let hogged = hog_bytes.load(Ordering::Relaxed);
+    let hogged = hogged();
     stop.store(true, Ordering::Relaxed);
     hogging.join().unwrap();
     assert!(hogged > 1 << 20, "the hog had its share meanwhile: {hogged} bytes");
