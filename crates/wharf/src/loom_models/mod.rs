@@ -14,6 +14,8 @@ use crate::client::{Lookups, Resolver, TargetSetup};
 use crate::deferred::Pool;
 use crate::framing::Framing;
 use crate::inbox::Inbox;
+use crate::limits::Limits;
+use crate::live_limits::LiveLimits;
 use crate::session_id::SessionId;
 use crate::shared::{Shared, SharedSetup};
 
@@ -35,7 +37,7 @@ fn server(workers: usize, listeners: usize) -> (Arc<Shared>, Vec<ModelledPort>) 
         session_type: std::any::TypeId::of::<()>(),
         farewell: None,
         send_total_max: usize::MAX,
-        accept_rate: None,
+        live: LiveLimits { accept_rate: None, ..LiveLimits::new(&Limits::default(), 2) },
         targets: TargetSetup {
             lookups: Lookups::new(Resolver::none(), true),
             hook: None,
