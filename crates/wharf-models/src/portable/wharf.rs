@@ -16,7 +16,11 @@ pub(crate) const MODEL: Model = Model {
     system: "any",
     summary: "this project's server, as its users write one",
     limit: Limit::Descriptors,
-    calls_per_message: "with io_uring 2 of one connection; of many, 1 per turn",
+    calls_per_message: if cfg!(windows) {
+        "3: GetQueuedCompletionStatusEx, WSARecv, WSASend; of many, 2 and a part of a wait"
+    } else {
+        "with io_uring 2 of one connection; of many, 1 per turn"
+    },
     serve,
 };
 
