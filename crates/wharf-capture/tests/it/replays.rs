@@ -11,8 +11,9 @@ use wharf_capture::{
 
 use crate::support::{Lines, Member, evening, server, wait_until};
 
+/// The best that there is first: uring, unless it is denied.
 #[cfg(target_os = "linux")]
-const BACKENDS: [Backend; 2] = [Backend::Uring, Backend::Readiness];
+const BACKENDS: [Backend; 2] = [Backend::Auto, Backend::Readiness];
 #[cfg(not(target_os = "linux"))]
 const BACKENDS: [Backend; 1] = [Backend::Auto];
 
