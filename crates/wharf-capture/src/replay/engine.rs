@@ -146,7 +146,8 @@ impl<'a, W: World> Engine<'a, W> {
             }
             "peer_reset" | "connection_failed" => {
                 self.await_time(record.at)?;
-                self.await_hearing(Some(session))?;
+                // A reset throws away what is on its way, what this session has sent before it as well.
+                self.await_hearing(None)?;
                 self.drop_connection(session, true);
                 self.unheard = Some((session, self.port.now()));
                 return Ok(());

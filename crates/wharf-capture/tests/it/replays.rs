@@ -284,6 +284,49 @@ fn what_has_no_answer_is_heard_before_another_session_goes_on() {
     assert!(report.is_equal(), "{report}");
 }
 
+/// A recording of lines, as `DIRECTION SESSION WORDS`, of so many sessions.
+fn told(sessions: usize, happened: &[&str]) -> Recording {
+    let mut file =
+        r#"{"wharf_capture":1,"version":"","framing":"lines","frame_max":65536}"#.to_owned() + "\n";
+    for session in 1..=sessions {
+        let open = r#"{"event":"open","at_us":0,"id":"","peer":"","session":"#;
+        file += &format!("{open}{session}}}\n");
+    }
+    for happened in happened {
+        let [event, session, words] = happened.splitn(3, ' ').collect::<Vec<_>>()[..] else {
+            panic!("{happened}")
+        };
+        let key = if event == "close" { "reason" } else { "text" };
+        let line =
+            format!(r#"{{"event":"{event}","at_us":0,"session":{session},"{key}":"{words}"}}"#);
+        file += &(line + "\n");
+    }
+    file += &format!(r#"{{"event":"done","records":{}}}"#, sessions + happened.len());
+    Recording::read((file + "\n").as_bytes()).unwrap()
+}
+
+#[test]
+fn what_was_said_before_a_reset_is_heard() {
+    let round = |it: usize| {
+        let (set, reset) = (format!("in {it} set {it}"), format!("close {it} peer_reset"));
+        [set, reset, "in 11 get".to_owned(), format!("out 11 {it}")]
+    };
+    let happened: Vec<String> = (1..=10).flat_map(round).collect();
+    let happened: Vec<&str> = happened.iter().map(String::as_str).collect();
+    let recording = told(11, &happened);
+    for backend in BACKENDS {
+        let report = real(&recording, backend, &fast(), board());
+        assert!(report.is_equal(), "{backend}: {report}");
+        assert_eq!((report.frames_sent, report.frames_equal), (20, 10), "{backend}");
+    }
+    for seed in 0..40 {
+        let server = server("10.0.0.1:7777");
+        let report = replay_in_simulator(&recording, server, board(), network(seed), &fast());
+        let report = report.unwrap();
+        assert!(report.is_equal(), "seed {seed}: {report}");
+    }
+}
+
 #[test]
 fn a_server_that_is_not_there_is_told() {
     let recording = evening(BACKENDS[0]);
