@@ -209,7 +209,8 @@ impl<'a, W: World> Engine<'a, W> {
         Ok(())
     }
 
-    /// Waits for a session's frame of this number.
+    /// Waits for a session's frame of this number. If it comes, the server has heard of what it answers; of a session
+    /// that differs none is waited for, and nothing is known.
     fn await_frame(&mut self, session: usize, number: usize) -> Result<(), ReplayError> {
         let until = self.port.now() + self.options.patience;
         let is_over = |engine: &Self| {
@@ -218,11 +219,12 @@ impl<'a, W: World> Engine<'a, W> {
         };
         self.wait_for(until, is_over)?;
         let Some(client) = &mut self.clients[session] else { return Ok(()) };
-        if client.came < number && !client.differs {
+        if client.came >= number {
+            self.unheard = None;
+        } else if !client.differs {
             let missing = client.missing();
             self.report.differs(missing);
         }
-        self.unheard = None;
         Ok(())
     }
 
@@ -231,11 +233,12 @@ impl<'a, W: World> Engine<'a, W> {
         let until = self.port.now() + self.options.patience;
         self.wait_for(until, |engine| engine.has_ended(session))?;
         let Some(client) = &mut self.clients[session] else { return Ok(()) };
-        if !client.server_ended && !client.differs {
+        if client.server_ended {
+            self.unheard = None;
+        } else if !client.differs {
             let difference = client.difference(Problem::NotEnded);
             self.report.differs(difference);
         }
-        self.unheard = None;
         Ok(())
     }
 

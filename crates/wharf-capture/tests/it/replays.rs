@@ -336,3 +336,23 @@ fn a_server_that_is_not_there_is_told() {
     let error = replay_to(&recording, &address, &fast()).unwrap_err();
     assert!(matches!(error, ReplayError::Connect { number: 1, .. }), "{error}");
 }
+
+#[test]
+fn what_a_session_says_that_differs_is_heard_before_another_goes_on() {
+    let happened = [
+        "in 1 get",
+        "out 1 something else",
+        "in 1 set words",
+        "out 1 an answer that never comes",
+        "in 2 get",
+        "out 2 words",
+    ];
+    let recording = told(2, &happened);
+    for seed in 0..40 {
+        let server = server("10.0.0.1:7777");
+        let report = replay_in_simulator(&recording, server, board(), network(seed), &fast());
+        let report = report.unwrap();
+        assert_eq!((report.different, report.frames_equal), (1, 1), "seed {seed}: {report}");
+        assert_eq!(report.differences[0].session, 1, "seed {seed}: {report}");
+    }
+}
