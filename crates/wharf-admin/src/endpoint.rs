@@ -22,6 +22,7 @@ use wharf::{Address, ListenError, ServerHandle};
 use crate::guard::Guard;
 use crate::listener::{Listener, Stream};
 use crate::options::{AdminOptions, AdminOptionsError, DrainHook};
+use crate::questions::QUESTIONS_MAX;
 use crate::routes::{Routes, Then};
 
 /// Connections at a time. Who comes then waits in the system's queue.
@@ -33,8 +34,6 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
 /// Headers of a request, and the bytes of them all.
 const HEADERS_MAX: usize = 64;
 const HEADER_BYTES_MAX: usize = 16 << 10;
-/// Threads that wait for answers of workers, each for [`AdminOptions::worker_patience`] at most.
-const WAITING_THREADS_MAX: usize = 4;
 /// How long accepting rests when descriptors are short.
 const REST: Duration = Duration::from_millis(100);
 
@@ -107,7 +106,7 @@ impl AdminSocket {
         let routes = Arc::new(Routes::new(server, guard, options.worker_patience, drain));
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(WAITING_THREADS_MAX)
+            .max_blocking_threads(QUESTIONS_MAX)
             .thread_name("wharf-admin-ask")
             .build()
             .map_err(AdminError::Thread)?;

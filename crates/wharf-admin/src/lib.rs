@@ -54,9 +54,10 @@
 //! the way of a message. It trusts nobody but the users of its machine, and not even them if there is a
 //! [token](AdminOptions::token): it listens on a loopback address or at a file of its owner's
 //! unless there is one, answers no request whose
-//! `Host` is not its own (a page that has rebound its name to this machine) and none that says it comes from a
-//! page of somebody else's (`Origin`), and bounds connections, headers and time. No foreign page can send the
-//! header that changes need.
+//! `Host` is not its own (a page that has rebound its name to this machine; [`AdminOptions::hosts`]) and none that
+//! says it comes from a page of somebody else's (`Origin`), and bounds connections, headers, time, and questions to
+//! the workers: four at a time, and 503 for who finds no place within [`AdminOptions::worker_patience`]. No foreign
+//! page can send the header that changes need.
 #![forbid(unsafe_code)]
 
 mod answer;
@@ -69,6 +70,7 @@ mod listener;
 mod listing;
 mod metrics;
 mod options;
+mod questions;
 mod route;
 mod routes;
 mod server;

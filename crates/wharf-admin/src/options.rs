@@ -25,7 +25,8 @@ pub struct AdminOptions {
     /// Names, besides `localhost` and IP addresses of loopback and of `listen`, by which the endpoint may be
     /// called (the `Host` of a request, without a port). None by default.
     pub hosts: Vec<String>,
-    /// How long a worker may take to answer before it counts as held up. One second by default.
+    /// How long a worker may take to answer before it counts as held up, and how long a request waits for its turn
+    /// to ask, of which four are under way at a time. One second by default.
     pub worker_patience: Duration,
     /// What is done when the endpoint is told to drain the server, in place of
     /// [`ServerHandle::drain`](wharf::ServerHandle::drain): for a program that has more to end than its

@@ -7,14 +7,16 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Body;
 use hyper::{Method, Request, StatusCode};
 use serde::Serialize;
-use tokio::task::spawn_blocking;
-use wharf::{Answers, ServerHandle, SessionId, SessionReport, SessionsWanted, Time, WorkerReport};
+use wharf::{
+    ServerHandle, SessionFilter, SessionId, SessionReport, SessionsWanted, Time, WorkerReport,
+};
 
 use crate::answer::{self, Answer};
 use crate::guard::{Guard, Refusal};
 use crate::listing::Listing;
 use crate::metrics;
 use crate::options::DrainHook;
+use crate::questions::{Questions, TooMany};
 use crate::route::{Edit, Look, Route};
 use crate::server::Server;
 use crate::sessions::{Page, Session};
@@ -31,6 +33,7 @@ pub(crate) const OPENAPI: &str = include_str!("../openapi.json");
 pub(crate) struct Routes {
     pub(crate) server: ServerHandle,
     guard: Guard,
+    questions: Questions,
     patience: Duration,
     pub(crate) drain: DrainHook,
 }
@@ -50,16 +53,25 @@ pub(crate) enum Missing {
     Session,
     /// Its worker has not answered in time.
     Answer,
+    /// Its worker was not asked.
+    Question,
+}
+
+impl From<TooMany> for Missing {
+    fn from(TooMany: TooMany) -> Self {
+        Self::Question
+    }
 }
 
 impl Routes {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         server: ServerHandle,
         guard: Guard,
         patience: Duration,
         drain: DrainHook,
     ) -> Self {
-        Self { server, guard, patience, drain }
+        let questions = Questions::new(server.clone(), patience);
+        Self { server, guard, questions, patience, drain }
     }
 
     /// Answers a request. No body is read but that of a change which has one.
@@ -130,40 +142,41 @@ impl Routes {
     }
 
     async fn look(&self, look: Look, query: &str) -> Answer {
-        match look {
+        let answered = match look {
             Look::Metrics => self.metrics().await,
             Look::Health => self.health().await,
-            Look::Ready => self.ready(),
-            Look::OpenApi => answer::of_kind(StatusCode::OK, "application/json", OPENAPI),
-            Look::Server => self.server(),
+            Look::Ready => Ok(self.ready()),
+            Look::OpenApi => Ok(answer::of_kind(StatusCode::OK, "application/json", OPENAPI)),
+            Look::Server => Ok(self.server()),
             Look::Sessions => self.sessions(query).await,
-            Look::Session(id) => self.session(id).await,
+            Look::Session(id) => Ok(self.session(id).await),
             Look::Workers => self.workers().await,
-            Look::Limits => self.limits(),
-            Look::Bans => self.bans(),
-        }
+            Look::Limits => Ok(self.limits()),
+            Look::Bans => Ok(self.bans()),
+        };
+        answered.unwrap_or_else(|TooMany| self.missing(Missing::Question))
     }
 
-    async fn metrics(&self) -> Answer {
-        match metrics::encode(&self.server, self.ask(SessionsWanted::None).await) {
+    async fn metrics(&self) -> Result<Answer, TooMany> {
+        Ok(match metrics::encode(&self.server, self.ask(SessionsWanted::None).await?) {
             Ok(text) => answer::of_kind(StatusCode::OK, metrics::CONTENT_TYPE, text),
             Err(error) => {
                 tracing::error!(%error, "metrics could not be written");
                 answer::text(StatusCode::INTERNAL_SERVER_ERROR, "metrics could not be written\n")
             }
-        }
+        })
     }
 
     /// Alive, if all workers are.
-    async fn health(&self) -> Answer {
-        let silent = self.silent(&self.ask(SessionsWanted::None).await);
+    async fn health(&self) -> Result<Answer, TooMany> {
+        let silent = self.silent(&self.ask(SessionsWanted::None).await?);
         if silent.is_empty() {
-            return answer::text(StatusCode::OK, "every worker answers\n");
+            return Ok(answer::text(StatusCode::OK, "every worker answers\n"));
         }
         let silent: Vec<_> = silent.iter().map(ToString::to_string).collect();
         let text =
             format!("no answer within {:?} from worker {}\n", self.patience, silent.join(", "));
-        answer::text(StatusCode::SERVICE_UNAVAILABLE, text)
+        Ok(answer::text(StatusCode::SERVICE_UNAVAILABLE, text))
     }
 
     fn ready(&self) -> Answer {
@@ -178,16 +191,15 @@ impl Routes {
         ok(&Server::of(&self.server))
     }
 
-    async fn sessions(&self, query: &str) -> Answer {
-        match Listing::read(query) {
-            Ok(listing) => {
-                let answers =
-                    self.server.ask_workers_about(listing.wanted(), listing.filter().clone());
-                let reports = self.wait(answers).await;
-                ok(&Page::of(&listing, &reports, self.silent(&reports)))
+    async fn sessions(&self, query: &str) -> Result<Answer, TooMany> {
+        let listing = match Listing::read(query) {
+            Ok(listing) => listing,
+            Err(problem) => {
+                return Ok(answer::text(StatusCode::BAD_REQUEST, format!("{problem}\n")));
             }
-            Err(problem) => answer::text(StatusCode::BAD_REQUEST, format!("{problem}\n")),
-        }
+        };
+        let reports = self.questions.ask(listing.wanted(), listing.filter().clone()).await?;
+        Ok(ok(&Page::of(&listing, &reports, self.silent(&reports))))
     }
 
     async fn session(&self, id: SessionId) -> Answer {
@@ -197,9 +209,9 @@ impl Routes {
         }
     }
 
-    async fn workers(&self) -> Answer {
-        let reports = self.ask(SessionsWanted::None).await;
-        ok(&Workers::of(&self.server, &reports))
+    async fn workers(&self) -> Result<Answer, TooMany> {
+        let reports = self.ask(SessionsWanted::None).await?;
+        Ok(ok(&Workers::of(&self.server, &reports)))
     }
 
     /// A session, and when its worker told of it.
@@ -207,7 +219,7 @@ impl Routes {
         if id.worker() >= self.server.workers() {
             return Err(Missing::Session);
         }
-        let mut reports = self.ask(SessionsWanted::One(id)).await.into_iter();
+        let mut reports = self.ask(SessionsWanted::One(id)).await?.into_iter();
         let missing = || {
             let has_ended = self.server.ended_workers().contains(&id.worker());
             if has_ended { Missing::Session } else { Missing::Answer }
@@ -224,18 +236,15 @@ impl Routes {
                 let line = format!("its worker has not answered within {:?}\n", self.patience);
                 answer::text(StatusCode::SERVICE_UNAVAILABLE, line)
             }
+            Missing::Question => answer::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "too many questions are under way: ask again later\n",
+            ),
         }
     }
 
-    /// What the workers say. They are waited for on another thread, so that one that is held up holds up
-    /// nobody else's request.
-    async fn ask(&self, wanted: SessionsWanted) -> Vec<WorkerReport> {
-        self.wait(self.server.ask_workers(wanted)).await
-    }
-
-    async fn wait(&self, answers: Answers) -> Vec<WorkerReport> {
-        let patience = self.patience;
-        spawn_blocking(move || answers.wait(patience)).await.unwrap_or_default()
+    async fn ask(&self, wanted: SessionsWanted) -> Result<Vec<WorkerReport>, TooMany> {
+        self.questions.ask(wanted, SessionFilter::default()).await
     }
 
     /// The workers that should have answered and have not. Those that have ended in a drain are none of them.

@@ -10,6 +10,7 @@ mod dashboard;
 mod hostile;
 mod limits;
 mod openapi;
+mod questions;
 mod server;
 mod sessions;
 #[cfg(unix)]
