@@ -61,49 +61,70 @@ impl Guard {
         let host = one(request.headers(), &HOST)?;
         let host = host.ok_or((StatusCode::BAD_REQUEST, "a request has one Host"))?;
         let in_target = request.uri().authority();
-        let by_header = host.parse().is_ok_and(|host: Authority| self.is_own(&host));
-        if by_header && in_target.is_none_or(|authority| self.is_own(authority)) {
+        let by_header = host.parse().is_ok_and(|host: Authority| self.may_be_called(&host));
+        if by_header && in_target.is_none_or(|authority| self.may_be_called(authority)) {
             return Ok(());
         }
-        Err((StatusCode::MISDIRECTED_REQUEST, "this is not the host that was asked for"))
+        let line = "this is not the host that was asked for: ask by its address, or by a name that it was given";
+        Err((StatusCode::MISDIRECTED_REQUEST, line))
     }
 
     /// Only browsers send an `Origin`, and those of our own pages have ours. None speaks to a Unix socket, unless
     /// something forwards a port to it: then it is the `Host` that it has asked for.
     fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let Some(origin) = one(headers, &ORIGIN)? else { return Ok(()) };
+        let asked = one(headers, &HOST)?.and_then(|host| host.parse::<Authority>().ok());
         let authority = origin.strip_prefix("http://").and_then(|it| it.parse().ok());
         let is_own = authority.is_some_and(|it: Authority| {
-            self.is_own(&it) && it.port_u16().unwrap_or(80) == self.port_of(headers)
+            it.port_u16().unwrap_or(80) == self.port(asked.as_ref())
+                && (self.is_own(&it) || self.is_asked_address(&it, asked.as_ref()))
         });
         is_own.then_some(()).ok_or((StatusCode::FORBIDDEN, "another site's page is not answered"))
     }
 
-    /// The port at which a request finds this endpoint. A `Host` that cannot be read has been refused before.
-    fn port_of(&self, headers: &HeaderMap) -> u16 {
-        let by_host = || {
-            let host = headers.get(HOST)?.to_str().ok()?;
-            host.parse::<Authority>().ok()?.port_u16()
-        };
-        self.address.map_or_else(|| by_host().unwrap_or(80), |address| address.port())
+    /// The port at which a request finds this endpoint.
+    fn port(&self, asked: Option<&Authority>) -> u16 {
+        let by_host = || asked.and_then(Authority::port_u16).unwrap_or(80);
+        self.address.map_or_else(by_host, |address| address.port())
     }
 
+    /// Whether a page comes from the very address that it asks. On all addresses of the machine, that some other
+    /// page comes from an address as well says nothing.
+    fn is_asked_address(&self, origin: &Authority, asked: Option<&Authority>) -> bool {
+        self.may_be_called(origin) && asked.and_then(ip_of) == ip_of(origin)
+    }
+
+    /// Whether a request may call this endpoint so.
+    fn may_be_called(&self, authority: &Authority) -> bool {
+        // Which addresses the machine has is not known here, and need not be: none can be rebound.
+        let is_any = self.address.is_some_and(|it| it.ip().to_canonical().is_unspecified());
+        self.is_own(authority) || is_any && ip_of(authority).is_some()
+    }
+
+    /// Whether this is a name or an address that is known to be this endpoint's.
     fn is_own(&self, authority: &Authority) -> bool {
-        // Who could read `user@` as the host is not to be led astray.
-        if authority.as_str().contains('@') {
-            return false;
-        }
-        let host = authority.host();
-        let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
-        match bare.parse::<IpAddr>() {
+        match ip_of(authority) {
             // A name can be rebound, an address cannot.
-            Ok(ip) => ip.is_loopback() || self.address.is_some_and(|address| ip == address.ip()),
-            Err(_) => {
-                let is_host = |own: &str| own.eq_ignore_ascii_case(host);
-                is_host("localhost") || self.hosts.iter().any(|own| is_host(own))
+            Some(ip) => ip.is_loopback() || self.address.is_some_and(|address| ip == address.ip()),
+            None => {
+                let is_host = |own: &str| own.eq_ignore_ascii_case(authority.host());
+                let is_known = is_host("localhost") || self.hosts.iter().any(|own| is_host(own));
+                is_known && has_no_user(authority)
             }
         }
     }
+}
+
+/// The address that an authority is, if it is one and nothing else.
+fn ip_of(authority: &Authority) -> Option<IpAddr> {
+    let host = authority.host();
+    let bare = host.strip_prefix('[').and_then(|it| it.strip_suffix(']')).unwrap_or(host);
+    bare.parse().ok().filter(|_| has_no_user(authority))
+}
+
+/// Who could read `user@` as the host is not to be led astray.
+fn has_no_user(authority: &Authority) -> bool {
+    !authority.as_str().contains('@')
 }
 
 /// The value of a header that comes once at most, and is text.
@@ -170,6 +191,54 @@ mod tests {
         let absolute = |target| checked(false, target, &[("host", "localhost")]);
         assert_eq!(absolute("http://evil.example/metrics"), Some(421));
         assert_eq!(absolute("http://localhost/metrics"), None);
+    }
+
+    /// What an endpoint on all addresses says to a request.
+    fn checked_anywhere(listen: &str, headers: &[(&str, &str)]) -> Option<u16> {
+        let address: SocketAddr = listen.parse().unwrap_or_else(|_| panic!("{listen}"));
+        let mut options = AdminOptions::new(address);
+        options.hosts = vec!["ops.example".to_owned()];
+        let guard = Guard::new(&options, Some(address));
+        let request = Request::get("/");
+        let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
+        let request = request.body(()).unwrap_or_else(|error| panic!("{error}"));
+        guard.check_site(&request).err().map(|(status, _)| status.as_u16())
+    }
+
+    #[test]
+    fn on_all_addresses_any_address_is_its_host_and_names_are_not() {
+        for listen in ["0.0.0.0:7779", "[::]:7779", "[::ffff:0.0.0.0]:7779"] {
+            let host = |host| checked_anywhere(listen, &[("host", host)]);
+            for own in ["192.168.1.5:7779", "[2001:db8::5]:7779", "127.0.0.1", "Ops.Example:80"] {
+                assert_eq!(host(own), None, "{listen}: {own}");
+            }
+            for foreign in ["evil.example", "evil@192.168.1.5", "192.168.1.5.evil.example", ""] {
+                assert_eq!(host(foreign), Some(421), "{listen}: {foreign}");
+            }
+            assert_eq!(host("192.168.1"), Some(421), "a name for some, and no address");
+        }
+    }
+
+    #[test]
+    fn on_all_addresses_a_page_is_our_own_if_it_came_from_the_address_that_it_asks() {
+        let from = |origin| {
+            let headers = [("host", "192.168.1.5:7779"), ("origin", origin)];
+            checked_anywhere("0.0.0.0:7779", &headers)
+        };
+        assert_eq!(from("http://192.168.1.5:7779"), None);
+        assert_eq!(from("http://localhost:7779"), None);
+        for foreign in [
+            "http://203.0.113.5:7779",
+            "http://192.168.1.5",
+            "https://192.168.1.5:7779",
+            "http://evil@192.168.1.5:7779",
+            "http://evil.example:7779",
+        ] {
+            assert_eq!(from(foreign), Some(403), "{foreign}");
+        }
+        // An address that it asks by is no name that it comes from.
+        let named = [("host", "ops.example:7779"), ("origin", "http://192.168.1.5:7779")];
+        assert_eq!(checked_anywhere("0.0.0.0:7779", &named), Some(403));
     }
 
     #[test]

@@ -22,8 +22,9 @@ pub struct AdminOptions {
     /// What a request must bring as `Authorization: Bearer TOKEN`: 16 bytes at least, visible ASCII. `None`
     /// (the default): nothing.
     pub token: Option<String>,
-    /// Names, besides `localhost` and IP addresses of loopback and of `listen`, by which the endpoint may be
-    /// called (the `Host` of a request, without a port). None by default.
+    /// Names by which the endpoint may be called (the `Host` of a request, without a port), besides `localhost`,
+    /// IP addresses of loopback and that of `listen`; any IP address if `listen` is all of them (`0.0.0.0`, `::`).
+    /// None by default.
     pub hosts: Vec<String>,
     /// How long a worker may take to answer before it counts as held up, and how long a request waits for its turn
     /// to ask, of which four are under way at a time. One second by default.
