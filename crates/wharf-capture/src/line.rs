@@ -6,8 +6,10 @@ use serde::{Deserialize, Serialize};
 
 /// The version of the form. A file of another one is not read.
 pub(crate) const FORM: u64 = 1;
-/// The longest line, without its end: the longest frame that wharf takes as base64, and the words around it.
-pub(crate) const LINE_BYTES_MAX: usize = (16 << 20) / 3 * 4 + (64 << 10);
+/// The longest payload of a line: the longest frame that wharf receives.
+pub(crate) const PAYLOAD_BYTES_MAX: usize = wharf::Limits::FRAME_BYTES_MAX;
+/// The longest line, without its end: the longest payload as base64, and the words around it.
+pub(crate) const LINE_BYTES_MAX: usize = PAYLOAD_BYTES_MAX / 3 * 4 + (64 << 10);
 /// The most sessions of a file: as many as a server captures.
 pub(crate) const SESSIONS_MAX: usize = 1 << 16;
 

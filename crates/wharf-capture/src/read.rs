@@ -10,9 +10,6 @@ use thiserror::Error;
 use crate::line::{Event, FORM, Frame, Head, LINE_BYTES_MAX, SESSIONS_MAX, checksums};
 use crate::recording::{Record, RecordedSession, Recording, What};
 
-/// The most bytes of a file.
-const FILE_BYTES_MAX: usize = 1 << 30;
-
 /// Why a file is no recording.
 #[derive(Debug, Error)]
 #[non_exhaustive]
@@ -37,13 +34,24 @@ pub enum ReadError {
         problem: String,
     },
     /// It has more bytes than are read.
-    #[error("it has more than 1 GiB: leave sessions out")]
+    #[error(
+        "it has more than {} GiB: capture fewer sessions, or less of each",
+        Recording::FILE_BYTES_MAX >> 30
+    )]
     TooLong,
 }
 
 impl Recording {
-    /// Reads a file, of at most 1 GiB. One that was cut is read up to its last whole line
-    /// ([`is_cut`](Self::is_cut)).
+    /// The most bytes of a file that is read: 4 GiB.
+    pub const FILE_BYTES_MAX: u64 = 4 << 30;
+    /// What a server may keep of all sessions together
+    /// ([`sessions_max`](wharf::capture::CaptureOptions::sessions_max) times
+    /// [`session_bytes_max`](wharf::capture::CaptureOptions::session_bytes_max)) so that every file of it is read:
+    /// 2 GiB. A frame has less than twice as many bytes in a file as it counts there.
+    pub const KEPT_BYTES_MAX: u64 = Self::FILE_BYTES_MAX / 2;
+
+    /// Reads a file, of at most [`FILE_BYTES_MAX`](Self::FILE_BYTES_MAX). One that was cut is read up to its last
+    /// whole line ([`is_cut`](Self::is_cut)).
     ///
     /// # Errors
     /// [`ReadError`] if it is no capture, is wrong within, or cannot be read.
@@ -85,8 +93,8 @@ impl Recording {
                 });
                 (at_us, session, What::Open)
             }
-            Event::In(frame) => self.frame(frame, What::In)?,
-            Event::Out(frame) => self.frame(frame, What::Out)?,
+            Event::In(frame) => frame_of(frame, What::In)?,
+            Event::Out(frame) => frame_of(frame, What::Out)?,
             Event::PeerEnd { at_us, session } => (at_us, session, What::PeerEnd),
             Event::End { at_us, session } => (at_us, session, What::End),
             Event::Close { at_us, session, reason, outside } => {
@@ -101,19 +109,16 @@ impl Recording {
         self.records.push(Record { at, session: session - 1, what });
         Ok(())
     }
+}
 
-    fn frame(
-        &self,
-        frame: Frame,
-        what: impl FnOnce(Vec<u8>) -> What,
-    ) -> Result<(u64, usize, What), &'static str> {
-        let (at_us, session) = (frame.at_us, frame.session);
-        let payload = frame.payload()?;
-        if payload.len() > self.frame_bytes_max && self.framing != "raw" {
-            return Err("the frame is longer than frame_max");
-        }
-        Ok((at_us, session, what(payload)))
-    }
+/// When a frame came or went, whose it is and what it is. How long the server lets frames be is not asked: what a
+/// redaction has made of one may be longer, and whether it can be sent is known when it is.
+fn frame_of(
+    frame: Frame,
+    what: impl FnOnce(Vec<u8>) -> What,
+) -> Result<(u64, usize, What), &'static str> {
+    let (at_us, session) = (frame.at_us, frame.session);
+    Ok((at_us, session, what(frame.payload()?)))
 }
 
 /// The first line, which says what the file is before anything else is looked at.
@@ -153,7 +158,7 @@ fn parse<T: serde::de::DeserializeOwned, R>(lines: &Lines<R>) -> Result<T, ReadE
 struct Lines<R> {
     from: R,
     number: u64,
-    bytes: usize,
+    bytes: u64,
     /// Without its end.
     line: Vec<u8>,
 }
@@ -171,8 +176,8 @@ impl<R: BufRead> Lines<R> {
         self.number += 1;
         let most = LINE_BYTES_MAX as u64 + 1;
         let read = (&mut self.from).take(most).read_until(b'\n', &mut self.line)?;
-        self.bytes += read;
-        if self.bytes > FILE_BYTES_MAX {
+        self.bytes += read as u64;
+        if self.bytes > Recording::FILE_BYTES_MAX {
             return Err(ReadError::TooLong);
         }
         if self.line.last() == Some(&b'\n') {

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
 
-use wharf::capture::{Capture, Happened};
+use wharf::capture::{Capture, CapturedSession, Happened};
+
+use crate::line::PAYLOAD_BYTES_MAX;
 
 /// What was captured of a server.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -41,7 +43,8 @@ pub struct RecordedSession {
     pub is_whole: bool,
     /// Frames in front that are missing, since there was no room.
     pub frames_dropped: u64,
-    /// Frames that the redaction has left out.
+    /// Frames that the redaction has left out, or that no line has room for: longer than 16 MiB, as a redaction may
+    /// make them, and what is sent without a framing may be.
     pub frames_left_out: u64,
 }
 
@@ -94,7 +97,7 @@ impl Recording {
         let began = capture.began.unwrap_or_default();
         let mut ordered = BTreeMap::new();
         for (session, captured) in capture.sessions.iter().enumerate() {
-            for event in &captured.events {
+            for event in captured.events.iter().filter(|it| has_room(&it.what)) {
                 let at = event.at.since(began);
                 ordered.insert(event.sequence, Record { at, session, what: what(&event.what) });
             }
@@ -104,7 +107,7 @@ impl Recording {
             peer: session.peer.to_string(),
             is_whole: session.is_whole,
             frames_dropped: session.frames_dropped,
-            frames_left_out: session.frames_left_out,
+            frames_left_out: session.frames_left_out + too_long(session),
         });
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -118,6 +121,19 @@ impl Recording {
             is_cut: false,
         }
     }
+}
+
+/// Whether a line has room for it.
+fn has_room(happened: &Happened) -> bool {
+    match happened {
+        Happened::Received(payload) | Happened::Sent(payload) => payload.len() <= PAYLOAD_BYTES_MAX,
+        _ => true,
+    }
+}
+
+/// How many of its frames no line has room for.
+fn too_long(session: &CapturedSession) -> u64 {
+    session.events.iter().filter(|it| !has_room(&it.what)).count() as u64
 }
 
 fn what(happened: &Happened) -> What {

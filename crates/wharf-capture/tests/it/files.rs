@@ -2,9 +2,11 @@
 
 use std::time::{Duration, SystemTime};
 
+use wharf::Limits;
+use wharf::capture::{CaptureOptions, Direction, Redacted};
 use wharf_capture::{ReadError, Recording, What};
 
-use crate::support::evening;
+use crate::support::{Lines, Member, evening, server, wait_until};
 
 fn written(recording: &Recording) -> Vec<u8> {
     let mut file = Vec::new();
@@ -43,11 +45,78 @@ fn what_is_written_is_read() {
     assert!(lines.last().unwrap().contains(r#""event":"done""#));
 }
 
+/// What is received has these bytes in the capture.
+fn lengthened(bytes: usize) -> Recording {
+    let mut options = CaptureOptions::default();
+    options.session_bytes_max = 64 << 20;
+    let options = options.redact(move |direction, frame| {
+        if direction == Direction::In {
+            frame.resize(bytes, b'*');
+        }
+        Redacted::Keep
+    });
+    let limits = Limits { frame_bytes_max: 64, ..Limits::default() };
+    let server = server("127.0.0.1:0").limits(limits).capture(options);
+    let running = server.start(Member::new).unwrap();
+    let handle = running.handle();
+    let mut member = Lines::connect(&handle);
+    member.hear("who are you?");
+    member.say("rest");
+    wait_until(|| handle.stats().frames_in == 1);
+    let recording = Recording::of(&handle.captured().unwrap(), None);
+    handle.stop();
+    running.join().unwrap();
+    recording
+}
+
+#[test]
+fn a_frame_that_a_redaction_made_longer_than_the_server_takes_is_read() {
+    let recording = lengthened(65);
+    assert_eq!(recording.frame_bytes_max, 64);
+    let read = Recording::read(&written(&recording)[..]).unwrap();
+    let received = What::In(b"rest".iter().chain(&[b'*'; 61]).copied().collect());
+    assert!(read.records.iter().any(|it| it.what == received), "{read:?}");
+    assert!(read.sessions[0].is_complete(), "{:?}", read.sessions);
+}
+
+#[test]
+fn a_frame_that_no_line_has_room_for_is_left_out_and_counted() {
+    let (longest, too_long) = (lengthened(16 << 20), lengthened((16 << 20) + 1));
+    for (recording, left_out) in [(longest, 0), (too_long, 1)] {
+        let read = Recording::read(&written(&recording)[..]).unwrap();
+        assert_eq!(read.sessions[0].frames_left_out, left_out);
+        let received = read.records.iter().filter(|it| matches!(it.what, What::In(_))).count();
+        assert_eq!(received as u64 + left_out, 1);
+    }
+}
+
+/// By which a server is told how much it may keep.
+#[test]
+fn a_frame_has_less_than_twice_the_bytes_in_a_file_that_it_counts_in_memory() {
+    let recording = evening(wharf::Backend::Auto);
+    let (first, last) = (recording.records[0].clone(), recording.records[1].clone());
+    for byte in [b'a', b'"', 1, 0xff] {
+        for len in (0..300).chain([4096, 100_000]) {
+            let frame = What::Out(vec![byte; len]);
+            let size = |records: Vec<_>| {
+                let mut one = recording.clone();
+                one.records = records;
+                written(&one).len()
+            };
+            let mut record = last.clone();
+            // The longest time that is likely: a year.
+            (record.at, record.what) = (Duration::from_secs(366 * 86_400), frame);
+            let bytes = size(vec![first.clone(), record]) - size(vec![first.clone()]);
+            assert!(bytes < 2 * (len + 64), "{len} times {byte}: {bytes} bytes");
+        }
+    }
+    assert_eq!(2 * Recording::KEPT_BYTES_MAX, Recording::FILE_BYTES_MAX);
+}
+
 #[test]
 fn the_time_of_the_beginning_is_that_of_the_wall_clock() {
-    let options = wharf::capture::CaptureOptions::default();
-    let server = crate::support::server("127.0.0.1:0").capture(options);
-    let running = server.start(crate::support::Member::new).unwrap();
+    let server = server("127.0.0.1:0").capture(CaptureOptions::default());
+    let running = server.start(Member::new).unwrap();
     let captured = running.handle().captured().unwrap();
     let started = SystemTime::UNIX_EPOCH + Duration::from_millis(1_700_000_000_123);
     let recording = Recording::of(&captured, Some(started));
@@ -130,13 +199,6 @@ fn made_up_files_are_refused_and_told_why() {
         (
             format!("{head}\n{open}\n{}\n", r#"{"event":"in","at_us":0,"session":1,"base64":"!"}"#),
             "its base64 is none",
-        ),
-        (
-            format!(
-                "{head}\n{open}\n{}\n",
-                r#"{"event":"in","at_us":0,"session":1,"text":"12345678901"}"#
-            ),
-            "longer than frame_max",
         ),
         (format!("{head}\n{}\n", r#"{"event":"done","records":7}"#), "lines are missing"),
         (
