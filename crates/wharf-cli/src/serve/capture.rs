@@ -1,11 +1,12 @@
 //! What the sessions have received and sent, as a file when the server has ended.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, BufWriter, Seek};
-use std::path::PathBuf;
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
 use wharf::ServerHandle;
-use wharf::capture::CaptureOptions;
+use wharf::capture::{Capture, CaptureOptions};
 use wharf_capture::{Recording, What};
 
 use crate::clock::wall;
@@ -20,28 +21,31 @@ pub(crate) struct CapturePlace {
     pub(crate) options: CaptureOptions,
 }
 
-/// The file, opened before the server starts, so that a wrong path costs no capture. What is in it stays there
-/// until there is something to take its place.
+/// Where a capture goes, tried before the server starts, so that a wrong path costs no capture.
 #[derive(Debug)]
 pub(super) struct CaptureFile {
-    file: File,
+    goal: Goal,
     name: String,
+}
+
+#[derive(Debug)]
+enum Goal {
+    /// A file, or none yet. A new one takes its place when that is whole: whoever could read the old one, or has
+    /// it open, does not get what people say, and a full disk costs the old one nothing.
+    File(PathBuf),
+    /// A pipe or a device, in whose place nothing can be put.
+    Stream(File),
 }
 
 impl CapturePlace {
     pub(super) fn open(&self) -> Result<CaptureFile, Failure> {
         let name = self.path.display().to_string();
-        let mut options = OpenOptions::new();
-        options.write(true).create(true).truncate(false);
-        // What people say is for nobody but who runs the server.
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let file = options.open(&self.path).map_err(|error| {
+        let goal = Goal::find(&self.path).map_err(|error| {
             Failure::arguments(format_args!(
-                "cannot write --capture {name}: {error}; give a path that can be written"
+                "cannot write --capture {name}: {error}; give a path in a folder that can be written to"
             ))
         })?;
-        Ok(CaptureFile { file, name })
+        Ok(CaptureFile { goal, name })
     }
 }
 
@@ -52,17 +56,9 @@ impl CaptureFile {
         let started =
             captured.began.and_then(|began| wall().checked_sub(server.now().since(began)));
         let recording = Recording::of(&captured, started);
-        let Self { file, name } = self;
-        let write = |mut file: File| -> io::Result<()> {
-            file.set_len(0)?;
-            file.rewind()?;
-            recording.write(BufWriter::new(&file))
-        };
-        write(file).map_err(|error| {
-            Failure::new(
-                Exit::Failed,
-                format_args!("cannot write --capture {name}: {error}; what was captured is lost"),
-            )
+        let Self { goal, name } = self;
+        goal.write(&recording).map_err(|problem| {
+            Failure::new(Exit::Failed, format_args!("cannot write --capture {name}: {problem}"))
         })?;
         let is_frame = |what: &What| matches!(what, What::In(_) | What::Out(_));
         let frames = recording.records.iter().filter(|record| is_frame(&record.what)).count();
@@ -72,10 +68,65 @@ impl CaptureFile {
             Counted(sessions, "session"),
             Counted(frames, "frame")
         ));
-        if captured.sessions_missed > 0 {
-            let missed = Counted(captured.sessions_missed, "session");
-            console.say(format_args!("{missed} not captured: raise --capture-sessions"));
-        }
+        say_what_is_missing(&captured, console);
         Ok(())
     }
+}
+
+fn say_what_is_missing(captured: &Capture, console: &Console) {
+    if captured.sessions_missed > 0 {
+        let missed = Counted(captured.sessions_missed, "session");
+        console.say(format_args!("{missed} not captured: raise --capture-sessions"));
+    }
+}
+
+impl Goal {
+    fn find(path: &Path) -> io::Result<Self> {
+        let path = match path.metadata() {
+            Ok(there) if !there.is_file() => {
+                return OpenOptions::new().write(true).open(path).map(Self::Stream);
+            }
+            // A link stays, and leads to the new file.
+            Ok(_) => path.canonicalize()?,
+            Err(_) => path.to_path_buf(),
+        };
+        // It is gone at once: this is to hear now why it cannot be done.
+        drop(part_of(&path)?);
+        Ok(Self::File(path))
+    }
+
+    /// Says what went wrong, and what has become of the capture.
+    fn write(self, recording: &Recording) -> Result<(), String> {
+        let lost = |error: io::Error| format!("{error}; what was captured is lost");
+        match self {
+            Self::Stream(file) => recording.write(BufWriter::new(file)).map_err(lost),
+            Self::File(path) => {
+                let mut part = part_of(&path).map_err(lost)?;
+                recording.write(BufWriter::new(&mut part)).map_err(lost)?;
+                part.as_file().sync_all().map_err(lost)?;
+                put_in_place(part, &path)
+            }
+        }
+    }
+}
+
+/// A new file beside another, which its owner alone may read (on Unix) and nobody else writes. It goes when it is
+/// dropped.
+fn part_of(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".");
+    tempfile::Builder::new().prefix(&name).suffix(".part").tempfile_in(folder)
+}
+
+fn put_in_place(part: NamedTempFile, path: &Path) -> Result<(), String> {
+    let Err(refused) = part.persist(path) else { return Ok(()) };
+    let error = refused.error;
+    Err(match refused.file.keep() {
+        Ok((_, kept)) => format!("{error}; what was captured is in {}", kept.display()),
+        Err(_) => format!("{error}; what was captured is lost"),
+    })
 }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by a panic")]
 
 mod arguments;
+#[cfg(unix)]
+mod capturing;
 mod failing;
 #[cfg(unix)]
 mod load_accept;

@@ -1,4 +1,5 @@
-//! `wharf serve --capture` and `wharf replay`: a chat that was captured, played again.
+//! `wharf serve --capture` and `wharf replay`: a chat that was captured, played again. What becomes of the file is in
+//! `capturing`.
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -210,4 +211,6 @@ fn only_the_peers_that_are_asked_for_are_captured() {
     assert!(ended.failure(2).contains("--capture-peer 127.0.0.1/32 is for --capture"), "{ended:?}");
     let ended = run(serve("echo", "--capture /nowhere/at/all"));
     assert!(ended.failure(2).contains("cannot write --capture /nowhere/at/all"), "{ended:?}");
+    let ended = run(serve("echo", "--capture /"));
+    assert!(ended.failure(2).contains("cannot write --capture /"), "{ended:?}");
 }
