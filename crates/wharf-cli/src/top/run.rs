@@ -124,7 +124,7 @@ impl Loop {
                 });
             }
             Event::Terminal(event::Event::Key(key)) => return Ok(self.press(key)),
-            Event::Terminal(event::Event::Resize(..)) => drop(self.screen.clear()),
+            Event::Terminal(event::Event::Resize(..)) => drop(self.screen.forget()),
             Event::Terminal(_) => {}
             Event::Signal => return Ok(true),
             Event::TerminalEnded(error) => {

@@ -75,9 +75,11 @@ impl Screen {
         self.terminal.draw(draw).map(drop)
     }
 
-    /// Draws everything anew, whatever others have written there.
-    pub(super) fn clear(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+    /// Has everything drawn anew next, whatever stands there. Where the cursor is need not be known for that, and is
+    /// not asked: the answer would come to the thread that reads keys.
+    pub(super) fn forget(&mut self) -> io::Result<()> {
+        let size = self.terminal.size()?;
+        self.terminal.resize(size.into())
     }
 }
 

@@ -75,6 +75,10 @@ fn every_size_has_a_picture_or_a_line_that_says_why_not() {
     view.resize(10, 50);
     view.wait_for("50x10 is too small");
     view.press("\u{1b}[Bky");
+    view.wait_until_typed();
+    // They are taken before the size that comes behind them.
+    view.resize(11, 50);
+    view.wait_for("50x11 is too small");
     view.resize(24, 80);
     view.wait_for(&peer);
     view.press("?");
@@ -84,6 +88,26 @@ fn every_size_has_a_picture_or_a_line_that_says_why_not() {
     view.wait_until("no help", |view| view.line_with("Any key leaves this.").is_none());
     view.press("q");
     assert_eq!(view.end(), Some(0));
+    serving.stop();
+}
+
+/// An answer of the terminal would come to the thread that reads keys: whoever waits for it waits in vain.
+#[test]
+fn a_new_size_draws_everything_anew_and_asks_the_terminal_for_nothing() {
+    let mut serving = Serving::start("--admin 127.0.0.1:0");
+    let mut view = View::start(serving.admin());
+    view.wait_for("? help");
+    // The same size: what has come to stand on the screen is known to nobody.
+    for (rows, columns) in [(30, 100), (30, 100), (24, 80), (40, 120)] {
+        view.wipe();
+        view.resize(rows, columns);
+        view.wait_for("wharf top ");
+        view.wait_for("? help");
+    }
+    view.press("q");
+    assert_eq!(view.end(), Some(0));
+    let raw = String::from_utf8(view.raw.clone()).unwrap();
+    assert!(!raw.contains("\u{1b}[6n"), "it asks where the cursor is");
     serving.stop();
 }
 

@@ -5,6 +5,7 @@ use std::num::NonZero;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
+use rustix::io::ioctl_fionread;
 use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::program::wharf;
@@ -67,6 +68,21 @@ impl View {
         self.emulator.screen_mut().set_size(cells(rows), cells(columns));
         self.pty.resize(rows, columns);
         self.signal(Signal::WINCH);
+    }
+
+    /// Waits until the program has read what was typed.
+    #[track_caller]
+    pub(crate) fn wait_until_typed(&self) {
+        let end = deadline();
+        while ioctl_fionread(&self.pty.user).unwrap() > 0 {
+            assert!(moment() < end, "it reads no keys");
+            std::thread::yield_now();
+        }
+    }
+
+    /// As if something else had written all over it.
+    pub(crate) fn wipe(&mut self) {
+        self.emulator.process(b"\x1b[2J");
     }
 
     pub(crate) fn screen(&self) -> &vt100::Screen {
