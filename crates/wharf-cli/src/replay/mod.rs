@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use wharf_capture::{Recording, ReplayError, ReplayOptions, replay_to};
 
 use crate::args::Target;
+use crate::counted::Counted;
 use crate::failure::{self, Exit, Failure};
 use crate::json::{JsonSink, JsonTarget};
 use crate::load::resolve;
@@ -82,10 +83,13 @@ fn read(replay: &Replay) -> Result<Recording, Failure> {
         let line = recording.records.len() + 1;
         eprintln!("wharf: {name} was cut behind line {line}: what is whole of it is replayed");
     }
-    if recording.sessions_missed > 0 {
-        let missed = recording.sessions_missed;
+    // What either is comes out of the file, and may be any number.
+    let missing = recording.sessions_missed.saturating_add(recording.sessions_forgotten);
+    if missing > 0 {
         eprintln!(
-            "wharf: {name} lacks {missed} sessions that there was no place for: answers to them may differ"
+            "wharf: {name} lacks {} that there was no place for: where answers hang on them, differences are told \
+             that are none; capture with more --capture-sessions",
+            Counted(missing, "session")
         );
     }
     Ok(recording)

@@ -78,6 +78,12 @@ fn say_what_is_missing(captured: &Capture, console: &Console) {
         let missed = Counted(captured.sessions_missed, "session");
         console.say(format_args!("{missed} not captured: raise --capture-sessions"));
     }
+    if captured.sessions_forgotten > 0 {
+        let forgotten = Counted(captured.sessions_forgotten, "session");
+        console.say(format_args!(
+            "{forgotten} ended and made room for others: raise --capture-sessions"
+        ));
+    }
 }
 
 impl Goal {

@@ -214,3 +214,31 @@ fn only_the_peers_that_are_asked_for_are_captured() {
     let ended = run(serve("echo", "--capture /"));
     assert!(ended.failure(2).contains("cannot write --capture /"), "{ended:?}");
 }
+
+#[test]
+fn sessions_that_are_not_in_the_capture_are_told_when_it_is_written_and_when_it_is_replayed() {
+    let (serving, captured) =
+        serve_captured("echo", "--framing lines --workers 1 --capture-sessions 1");
+    let begin = || {
+        let session = serving.connect();
+        say(&session, "hello");
+        hear(&session, "hello");
+        session
+    };
+    let first = begin();
+    first.shutdown(std::net::Shutdown::Write).unwrap();
+    hear(&first, "");
+    // It has made room for the second, and that leaves none for the third.
+    let _others = [begin(), begin()];
+    let ended = serving.stop();
+    for line in [
+        "captured 1 session with 2 frames in ",
+        "1 session not captured: raise --capture-sessions",
+        "1 session ended and made room for others: raise --capture-sessions",
+    ] {
+        assert!(ended.stderr.contains(line), "{line}: {ended:?}");
+    }
+    let ended = replay(&captured.path, "--sim echo --seeds 1");
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains("lacks 2 sessions"), "{ended:?}");
+}
