@@ -15,6 +15,11 @@ const END_MAX: Duration = Duration::from_secs(20);
 /// The rows of the table.
 const ROWS: &str = "document.querySelectorAll('#sessions tbody tr')";
 
+/// The buttons that turn pages, and the numbers of those rows that are shown.
+const NEXT: &str = "document.querySelector('#next')";
+const PREVIOUS: &str = "document.querySelector('#previous')";
+const RANGE: &str = "document.querySelector('#page').innerText";
+
 /// How often the page has asked for a kick.
 const KICKS: &str =
     "performance.getEntriesByType('resource').filter((it) => it.name.endsWith('/kick')).length";
@@ -45,6 +50,7 @@ pub(super) fn pages(browser: &Browser) -> Result<String> {
     for order in ["id", "age"] {
         browser.click(&format!("#order option[value={order}]"))?;
         browser.until(&format!("document.querySelector('[data-order={order}]').ariaSort"))?;
+        browser.until(&format!("!{NEXT}.disabled"))?;
         let first = browser.run(&format!("return {PEERS}"))?;
         browser.click("#next")?;
         // One more may still be there, of the check before.
@@ -64,6 +70,37 @@ pub(super) fn pages(browser: &Browser) -> Result<String> {
     browser.until(sent)?;
     browser.click("#order option[value=id]")?;
     Ok("two pages by id and by age, orders by the head of a column".to_owned())
+}
+
+/// A page is turned once by two clicks at once, and not at all if there is no answer.
+pub(super) fn turned_once(browser: &Browser) -> Result<String> {
+    let is_first = format!("{ROWS}.length === 50 && {RANGE} === '1 to 50' && !{NEXT}.disabled");
+    browser.until(&is_first)?;
+    let first = browser.run(&format!("return {PEERS}"))?;
+    let both = browser.run(&format!(
+        "{NEXT}.focus(); {NEXT}.click(); {NEXT}.click(); return {NEXT}.disabled && {PREVIOUS}.disabled"
+    ))?;
+    ensure(both == true, || "a page can be turned that is not there yet".to_owned())?;
+    browser.until(&format!("{RANGE}.startsWith('51 to ')"))?;
+    let again =
+        browser.run(&format!("return {PEERS}.filter((it) => {first}.includes(it)).length"))?;
+    ensure(again == 0, || format!("{again} rows of the second page stood on the first"))?;
+    browser.run(&format!("{PREVIOUS}.focus(); {PREVIOUS}.click(); {PREVIOUS}.click()"))?;
+    browser.until(&is_first)?;
+    browser.run(&format!(
+        "window.real = window.fetch;
+        window.fetch = async (url, options) => String(url).includes('/sessions?')
+            ? new Response('not now', {{ status: 503 }}) : window.real(url, options);
+        {NEXT}.focus(); {NEXT}.click();"
+    ))?;
+    browser.until("document.querySelector('#said').innerText.endsWith('503: not now')")?;
+    browser.until(&format!("{is_first} && document.activeElement === {NEXT}"))?;
+    browser.run("window.fetch = window.real")?;
+    browser.click("#next")?;
+    browser.until(&format!("{RANGE}.startsWith('51 to ')"))?;
+    browser.click("#previous")?;
+    browser.until(&is_first)?;
+    Ok("by two clicks, and back by two; not without an answer".to_owned())
 }
 
 pub(super) fn kick(browser: &Browser, served: &Served) -> Result<String> {

@@ -49,6 +49,7 @@ pub(crate) fn run(pictures: bool) -> Result<Totals> {
     checks.check("figures appear and move", || figures::appear_and_move(&browser));
     checks.check("a session is found", || acts::found(&browser, &served));
     checks.check("pages and orders of the table", || acts::pages(&browser));
+    checks.check("a page is turned once", || acts::turned_once(&browser));
     checks.check("a kick ends a session", || acts::kick(&browser, &served));
     checks.check("accepting is paused and resumed", || acts::pause(&browser, &served));
     checks.check("dark and light", || figures::dark_and_light(&browser));

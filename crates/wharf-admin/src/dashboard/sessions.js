@@ -18,6 +18,10 @@ export class Sessions {
   #page = 0;
   // By id: where each page begins. By anything else a page is a part of one long answer.
   #starts = [null];
+  // The page that is shown, and whether there is one behind it. That is known of no other.
+  #shown = { page: 0, hasMore: false };
+  // The button that a page was turned with, until that page is shown.
+  #turner = null;
   #kick;
   #changed;
 
@@ -28,8 +32,8 @@ export class Sessions {
     byId("search").addEventListener("submit", (event) => event.preventDefault());
     for (const id of ["peer", "group"]) byId(id).addEventListener("input", () => this.#restart());
     byId("order").addEventListener("change", () => this.#restart());
-    byId("previous").addEventListener("click", () => this.#turn(-1));
-    byId("next").addEventListener("click", () => this.#turn(1));
+    byId("previous").addEventListener("click", (event) => this.#turn(-1, event.currentTarget));
+    byId("next").addEventListener("click", (event) => this.#turn(1, event.currentTarget));
     for (const head of document.querySelectorAll("#sessions [data-order]")) this.#sortable(head);
     this.#mark();
   }
@@ -53,13 +57,30 @@ export class Sessions {
   #restart() {
     this.#page = 0;
     this.#starts = [null];
+    this.#shown = { page: 0, hasMore: false };
+    this.#offer();
     this.#mark();
     this.#changed();
   }
 
-  #turn(by) {
+  // From a page that is not shown yet nobody knows where to go.
+  #turn(by, button) {
+    const { page, hasMore } = this.#shown;
+    if (this.#page !== page || (by < 0 ? page === 0 : !hasMore)) return;
     this.#page += by;
+    this.#turner = button;
+    byId("previous").disabled = true;
+    byId("next").disabled = true;
     this.#changed();
+  }
+
+  // The buttons are those of the page that is shown.
+  #offer() {
+    byId("previous").disabled = this.#shown.page === 0;
+    byId("next").disabled = !this.#shown.hasMore;
+    // A button that is disabled loses the focus.
+    if (document.activeElement === document.body) this.#turner?.focus({ preventScroll: true });
+    this.#turner = null;
   }
 
   #mark() {
@@ -86,14 +107,23 @@ export class Sessions {
   async renew() {
     const order = byId("order").value;
     const [query, page] = [this.#query(order), this.#page];
-    const answer = await look(`sessions?${query}`);
+    const answer = await look(`sessions?${query}`).catch((error) => this.#failed(error));
     if (page !== this.#page || query !== this.#query(byId("order").value)) return;
     const first = order === "id" ? 0 : page * ROWS;
     const shown = answer.sessions.slice(first, first + ROWS);
     const hasMore = order === "id" ? answer.next !== null : answer.sessions.length > first + ROWS;
     if (order === "id" && answer.next !== null) this.#starts[page + 1] = answer.next;
     this.#show(shown);
-    this.#tell(shown.length, page, hasMore, answer.silent_workers);
+    this.#shown = { page, hasMore };
+    this.#offer();
+    this.#tell(shown.length, page, answer.silent_workers);
+  }
+
+  // What was wanted did not come, so what is shown stays.
+  #failed(error) {
+    this.#page = this.#shown.page;
+    this.#offer();
+    throw error;
   }
 
   #show(sessions) {
@@ -160,9 +190,7 @@ export class Sessions {
     cell.textContent = "No session is so.";
   }
 
-  #tell(count, page, hasMore, silent) {
-    byId("previous").disabled = page === 0;
-    byId("next").disabled = !hasMore;
+  #tell(count, page, silent) {
     const first = page * ROWS + 1;
     const range = count > 0 ? `${format.count(first)} to ${format.count(first + count - 1)}` : "none";
     const missing = silent.length > 0 ? `; worker ${silent.join(", ")} does not answer, its sessions are missing` : "";
