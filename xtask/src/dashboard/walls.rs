@@ -111,6 +111,13 @@ pub(super) fn token(browser: &Browser, wharf: &Path, folder: &Path) -> Result<St
     let shows = "!document.querySelector('#main').hidden";
     browser
         .until(&format!("{asks} && !({shows}) && document.querySelector('#token-wrong').hidden"))?;
+    // No header can have that: it is not asked with, and not kept.
+    browser.press("#token", "a-token-of-some-l\u{e9}ngth\u{4e2d}\u{e007}")?;
+    browser.until(&format!("{asks} && !document.querySelector('#token-wrong').hidden"))?;
+    let kept = browser.run(
+        "document.querySelector('#token-wrong').hidden = true; return sessionStorage.length",
+    )?;
+    ensure(kept == 0, || "a token that no header can have is kept".to_owned())?;
     browser.press("#token", "another-token-of-some-length\u{e007}")?;
     browser.until(&format!("{asks} && !document.querySelector('#token-wrong').hidden"))?;
     browser.press("#token", &format!("{TOKEN}\u{e007}"))?;

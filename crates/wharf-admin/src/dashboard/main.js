@@ -118,8 +118,13 @@ function askForToken() {
 
 byId("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  token.set(byId("token").value.trim());
+  const text = byId("token").value.trim();
   byId("token").value = "";
+  // What cannot stand in a header is no server's token, and could not even be asked with.
+  const isToken = /^[\x21-\x7e]+$/.test(text);
+  byId("token-wrong").hidden = isToken;
+  if (!isToken) return;
+  token.set(text);
   byId("token-form").hidden = true;
   isTableWanted = true;
   schedule(0);
