@@ -1,5 +1,6 @@
 //! The loop: events come in, frames go out.
 
+use std::collections::VecDeque;
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
@@ -58,7 +59,8 @@ pub(super) fn run(
     let screen = Screen::take()?;
     read_keys(sender).map_err(Failure::no_thread)?;
     let theme = Theme::new(options.ascii);
-    Loop { screen, theme, state, started, orders, events }.run()
+    let changes = VecDeque::new();
+    Loop { screen, theme, state, started, orders, events, changes }.run()
 }
 
 /// Reads the terminal in a thread that ends with the process.
@@ -84,6 +86,8 @@ struct Loop {
     started: Instant,
     orders: Sender<Order>,
     events: Receiver<Event>,
+    /// Those that were asked for and are not done, in their order.
+    changes: VecDeque<ServerChange>,
 }
 
 impl Loop {
@@ -117,12 +121,7 @@ impl Loop {
                 let since = self.state.answered_at();
                 self.state.lost = Some(Lost { since, next, why });
             }
-            Event::Changed(change, result) => {
-                self.state.said = Some(match result {
-                    Ok(()) => format!("done: {}", change.name()),
-                    Err(why) => format!("{} failed: {why}", change.name()),
-                });
-            }
+            Event::Changed(change, result) => return Ok(self.changed(&change, &result)),
             Event::Terminal(event::Event::Key(key)) => return Ok(self.press(key)),
             Event::Terminal(event::Event::Resize(..)) => drop(self.screen.forget()),
             Event::Terminal(_) => {}
@@ -140,14 +139,34 @@ impl Loop {
         Ok(false)
     }
 
+    /// Whether the end has waited for this alone.
+    fn changed(&mut self, change: &ServerChange, result: &Result<(), String>) -> bool {
+        self.changes.pop_front();
+        self.state.said = Some(match result {
+            Ok(()) => format!("done: {}", change.name()),
+            Err(why) => format!("{} failed: {why}", change.name()),
+        });
+        let leaves = self.state.leaves_after.take().is_some();
+        // Who leaves would not see that it has failed.
+        leaves && result.is_ok() && self.leave()
+    }
+
+    /// Whether nothing is under way: what was asked for would be lost with the thread that asks.
+    fn leave(&mut self) -> bool {
+        self.state.leaves_after = self.changes.front().map(ServerChange::name);
+        self.changes.is_empty()
+    }
+
     fn press(&mut self, key: event::KeyEvent) -> bool {
         let order = match press(&mut self.state, key) {
             Action::None => return false,
-            Action::Quit => return true,
+            Action::Quit if self.state.leaves_after.is_some() => return true,
+            Action::Quit => return self.leave(),
             Action::Look => Order::Look(self.state.wanted.clone()),
             Action::Pause(is_paused) => Order::Pause(is_paused),
             Action::Change(change) => {
                 self.state.said = Some(format!("asked for: {}", change.name()));
+                self.changes.push_back(change.clone());
                 Order::Change(change)
             }
         };

@@ -34,6 +34,8 @@ pub(super) struct State {
     pub(super) is_paused: bool,
     /// What came of the last change.
     pub(super) said: Option<String>,
+    /// What the end of the view waits for, once it was asked for: a change that is under way.
+    pub(super) leaves_after: Option<String>,
     pub(super) picture: Option<Picture>,
     pub(super) lost: Option<Lost>,
     pub(super) history: VecDeque<Past>,
@@ -102,6 +104,7 @@ impl State {
             mode: Mode::Table,
             is_paused: false,
             said: None,
+            leaves_after: None,
             picture: None,
             lost: None,
             history: VecDeque::new(),

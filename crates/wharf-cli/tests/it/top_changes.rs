@@ -1,7 +1,10 @@
 //! What `wharf top` changes of a server, and how it asks first.
 
-use crate::serving::{Serving, check_echo, read_to_end};
-use crate::topping::{DOWN, ENTER, View};
+use std::net::SocketAddr;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use crate::serving::{PATIENCE, Serving, check_echo, read_to_end};
+use crate::topping::{DOWN, ENTER, View, endpoint};
 
 #[test]
 fn a_session_is_closed_only_if_the_answer_is_yes() {
@@ -50,6 +53,61 @@ fn accepting_is_paused_and_resumed() {
     let session = serving.connect();
     check_echo(&session, b"hello");
     serving.stop();
+}
+
+/// An endpoint whose changes are told to the test, and answered when the test has said with which status.
+fn endpoint_that_waits() -> (SocketAddr, Receiver<String>, Sender<&'static str>) {
+    let (tell, asked) = channel();
+    let (say, statuses) = channel();
+    let admin = endpoint(move |line| match line.split(' ').nth(1).unwrap_or_default() {
+        "/api/v1/server" => ("200 OK", SERVER),
+        "/api/v1/workers" => ("200 OK", r#"{"workers":[]}"#),
+        path if path.starts_with("/api/v1/sessions?") => {
+            ("200 OK", r#"{"sessions":[],"next":null}"#)
+        }
+        path => {
+            let _ = tell.send(path.to_owned());
+            (statuses.recv_timeout(PATIENCE).unwrap_or("500 No Test"), "so it is")
+        }
+    });
+    (admin, asked, say)
+}
+
+const SERVER: &str = r#"{"version":"9","backend":"uring","addresses":[],"uptime_seconds":1,"accepting":true,
+    "draining":false,"workers":0,"sessions":0,"groups":0,"rooms":0,"closes":{}}"#;
+
+/// A view that is asked to end while a change is under way.
+#[track_caller]
+fn leaving(admin: SocketAddr, asked: &Receiver<String>) -> View {
+    let mut view = View::start(admin);
+    view.wait_for(" accepting ");
+    view.press("p");
+    view.press("q");
+    view.wait_for("waiting for pause accepting; q again leaves");
+    assert_eq!(asked.recv_timeout(PATIENCE).as_deref(), Ok("/api/v1/accepting/pause"));
+    view
+}
+
+#[test]
+fn the_end_waits_for_a_change_that_is_under_way() {
+    let (admin, asked, say) = endpoint_that_waits();
+    let mut view = leaving(admin, &asked);
+    say.send("200 OK").unwrap();
+    assert_eq!(view.end(), Some(0));
+    assert!(asked.try_recv().is_err(), "it was asked for once");
+}
+
+#[test]
+fn the_end_waits_no_longer_if_it_is_asked_for_again_or_the_change_has_failed() {
+    let (admin, asked, say) = endpoint_that_waits();
+    let mut view = leaving(admin, &asked);
+    say.send("503 Service Unavailable").unwrap();
+    view.wait_for("pause accepting failed: 503 so it is");
+    view.press("p");
+    view.press("q");
+    view.wait_for("waiting for pause accepting");
+    view.press("q");
+    assert_eq!(view.end(), Some(0));
 }
 
 #[test]

@@ -1,10 +1,9 @@
 //! How `wharf top` treats the terminal that it is on: sizes, colours, texts of others, and giving it back.
 
-use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 
 use crate::serving::{Serving, Signal, check_echo};
-use crate::topping::{ESCAPE, View, top};
+use crate::topping::{ESCAPE, View, endpoint, top};
 
 #[track_caller]
 fn check_given_back(view: &View) {
@@ -143,24 +142,14 @@ fn colors_are_those_of_the_text_and_none_if_that_is_asked_for() {
 
 /// Answers as an endpoint does whose peers have chosen what would move a cursor, or hide.
 fn hostile_endpoint() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = listener.local_addr().unwrap();
-    std::thread::spawn(move || {
-        for stream in listener.incoming().map_while(Result::ok) {
-            let mut line = String::new();
-            if BufReader::new(&stream).read_line(&mut line).is_err() {
-                continue;
-            }
-            let body = match line.split(' ').nth(1).unwrap_or_default() {
-                "/api/v1/server" => SERVER,
-                "/api/v1/workers" => WORKERS,
-                _ => SESSIONS,
-            };
-            let head = "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length:";
-            let _ = write!(&stream, "{head} {}\r\n\r\n{body}", body.len());
-        }
-    });
-    address
+    endpoint(|line| {
+        let body = match line.split(' ').nth(1).unwrap_or_default() {
+            "/api/v1/server" => SERVER,
+            "/api/v1/workers" => WORKERS,
+            _ => SESSIONS,
+        };
+        ("200 OK", body)
+    })
 }
 
 const SERVER: &str = r#"{"version":"9\u001b[2J","backend":"\u009b31m","addresses":["a\r\nb"],

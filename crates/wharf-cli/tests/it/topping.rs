@@ -1,6 +1,7 @@
 //! Runs `wharf top` on a terminal that has a screen. Every wait has a bound.
 
-use std::net::SocketAddr;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -32,6 +33,26 @@ pub(crate) fn top(admin: SocketAddr, arguments: &str) -> Command {
     let mut command = wharf(["top", "--interval", "0.2", "--admin", &admin.to_string()]);
     command.args(arguments.split_whitespace());
     command
+}
+
+/// An endpoint that is none of ours: `answer` gets the first line of a request, and gives the status and the body.
+pub(crate) fn endpoint(
+    answer: impl Fn(&str) -> (&'static str, &'static str) + Send + 'static,
+) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming().map_while(Result::ok) {
+            let mut line = String::new();
+            if BufReader::new(&stream).read_line(&mut line).is_err() {
+                continue;
+            }
+            let (status, body) = answer(&line);
+            let head = format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length:");
+            let _ = write!(&stream, "{head} {}\r\n\r\n{body}", body.len());
+        }
+    });
+    address
 }
 
 impl View {

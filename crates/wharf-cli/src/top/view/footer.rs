@@ -26,6 +26,10 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer
 }
 
 fn line(state: &State, theme: &Theme) -> (String, Style) {
+    if let Some(change) = &state.leaves_after {
+        let change = text::shown(change, state.ascii);
+        return (format!("waiting for {change}; q again leaves"), theme.title());
+    }
     if let Mode::Filter(filter, typed) = &state.mode {
         let what = match filter {
             Filter::Peer => "peers that begin with",
