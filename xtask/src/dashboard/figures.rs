@@ -173,6 +173,41 @@ pub(super) fn slow(browser: &Browser) -> Result<String> {
     Ok(format!("{most} questions at a time, while answers took 2.5 s"))
 }
 
+/// As if each answer were of a server that has just been started.
+pub(super) fn another_run(browser: &Browser) -> Result<String> {
+    let rates =
+        "[...document.querySelectorAll('#sessions tbody tr')].map((it) => it.cells[8].innerText)";
+    let some = format!("{rates}.some((it) => parseFloat(it) > 0)");
+    browser.until(&some)?;
+    browser.run(
+        "window.real = window.fetch;
+        window.fetch = async (url, options) => {
+            const answer = await window.real(url, options);
+            if (!String(url).endsWith('/server')) return answer;
+            return new Response(JSON.stringify({ ...await answer.json(), uptime_seconds: 1 }));
+        };",
+    )?;
+    browser.until(&format!("{rates}.every((it) => it === '–')"))?;
+    browser.until(&format!("{LEGENDS}[0] === '–'"))?;
+    browser.run("window.fetch = window.real")?;
+    browser.until(&some)?;
+    let told = browser.run(RUNS)?;
+    let expected = serde_json::json!([true, true, true, true, false, false, false]);
+    ensure(told == expected, || format!("taken for the same run: {told}"))?;
+    Ok("no session has a rate, until two answers are of one run".to_owned())
+}
+
+/// Whether it is the same run: a second later, up to half a second less, with late answers, and at the same moment;
+/// then less than has passed, less than before, and hardly more after a long time.
+const RUNS: &str = "
+    const { isSameRun } = await import('/dashboard/history.js');
+    const before = { up: 10, asked: 1000, answered: 1100 };
+    const after = (up, asked, answered) => isSameRun({ up, asked, answered }, before);
+    return [
+        after(11, 2000, 2100), after(10.6, 2100, 2200), after(10.6, 1200, 4900), after(10, 1100, 1100),
+        after(10.4, 2100, 2200), after(9, 1200, 1300), after(11, 60000, 60100),
+    ];";
+
 pub(super) fn restart(browser: &Browser, served: Served, wharf: &Path) -> Result<String> {
     let start = served.stop()?;
     let lost = "document.querySelector('#lost')";

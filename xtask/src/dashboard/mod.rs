@@ -57,6 +57,7 @@ pub(crate) fn run(pictures: bool) -> Result<Totals> {
     checks.check("the keyboard reaches the charts", || figures::keyboard(&browser));
     checks.check("who has not looked is not asked for", || figures::hidden(&browser));
     checks.check("slow answers do not pile up", || figures::slow(&browser));
+    checks.check("another run has no rates", || figures::another_run(&browser));
     checks.check("texts of peers are text", || walls::texts(&browser));
     checks
         .check("nobody else was asked, and nothing went wrong", || walls::quiet(&browser, &served));

@@ -9,6 +9,8 @@ const GAP_MS = 5_000;
 // Quantiles are of this long: one turn in seventeen is timed, and a second of a quiet server has few.
 const QUANTILE_MS = 10_000;
 const MINUTE_MS = 60_000;
+// By how much the clocks of the server and of this page may come to differ between two answers.
+const CLOCKS_APART_MS = 500;
 
 // The bound below which a share of what was measured lies, in seconds, by a line through its bucket. `null` if
 // nothing was measured; the highest bound for what lies beyond it.
@@ -68,8 +70,15 @@ function counted(at, server, { workers }) {
 // Whether one follows the other: the same run of the server, near enough, and nothing has gone back.
 function follows(now, before) {
   const isNear = now.at > before.at && now.at - before.at <= GAP_MS;
-  const isSameRun = now.uptime >= before.uptime && now.workers.length === before.workers.length;
-  return isNear && isSameRun && Object.keys(now.totals).every((key) => now.totals[key] >= before.totals[key]);
+  const goesOn = now.uptime >= before.uptime && now.workers.length === before.workers.length;
+  return isNear && goesOn && Object.keys(now.totals).every((key) => now.totals[key] >= before.totals[key]);
+}
+
+// Whether two answers are of one run of the server: then it has been up for longer by what has passed between them at
+// least, however long they took. `up` is in seconds, `asked` and `answered` are in milliseconds.
+export function isSameRun(now, before) {
+  const passed = now.asked - before.answered;
+  return 1000 * (now.up - before.up) >= Math.max(0, passed - CLOCKS_APART_MS);
 }
 
 export class History {

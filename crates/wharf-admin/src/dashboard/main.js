@@ -3,7 +3,7 @@
 import { Lost, Refused, TokenWanted, look, token } from "./api.js";
 import { Controls, say } from "./controls.js";
 import { clock, duration } from "./format.js";
-import { History } from "./history.js";
+import { History, isSameRun } from "./history.js";
 import { Overview } from "./overview.js";
 import { Sessions } from "./sessions.js";
 import { followTheme } from "./theme.js";
@@ -23,6 +23,8 @@ let isTableWanted = true;
 // When the figures were asked for last, and how often.
 let askedAt = -Infinity;
 let rounds = 0;
+// How long the server had been up when it answered last, and when that was; `null` before.
+let last = null;
 // Since when there is no answer, or `null`.
 let lostSince = null;
 let isAsking = false;
@@ -70,13 +72,25 @@ async function ask() {
 
 async function askForFigures() {
   askedAt = performance.now();
-  const [server, workers] = await Promise.all([look("server"), look("workers")]);
+  const timed = look("server").then((server) => [server, performance.now()]);
+  const [[server, answered], workers] = await Promise.all([timed, look("workers")]);
+  compare({ up: server.uptime_seconds, asked: askedAt, answered });
   history.add(Date.now(), server, workers);
   byId("main").hidden = false;
   controls.show(server);
   overview.show(history, server, workers);
   rounds += 1;
   isTableWanted ||= sessions.isLive && rounds % SESSIONS_EVERY === 0;
+}
+
+// Another run of the server counts from the beginning: nothing is compared with what was before.
+function compare(now) {
+  if (last && !isSameRun(now, last)) {
+    history.gap(Date.now() - 1);
+    sessions.forget();
+    isTableWanted = true;
+  }
+  last = now;
 }
 
 function found() {
@@ -94,6 +108,7 @@ function failed(error) {
   const now = Date.now();
   lostSince ??= now;
   history.gap(now);
+  sessions.forget();
   controls.enable(false);
   byId("lost").hidden = false;
   const told = duration((now - lostSince) / 1000);

@@ -43,6 +43,11 @@ export class Sessions {
     return byId("live").checked;
   }
 
+  // What was counted so far is of another run of the server, or long ago: nothing is compared with it.
+  forget() {
+    this.#before = { at: 0, totals: new Map() };
+  }
+
   #sortable(head) {
     const button = document.createElement("button");
     button.type = "button";

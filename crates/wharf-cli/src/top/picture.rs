@@ -82,9 +82,7 @@ pub(super) struct SessionRow {
 impl Picture {
     /// Compares a look with the one before it.
     pub(super) fn of(before: Option<&Sample>, now: &Sample) -> Self {
-        // Another process counts from the beginning.
-        let is_same = |before: &&Sample| before.server.uptime_seconds <= now.server.uptime_seconds;
-        let before = before.filter(is_same);
+        let before = before.filter(|before| now.is_of_same_run(before));
         let workers = Change::of(before, now, |sample| sample.workers_at);
         let worker_before = |worker: &Worker| {
             before?.workers.workers.iter().find(|before| before.worker == worker.worker)
@@ -280,6 +278,8 @@ mod tests {
                 rooms: 0,
                 closes: [("idle".to_owned(), seconds * 3), ("drain".to_owned(), 0)].into(),
             },
+            server_asked_at: at,
+            server_at: at,
             workers: Workers { workers },
             workers_at: at,
             page: Page { sessions },
@@ -329,8 +329,33 @@ mod tests {
         let before = sample(10, vec![worker(0, 100, 1700, 100, 0.05)], vec![session(1, 50)]);
         // It counts further than the other did, and its session has the same id.
         let mut now = sample(12, vec![worker(0, 300, 5100, 300, 0.15)], vec![session(1, 150)]);
-        now.server.uptime_seconds = 1.0;
-        assert_eq!(Picture::of(Some(&before), &now), Picture::of(None, &now));
+        // Also if it has been up for longer than the other had: by less than the time between the looks.
+        for uptime_seconds in [0.1, 1.0, 10.0, 10.1, 11.4] {
+            now.server.uptime_seconds = uptime_seconds;
+            assert_eq!(Picture::of(Some(&before), &now), Picture::of(None, &now));
+        }
+    }
+
+    /// How long answers take says nothing of the server's run, nor does a clock that goes a little slower.
+    #[test]
+    fn a_server_whose_answers_were_late_is_compared_all_the_same() {
+        let before = sample(10, vec![worker(0, 100, 1700, 100, 0.05)], vec![session(1, 50)]);
+        let late = Duration::from_secs(5);
+        for (uptime_seconds, asked_late, answered_late) in
+            [(11.6, 0, 0), (12.0, 0, 1), (17.0, 1, 1), (12.5, 0, 1)]
+        {
+            let workers = vec![worker(0, 300, 5100, 300, 0.15)];
+            let mut now = sample(12, workers, vec![session(1, 150)]);
+            now.server.uptime_seconds = uptime_seconds;
+            now.server_asked_at += late * asked_late;
+            now.server_at += late * answered_late;
+            let throughput = Picture::of(Some(&before), &now).throughput;
+            assert_eq!(throughput.map(|it| it.frames_in), Some(100.0), "{uptime_seconds}");
+        }
+        let mut before = before;
+        before.server_at += late;
+        let now = sample(13, vec![worker(0, 400, 5100, 300, 0.15)], vec![session(1, 150)]);
+        assert!(Picture::of(Some(&before), &now).throughput.is_some(), "the first was late");
     }
 
     #[test]

@@ -8,6 +8,9 @@ use super::answers::{Page, Server, Workers};
 use super::client::{AskError, Client};
 use super::columns::Column;
 
+/// By how much the server's clock and this one's may come to differ between two looks.
+const CLOCKS_APART: Duration = Duration::from_millis(500);
+
 /// Which sessions are looked at.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub(super) struct Wanted {
@@ -24,6 +27,9 @@ pub(super) struct Wanted {
 #[derive(Clone, PartialEq, Debug)]
 pub(super) struct Sample {
     pub(super) server: Server,
+    /// When that was asked for, and when it had come.
+    pub(super) server_asked_at: Duration,
+    pub(super) server_at: Duration,
     pub(super) workers: Workers,
     pub(super) workers_at: Duration,
     pub(super) page: Page,
@@ -38,12 +44,23 @@ impl Sample {
         wanted: &Wanted,
         clock: impl Fn() -> Duration,
     ) -> Result<Self, AskError> {
+        let server_asked_at = clock();
         let server = read(client, "/api/v1/server")?;
+        let server_at = clock();
         let workers = read(client, "/api/v1/workers")?;
         let workers_at = clock();
         let page = read(client, &wanted.path())?;
         let page_at = clock();
-        Ok(Self { server, workers, workers_at, page, page_at, wanted: wanted.clone() })
+        let wanted = wanted.clone();
+        Ok(Self { server, server_asked_at, server_at, workers, workers_at, page, page_at, wanted })
+    }
+
+    /// Whether this is of the same run of the server as a look before: then it has been up for longer by what has
+    /// passed between the two at least, however long their answers took. Another run counts from the beginning.
+    pub(super) fn is_of_same_run(&self, before: &Self) -> bool {
+        let passed = self.server_asked_at.saturating_sub(before.server_at);
+        let longer = self.server.uptime_seconds - before.server.uptime_seconds;
+        longer >= passed.saturating_sub(CLOCKS_APART).as_secs_f64()
     }
 }
 
