@@ -104,12 +104,17 @@ fn to_server(
     let mut last = None;
     for address in resolve(target)? {
         match replay_to(recording, &address, options) {
-            // Nothing was sent yet.
-            Err(error @ ReplayError::Connect { number: 1, .. }) => last = Some(failure(&error)),
+            Err(error) if is_before_all(&error, options) => last = Some(failure(&error)),
             other => return other.map_err(|error| failure(&error)),
         }
     }
     Err(last.unwrap_or_else(|| Failure::new(Exit::NotConnected, "there is no address")))
+}
+
+/// Whether nothing was sent yet: sessions begin in the order of their numbers, and the first was not connected.
+fn is_before_all(error: &ReplayError, options: &ReplayOptions) -> bool {
+    let first = options.sessions.iter().flatten().min().copied().unwrap_or(1);
+    matches!(error, ReplayError::Connect { number, .. } if *number == first)
 }
 
 /// Why a capture was not replayed, with what to do.
@@ -127,4 +132,26 @@ fn failure(error: &ReplayError) -> Failure {
         _ => (Exit::Failed, ""),
     };
     Failure::new(exit, format_args!("{error}{advice}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf::ConnectError;
+
+    use super::*;
+
+    #[test]
+    fn another_address_is_tried_if_the_first_session_of_those_that_are_played_is_not_connected() {
+        let error = |number| {
+            let address = "127.0.0.1:1".parse().unwrap();
+            ReplayError::Connect { number, address, error: ConnectError::Refused }
+        };
+        let mut options = ReplayOptions::default();
+        let firsts = |options: &ReplayOptions| -> Vec<usize> {
+            (1..6).filter(|number| is_before_all(&error(*number), options)).collect()
+        };
+        assert_eq!(firsts(&options), [1]);
+        options.sessions = Some(vec![5, 3, 4]);
+        assert_eq!(firsts(&options), [3], "the flag takes numbers in any order");
+    }
 }
