@@ -35,6 +35,8 @@ pub(super) struct Asker {
     interval: Duration,
     started: Instant,
     is_paused: bool,
+    /// One look is due although it is paused: at what has come of a change.
+    is_look_owed: bool,
     /// Tries in vain since the last answer.
     failures: u32,
     looked: Instant,
@@ -61,6 +63,7 @@ impl Asker {
             interval,
             started,
             is_paused: false,
+            is_look_owed: false,
             failures: 0,
             looked,
             due,
@@ -98,7 +101,7 @@ impl Asker {
 
     /// The next order, or a timeout when a look is due.
     fn next_order(&self) -> Result<Order, RecvTimeoutError> {
-        if self.is_paused {
+        if self.is_paused && !self.is_look_owed {
             return Ok(self.orders.recv()?);
         }
         self.orders.recv_timeout(self.due.saturating_duration_since(now()))
@@ -108,6 +111,7 @@ impl Asker {
         let started = self.started;
         let sample = Sample::take(&mut self.client, &self.wanted, || now() - started);
         self.looked = now();
+        self.is_look_owed = false;
         let event = match sample {
             Ok(sample) => {
                 self.failures = 0;
@@ -133,8 +137,10 @@ impl Asker {
         let result = self.client.post(&change.path());
         let event = Event::Changed(change, result.map_err(|error| error.to_string()));
         let _ = self.events.send(event);
-        // What has come of it is looked at soon.
-        self.due = self.due.min(now() + LOOKS_APART);
+        // What has come of it is looked at soon. When a look would be due is of no account while there is a pause.
+        let soon = now() + LOOKS_APART;
+        self.due = if self.is_paused { soon } else { self.due.min(soon) };
+        self.is_look_owed = true;
     }
 }
 

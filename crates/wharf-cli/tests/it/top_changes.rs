@@ -55,6 +55,20 @@ fn accepting_is_paused_and_resumed() {
     serving.stop();
 }
 
+#[test]
+fn accepting_is_paused_and_resumed_in_a_view_that_looks_no_more() {
+    let mut serving = Serving::start("--admin 127.0.0.1:0");
+    let mut view = View::start(serving.admin());
+    view.wait_for(" accepting ");
+    view.press(" ");
+    view.wait_for("PAUSED");
+    view.press("p");
+    view.wait_for("NOT ACCEPTING");
+    view.press("p");
+    view.wait_for(" accepting ");
+    serving.stop();
+}
+
 /// An endpoint whose changes are told to the test, and answered when the test has said with which status.
 fn endpoint_that_waits() -> (SocketAddr, Receiver<String>, Sender<&'static str>) {
     let (tell, asked) = channel();
