@@ -5,7 +5,8 @@
 //! has ended. The crate `wharf-capture` writes that to a file and plays it again, to a server or in the simulator.
 //!
 //! A server that is not set up for it pays one test of a field per frame. One that is pays, for each frame of a
-//! session that is captured, a lock that all workers share and a copy of the payload.
+//! session that is captured, a lock that all workers share and a copy of the payload; two of one that is sent, which
+//! is put together as it goes over the wire and taken apart as its peer does.
 //!
 //! ```
 //! use wharf::capture::{CaptureOptions, Chosen, Direction, Redacted};
@@ -232,8 +233,10 @@ pub enum Happened {
     Opened,
     /// A frame was received; its payload.
     Received(Arc<[u8]>),
-    /// A frame was queued to be sent; its payload. A [policy](crate::SlowReader) that drops frames may have
-    /// dropped it later. What a session says while the server drains is not among them.
+    /// A frame was queued to be sent; its payload as the peer gets it, with the length that was filled in. What was
+    /// sent as one is several if it holds what ends a frame, such as the LF of a [line](Framing::LINES). A
+    /// [policy](crate::SlowReader) that drops frames may have dropped it later. What a session says while the
+    /// server drains is not among them.
     Sent(Arc<[u8]>),
     /// The peer has ended its stream.
     PeerEnded,

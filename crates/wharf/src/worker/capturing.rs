@@ -10,7 +10,7 @@ use wharf_port::{Address, SocketId};
 use super::Core;
 use crate::capture::{Direction, Happened, Recorder};
 use crate::close_reason::CloseReason;
-use crate::framing::Decoded;
+use crate::framing::{Decoded, Envelope};
 use crate::session_id::SessionId;
 
 impl Core {
@@ -73,24 +73,38 @@ impl Core {
         true
     }
 
-    /// A frame, given in parts, has been queued.
+    /// A payload, given in parts, has been queued with this around it.
     #[cold]
-    pub(super) fn capture_sent(&mut self, socket: SocketId, parts: &[&[u8]]) {
+    pub(super) fn capture_sent(&mut self, socket: SocketId, envelope: &Envelope, parts: &[&[u8]]) {
+        let Some((recorder, id)) = self.recorder_of(socket) else { return };
+        let payload = parts.concat();
+        let body = &payload[envelope.replaced()..];
+        let frame = [envelope.header(), body, envelope.trailer()].concat();
+        self.record_sent(&recorder, id, &frame, &payload);
+    }
+
+    /// A frame has been queued as it goes over the wire.
+    #[cold]
+    pub(super) fn capture_sent_whole(&mut self, socket: SocketId, frame: &[u8]) {
         if let Some((recorder, id)) = self.recorder_of(socket) {
-            recorder.frame(id, self.now, Direction::Out, parts.concat());
+            self.record_sent(&recorder, id, frame, frame);
         }
     }
 
-    /// A frame that was encoded before has been queued.
-    #[cold]
-    pub(super) fn capture_sent_whole(&mut self, socket: SocketId, frame: &[u8]) {
-        let Some((recorder, id)) = self.recorder_of(socket) else { return };
-        let payload = match self.framing.decode(frame, 0, self.limits.frame_bytes_max) {
-            Ok(Decoded::Frame { payload, .. }) => &frame[payload],
-            // A codec that does not know its own frames, or a line that holds LF.
-            _ => frame,
-        };
-        recorder.frame(id, self.now, Direction::Out, payload.to_vec());
+    /// Writes down what the peer gets of a frame: several, if its payload holds what ends one; `given` of a codec
+    /// that does not know its own frames.
+    fn record_sent(&self, recorder: &Recorder, id: SessionId, frame: &[u8], given: &[u8]) {
+        let mut rest = frame;
+        while !rest.is_empty() {
+            let (payload, used) = match self.framing.decode(rest, 0, self.limits.frame_bytes_max) {
+                Ok(Decoded::Frame { payload, consumed }) => (&rest[payload], consumed),
+                _ if rest.len() == frame.len() => (given, rest.len()),
+                // Half a delimiter, behind a whole one.
+                _ => (rest, rest.len()),
+            };
+            recorder.frame(id, self.now, Direction::Out, payload.to_vec());
+            rest = &rest[used..];
+        }
     }
 
     /// The peer has ended its stream, or this side its own.

@@ -53,7 +53,7 @@ impl Core {
             if self.recorder.is_some()
                 && !(envelope.is_empty() && parts.iter().all(|it| it.is_empty()))
             {
-                self.capture_sent(socket, parts);
+                self.capture_sent(socket, &envelope, parts);
             }
             queue(self, &envelope);
         }
@@ -87,7 +87,7 @@ impl Core {
             connection.queue.set_key_of_last(key);
         }
         if self.recorder.is_some() {
-            self.capture_sent(socket, &[payload]);
+            self.capture_sent(socket, &envelope, &[payload]);
         }
         self.was_queued(socket);
         status

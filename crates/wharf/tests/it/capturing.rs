@@ -5,18 +5,20 @@ use std::sync::Arc;
 use wharf::capture::{
     Capture, CaptureOptions, CapturedSession, Chosen, Direction, Happened, Redacted,
 };
-use wharf::{Arrival, Backend, Context, Group, Outcome, Session, SlowReader};
+use wharf::{Arrival, Backend, Context, Framing, Group, LengthField, Outcome, Session, SlowReader};
 
 use crate::support::backend::panic_on_purpose;
 use crate::support::client::Client;
 use crate::support::record::Echo;
 use crate::support::server::{Setup, TestServer};
 use crate::support::time::wait_until;
+use crate::support::wire::Wire;
 
 each_backend! {
     what_a_frame_has_caused_stands_behind_it_and_before_the_next,
     causes_stand_before_effects_on_other_workers,
     all_ways_to_send_are_captured_as_the_payloads_that_were_given,
+    all_ways_to_send_are_captured_as_the_frames_that_the_peer_gets,
     the_oldest_frames_fall_out_whole_and_are_counted,
     nothing_is_kept_that_the_redaction_has_not_seen,
     sessions_have_a_maximum_and_the_first_that_ended_is_forgotten,
@@ -159,6 +161,69 @@ fn all_ways_to_send_are_captured_as_the_payloads_that_were_given(backend: Backen
     client.send(ways[0]);
     ways[1..].iter().for_each(|way| client.expect(way));
     assert_eq!(frames(&captured(&server).sessions[0]), ways.map(<[u8]>::to_vec));
+}
+
+/// Sends the same in each way there is, for whatever it receives.
+struct AllWays(Group, &'static [u8]);
+
+/// How often.
+const WAYS: usize = 6;
+
+impl Session for AllWays {
+    fn on_connected(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        Ok(ctx.join(&self.0)?)
+    }
+
+    fn on_frame(&mut self, ctx: &mut Context<'_>, _: &[u8]) -> Outcome {
+        let Self(group, payload) = self;
+        ctx.send(payload);
+        let (first, rest) = payload.split_at(1);
+        ctx.send_parts(&[first, rest]);
+        ctx.send_keyed(7, payload);
+        let shared = ctx.frame(payload)?;
+        ctx.send_frame(&shared);
+        // Gathered, and in the queue as one piece.
+        ctx.broadcast(group, payload);
+        ctx.broadcast(group, payload);
+        Ok(())
+    }
+}
+
+fn all_ways_to_send_are_captured_as_the_frames_that_the_peer_gets(backend: Backend) {
+    /// A framing, what it is asked with, what is sent, how that goes over the wire, and as which frames.
+    type Case = (Framing, &'static [u8], &'static [u8], &'static [u8], &'static [&'static [u8]]);
+    let field = LengthField { offset: 2, width: 2, ..LengthField::default() };
+    let cases: [Case; 4] = [
+        (Framing::LINES, b"go\n", b"one\n\ntwo\r", b"one\n\ntwo\r\n", &[b"one", b"", b"two"]),
+        (Framing::delimiter("||").unwrap(), b"go||", b"one||two", b"one||two||", &[b"one", b"two"]),
+        (
+            Framing::length_field(field).unwrap(),
+            b"GO\0\0",
+            b"ID??abc",
+            b"ID\x03\0abc",
+            &[b"ID\x03\0abc"],
+        ),
+        (Framing::RAW, b"go", b"one\ntwo", b"one\ntwo", &[b"one\ntwo"]),
+    ];
+    for (framing, asks, sent, wire, wanted) in cases {
+        let setup = Setup::new(backend).wire(Wire::Raw).limits(|limits| {
+            // Else a key is for nothing.
+            if framing.has_frames() {
+                limits.slow_reader = SlowReader::Coalesce;
+            }
+        });
+        let text = framing.to_string();
+        let server = setup.start_with(
+            |server| server.framing(framing).capture(CaptureOptions::default()),
+            move |arrival| AllWays(arrival.group("all"), sent),
+        );
+        let mut client = server.connect();
+        client.write(asks);
+        client.expect_stream(&wire.repeat(WAYS));
+        let session = captured(&server).sessions.remove(0);
+        let got = &frames(&session)[1..];
+        assert_eq!(got, wanted.repeat(WAYS), "{text}");
+    }
 }
 
 fn the_oldest_frames_fall_out_whole_and_are_counted(backend: Backend) {
