@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tracing_subscriber::fmt::MakeWriter;
+use wharf::capture::CaptureOptions;
 use wharf::{Context, Outcome, Room, RoomContext, RoomOptions, Server, Session, SessionId};
 
 /// Beyond what anything here takes.
@@ -48,10 +49,12 @@ impl MakeWriter<'_> for Log {
 }
 
 #[test]
-fn panics_of_callbacks_and_rooms_are_said_once_and_counted() {
+fn panics_of_callbacks_rooms_and_redactions_are_said_once_and_counted() {
     let log = Log::default();
     tracing_subscriber::fmt().with_writer(log.clone()).with_ansi(false).init();
-    let server = Server::bind("127.0.0.1:0").workers(2).start(|_| Panics).unwrap();
+    let captures = CaptureOptions::default().redact(|_, _| panic!("as the test wants it"));
+    let server = Server::bind("127.0.0.1:0").workers(2).capture(captures);
+    let server = server.start(|_| Panics).unwrap();
     let handle = server.handle();
     let address = handle.addresses()[0].tcp().unwrap();
     for _ in 0..4 {
@@ -75,8 +78,10 @@ fn panics_of_callbacks_and_rooms_are_said_once_and_counted() {
     handle.drain();
     server.join().unwrap();
     assert_eq!((handle.stats().panics, handle.close_counts().get("panicked")), (7, 4));
+    let captured = handle.captured().unwrap();
+    assert_eq!(captured.sessions.iter().map(|it| it.frames_left_out).sum::<u64>(), 4);
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    for cause in ["a callback panicked", "a room panicked"] {
+    for cause in ["a callback panicked", "a room panicked", "a capture's redaction panicked"] {
         assert_eq!(log.matches(cause).count(), 1, "{log}");
     }
 }

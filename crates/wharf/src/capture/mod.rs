@@ -44,6 +44,7 @@ use ipnet::IpNet;
 use wharf_port::{Address, Time};
 
 use crate::framing::Framing;
+use crate::limits::Limits;
 use crate::session_id::SessionId;
 use crate::unwinding::caught;
 
@@ -117,6 +118,10 @@ impl Default for CaptureOptions {
 }
 
 impl CaptureOptions {
+    /// Bytes of the longest payload that is kept: as many as a frame may have
+    /// ([`Limits::FRAME_BYTES_MAX`](crate::Limits::FRAME_BYTES_MAX)), 16 MiB. What is sent with
+    /// [`Framing::RAW`] may be longer: it is left out, and counted.
+    pub const PAYLOAD_BYTES_MAX: usize = Limits::FRAME_BYTES_MAX;
     /// The most sessions that may be asked for.
     const SESSIONS_MAX: usize = 1 << 16;
     /// The least and the most bytes of one session.
@@ -124,7 +129,8 @@ impl CaptureOptions {
     const BYTES_MAX: usize = 1 << 30;
 
     /// Is shown every payload before anything of it is kept, and may change it or have it left out. On the
-    /// worker's thread: it must not block. A frame at which it panics is left out.
+    /// worker's thread: it must not block. A frame at which it panics is left out, and the first such panic is
+    /// logged.
     #[must_use]
     pub fn redact(
         mut self,
@@ -148,21 +154,23 @@ impl CaptureOptions {
         None
     }
 
-    /// What is kept of a frame; `None` if it is left out.
-    fn redacted(&self, direction: Direction, payload: Vec<u8>) -> Option<Arc<[u8]>> {
-        let Some(redact) = &self.redaction.0 else { return Some(payload.into()) };
+    /// What the redaction makes of a payload; `None` if it wants it to be left out.
+    fn redacted(
+        &self,
+        direction: Direction,
+        payload: Vec<u8>,
+    ) -> Result<Option<Vec<u8>>, RedactionPanicked> {
+        let Some(redact) = &self.redaction.0 else { return Ok(Some(payload)) };
         let mut payload = payload;
-        let kept = caught(|| (redact(direction, &mut payload), payload));
-        match kept {
-            Some((Redacted::Keep, payload)) => Some(payload.into()),
-            Some((Redacted::LeaveOut, _)) => None,
-            None => {
-                tracing::error!("a capture's redaction panicked; the frame is left out");
-                None
-            }
-        }
+        let told = caught(|| (redact(direction, &mut payload), payload));
+        let (redacted, payload) = told.ok_or(RedactionPanicked)?;
+        Ok((redacted == Redacted::Keep).then_some(payload))
     }
 }
+
+/// A user's redaction has panicked.
+#[derive(Clone, Copy, Debug)]
+struct RedactionPanicked;
 
 type Redact = dyn Fn(Direction, &mut Vec<u8>) -> Redacted + Send + Sync;
 
@@ -206,7 +214,8 @@ pub struct CapturedSession {
     pub is_whole: bool,
     /// Frames that fell out, since there were too many behind them.
     pub frames_dropped: u64,
-    /// Frames that the redaction has left out.
+    /// Frames that the redaction has left out, and those of more than
+    /// [`PAYLOAD_BYTES_MAX`](CaptureOptions::PAYLOAD_BYTES_MAX).
     pub frames_left_out: u64,
     /// What has happened to it, in order. The first is [`Happened::Opened`].
     pub events: Vec<CapturedEvent>,

@@ -3,15 +3,15 @@
 //! Invariant: events are numbered under one lock, so what an event has caused on another worker is behind it.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use wharf_port::{Address, Time};
 
 use super::ring::Ring;
-use super::{Capture, CaptureOptions, CapturedEvent, Direction, Happened};
+use super::{Capture, CaptureOptions, CapturedEvent, Direction, Happened, RedactionPanicked};
 use crate::framing::Framing;
 use crate::session_id::SessionId;
-use crate::sync::{Mutex, MutexGuard};
+use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
 
 /// What is captured of a server.
 #[derive(Debug)]
@@ -19,6 +19,7 @@ pub(crate) struct Recorder {
     options: CaptureOptions,
     framing: Framing,
     frame_bytes_max: usize,
+    redaction_panicked: AtomicBool,
     kept: Mutex<Kept>,
 }
 
@@ -35,7 +36,8 @@ struct Kept {
 
 impl Recorder {
     pub(crate) fn new(options: CaptureOptions, framing: Framing, frame_bytes_max: usize) -> Self {
-        Self { options, framing, frame_bytes_max, kept: Mutex::default() }
+        let redaction_panicked = AtomicBool::new(false);
+        Self { options, framing, frame_bytes_max, redaction_panicked, kept: Mutex::default() }
     }
 
     /// Whether the sessions of a peer are captured from their beginning.
@@ -62,7 +64,7 @@ impl Recorder {
 
     /// A frame of a session. It is redacted before the lock is taken: other workers do not wait for that.
     pub(crate) fn frame(&self, id: SessionId, now: Time, direction: Direction, payload: Vec<u8>) {
-        let payload = self.options.redacted(direction, payload);
+        let payload = self.payload_to_keep(direction, payload);
         let mut kept = self.kept();
         let Some(payload) = payload else {
             if let Some(ring) = kept.open.get_mut(&id) {
@@ -75,6 +77,29 @@ impl Recorder {
             Direction::Out => Happened::Sent(payload),
         };
         kept.write(id, now, what, self.options.session_bytes_max);
+    }
+
+    /// What is kept of a payload; `None` if it is left out.
+    fn payload_to_keep(&self, direction: Direction, payload: Vec<u8>) -> Option<Arc<[u8]>> {
+        let redacted = self.options.redacted(direction, payload);
+        let payload = redacted.unwrap_or_else(|RedactionPanicked| {
+            self.say_that_redaction_panicked();
+            None
+        })?;
+        (payload.len() <= CaptureOptions::PAYLOAD_BYTES_MAX).then(|| payload.into())
+    }
+
+    /// Peers may be able to have it panic again and again.
+    #[cold]
+    fn say_that_redaction_panicked(&self) {
+        let said = self.redaction_panicked.swap(true, Ordering::Relaxed);
+        if said {
+            tracing::debug!("a capture's redaction panicked; the frame is left out");
+        } else {
+            tracing::error!(
+                "a capture's redaction panicked; the frame is left out; said once, counted on"
+            );
+        }
     }
 
     /// Something else that happens to a session.

@@ -9,7 +9,7 @@ use wharf::{Arrival, Backend, Context, Framing, Group, LengthField, Outcome, Ses
 
 use crate::support::backend::panic_on_purpose;
 use crate::support::client::Client;
-use crate::support::record::Echo;
+use crate::support::record::{Echo, on_frame};
 use crate::support::server::{Setup, TestServer};
 use crate::support::time::wait_until;
 use crate::support::wire::Wire;
@@ -19,6 +19,7 @@ each_backend! {
     causes_stand_before_effects_on_other_workers,
     all_ways_to_send_are_captured_as_the_payloads_that_were_given,
     all_ways_to_send_are_captured_as_the_frames_that_the_peer_gets,
+    a_payload_that_is_longer_than_any_frame_is_left_out,
     the_oldest_frames_fall_out_whole_and_are_counted,
     nothing_is_kept_that_the_redaction_has_not_seen,
     sessions_have_a_maximum_and_the_first_that_ended_is_forgotten,
@@ -224,6 +225,26 @@ fn all_ways_to_send_are_captured_as_the_frames_that_the_peer_gets(backend: Backe
         let got = &frames(&session)[1..];
         assert_eq!(got, wanted.repeat(WAYS), "{text}");
     }
+}
+
+fn a_payload_that_is_longer_than_any_frame_is_left_out(backend: Backend) {
+    const MAX: usize = CaptureOptions::PAYLOAD_BYTES_MAX;
+    let mut options = CaptureOptions::default();
+    // None falls out for want of room.
+    options.session_bytes_max = 4 * MAX;
+    let setup = Setup::new(backend).wire(Wire::Raw);
+    let long = || {
+        on_frame(|ctx, _| {
+            ctx.send_owned(vec![b'o'; MAX + 1]);
+            Ok(())
+        })
+    };
+    let server = setup.start_with(|server| server.capture(options), move |_| long());
+    let mut client = server.connect();
+    client.write(b"go");
+    client.bytes(MAX + 1);
+    let session = captured(&server).sessions.remove(0);
+    assert_eq!((frames(&session), session.frames_left_out), (vec![b"go".to_vec()], 1));
 }
 
 fn the_oldest_frames_fall_out_whole_and_are_counted(backend: Backend) {
