@@ -171,6 +171,9 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
         connection.peer_stream = PeerStream::EndTold;
         if connection.state == State::Open {
             self.core.capture_end(socket, Happened::PeerEnded);
+        }
+        // A capture delivers what was broadcast before, which may have ended the session.
+        if self.core.is_open(socket) {
             self.call(socket, Callback::EndOfStream, H::on_end_of_stream);
         }
         let Some(connection) = self.core.connection(socket) else { return };

@@ -1,17 +1,22 @@
 //! What is kept of sessions that are captured, and what is not.
 
 use std::sync::Arc;
+use std::sync::mpsc::{Sender, channel};
 
 use wharf::capture::{
     Capture, CaptureOptions, CapturedSession, Chosen, Direction, Happened, Redacted,
 };
-use wharf::{Arrival, Backend, Context, Framing, Group, LengthField, Outcome, Session, SlowReader};
+use wharf::{
+    Arrival, Backend, CloseReason, Context, Framing, Group, LengthField, Outcome, Session,
+    SlowReader,
+};
 
 use crate::support::backend::panic_on_purpose;
 use crate::support::client::Client;
+use crate::support::gate::{Gate, GatePost};
 use crate::support::record::{Echo, on_frame};
 use crate::support::server::{Setup, TestServer};
-use crate::support::time::wait_until;
+use crate::support::time::{PATIENCE, wait_until};
 use crate::support::wire::Wire;
 
 each_backend! {
@@ -26,6 +31,7 @@ each_backend! {
     a_session_is_captured_from_when_it_was_chosen,
     only_chosen_networks_are_captured,
     ends_are_told_apart_by_who_wanted_them,
+    who_is_cut_off_by_what_was_broadcast_before_is_not_told_of_its_end,
     a_server_without_captures_has_none,
 }
 
@@ -313,14 +319,13 @@ fn a_session_is_captured_from_when_it_was_chosen(backend: Backend) {
     let mut client = member(&server, b"before");
     assert_eq!(captured(&server).sessions.len(), 0);
     let wanted = wharf::SessionsWanted::Oldest(1);
-    let id =
-        server.handle.ask_workers(wanted).wait(crate::support::time::PATIENCE)[0].sessions[0].id;
+    let id = server.handle.ask_workers(wanted).wait(PATIENCE)[0].sessions[0].id;
     assert!(server.handle.capture_session(id) && server.handle.capture_session(id));
     wait_until("it is captured", || captured(&server).sessions.len() == 1);
     client.ping(b"behind");
     // To choose it once more takes nothing away. What is asked behind that is answered behind it.
     assert!(server.handle.capture_session(id));
-    server.handle.ask_workers(wanted).wait(crate::support::time::PATIENCE);
+    server.handle.ask_workers(wanted).wait(PATIENCE);
     let session = captured(&server).sessions.remove(0);
     assert_eq!(frames(&session), [b"behind", b"behind"]);
     assert_eq!((session.id, session.is_whole), (id, false));
@@ -378,6 +383,75 @@ fn ends_are_told_apart_by_who_wanted_them(backend: Backend) {
             vec![closed("drain", false)],
         ]
     );
+}
+
+/// Fills its own queue, has others be sent to, and says whether it was open when it was told of its peer's end.
+struct CutOff {
+    group: Group,
+    post: GatePost,
+    ended: Sender<bool>,
+    gone: Sender<&'static str>,
+}
+
+impl Session for CutOff {
+    fn on_connected(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        Ok(ctx.join(&self.group)?)
+    }
+
+    fn on_frame(&mut self, ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
+        match frame {
+            b"fill" => {
+                ctx.send(&vec![0; 4 << 20]);
+            }
+            b"wait" => self.post.wait(),
+            _ => {
+                ctx.broadcast(&self.group, frame);
+            }
+        }
+        Ok(())
+    }
+
+    fn on_end_of_stream(&mut self, ctx: &mut Context<'_>) -> Outcome {
+        // One that closes joins nothing.
+        self.ended.send(ctx.join(&self.group).is_ok())?;
+        Ok(())
+    }
+
+    fn on_disconnected(&mut self, _: &mut Context<'_>, reason: &CloseReason) {
+        let _ = self.gone.send(reason.name());
+    }
+}
+
+fn who_is_cut_off_by_what_was_broadcast_before_is_not_told_of_its_end(backend: Backend) {
+    let setup = Setup::new(backend).kernel_buffers(32 << 10, 32 << 10).limits(|limits| {
+        limits.frame_bytes_max = 4 << 20;
+        limits.slow_reader = SlowReader::Disconnect;
+    });
+    let (gate, post) = Gate::new();
+    let (ended, hears_ended) = channel();
+    let (gone, hears_gone) = channel();
+    let server = setup.start_with(
+        |server| server.capture(CaptureOptions::default()),
+        move |arrival| CutOff {
+            group: arrival.group("all"),
+            post: post.clone(),
+            ended: ended.clone(),
+            gone: gone.clone(),
+        },
+    );
+    let (mut full, mut speaks) = (server.connect(), server.connect());
+    full.send(b"fill");
+    server.wait_for_bytes_in(8);
+    speaks.send(b"wait");
+    gate.wait_for_arrival();
+    // One turn has both: what is broadcast, and behind it the end.
+    speaks.send(b"more");
+    full.finish();
+    gate.open();
+    assert_eq!(hears_gone.recv_timeout(PATIENCE), Ok("slow_reader"));
+    // Had the end come first, it would have been told to an open session.
+    let all_open = hears_ended.try_iter().all(|is_open| is_open);
+    assert!(all_open, "a session that had ended was told of its peer's end");
 }
 
 fn a_server_without_captures_has_none(backend: Backend) {
