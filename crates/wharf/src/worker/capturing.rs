@@ -7,11 +7,24 @@ use std::sync::Arc;
 
 use wharf_port::{Address, SocketId};
 
-use super::Core;
+use super::{Core, Worker};
 use crate::capture::{Direction, Happened, Recorder};
 use crate::close_reason::CloseReason;
 use crate::framing::{Decoded, Envelope};
 use crate::session_id::SessionId;
+
+impl<H, F> Worker<H, F> {
+    /// Captures a session that is there already, from now on. Its peer is the one that it began with: behind a
+    /// proxy, the other end of its connection is the proxy.
+    pub(super) fn capture_from_now(&mut self, socket: SocketId) {
+        if !self.core.is_open(socket) || self.core.is_captured(socket) {
+            return;
+        }
+        if let Some(peer) = self.handler(socket).map(|handler| handler.peer.clone()) {
+            self.core.capture(socket, &peer, false);
+        }
+    }
+}
 
 impl Core {
     /// The recorder, if a session is captured.
@@ -39,14 +52,6 @@ impl Core {
         let Some(recorder) = &self.recorder else { return };
         if recorder.covers(peer) {
             self.capture(socket, peer, true);
-        }
-    }
-
-    /// Captures a session that is there already, from now on.
-    pub(super) fn capture_from_now(&mut self, socket: SocketId) {
-        let is_new = self.is_open(socket) && !self.is_captured(socket);
-        if let Some(peer) = self.port.peer_address(socket).filter(|_| is_new) {
-            self.capture(socket, &peer, false);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use wharf_port::AcceptBacklog;
+use wharf_port::{AcceptBacklog, SocketId};
 
 use super::connection::{Connection, State, Traffic};
 use super::{Handler, Worker};
@@ -98,18 +98,21 @@ impl<H, F> Worker<H, F> {
     fn is_taken(&self, connection: &Connection, filter: &SessionFilter) -> bool {
         let names = connection.groups.iter().map(GroupState::name);
         filter.is_empty()
-            || self.handler(connection).is_some_and(|handler| filter.takes(&handler.peer, names))
+            || self
+                .handler(connection.socket)
+                .is_some_and(|handler| filter.takes(&handler.peer, names))
     }
 
-    fn handler(&self, connection: &Connection) -> Option<&Handler<H>> {
-        let handler = self.handlers.get(connection.socket.slot() as usize)?.as_ref();
-        handler.filter(|handler| handler.socket == connection.socket)
+    /// The user's side of the session of this name.
+    pub(super) fn handler(&self, socket: SocketId) -> Option<&Handler<H>> {
+        let handler = self.handlers.get(socket.slot() as usize)?.as_ref();
+        handler.filter(|handler| handler.socket == socket)
     }
 
     /// `None` if there is no session yet, or its handler is gone.
     fn tell_of(&self, connection: &Connection) -> Option<SessionReport> {
         let socket = connection.socket;
-        let Handler { peer, .. } = self.handler(connection)?;
+        let Handler { peer, .. } = self.handler(socket)?;
         let Traffic { received_bytes, received_frames, sent_bytes } = connection.traffic;
         Some(SessionReport {
             id: SessionId::new(self.core.index, socket),

@@ -82,7 +82,7 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
             Message::Reset(id) => {
                 self.end_for_others(|core| core.terminate(id.socket(), CloseReason::Closed, true))
             }
-            Message::Capture(id) => self.core.capture_from_now(id.socket()),
+            Message::Capture(id) => self.capture_from_now(id.socket()),
             Message::PauseReceiving(id) => self.core.pause_receiving(id.socket()),
             Message::ResumeReceiving(id) => self.core.resume_receiving(id.socket()),
             // A look at what waits on all workers is what each turn ends with.

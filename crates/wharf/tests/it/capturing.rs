@@ -8,7 +8,7 @@ use wharf::capture::{
 };
 use wharf::{
     Arrival, Backend, CloseReason, Context, Framing, Group, LengthField, Outcome, Session,
-    SlowReader,
+    SessionsWanted, SlowReader,
 };
 
 use crate::support::backend::panic_on_purpose;
@@ -29,6 +29,7 @@ each_backend! {
     nothing_is_kept_that_the_redaction_has_not_seen,
     sessions_have_a_maximum_and_the_first_that_ended_is_forgotten,
     a_session_is_captured_from_when_it_was_chosen,
+    a_session_behind_a_proxy_is_captured_with_its_own_peer,
     only_chosen_networks_are_captured,
     ends_are_told_apart_by_who_wanted_them,
     who_is_cut_off_by_what_was_broadcast_before_is_not_told_of_its_end,
@@ -318,7 +319,7 @@ fn a_session_is_captured_from_when_it_was_chosen(backend: Backend) {
     let server = start(&Setup::new(backend), options);
     let mut client = member(&server, b"before");
     assert_eq!(captured(&server).sessions.len(), 0);
-    let wanted = wharf::SessionsWanted::Oldest(1);
+    let wanted = SessionsWanted::Oldest(1);
     let id = server.handle.ask_workers(wanted).wait(PATIENCE)[0].sessions[0].id;
     assert!(server.handle.capture_session(id) && server.handle.capture_session(id));
     wait_until("it is captured", || captured(&server).sessions.len() == 1);
@@ -330,6 +331,19 @@ fn a_session_is_captured_from_when_it_was_chosen(backend: Backend) {
     assert_eq!(frames(&session), [b"behind", b"behind"]);
     assert_eq!((session.id, session.is_whole), (id, false));
     assert_eq!(session.peer, client.address());
+}
+
+fn a_session_behind_a_proxy_is_captured_with_its_own_peer(backend: Backend) {
+    let mut options = CaptureOptions::default();
+    options.chosen = Chosen::From(Vec::new());
+    let server = start(&Setup::new(backend).proxies(&["127.0.0.0/8"]), options);
+    let mut client = server.connect();
+    client.write(b"PROXY TCP4 192.0.2.7 10.0.0.1 56324 443\r\n");
+    client.ping(b"before");
+    let told = server.handle.ask_workers(SessionsWanted::Oldest(1)).wait(PATIENCE);
+    assert!(server.handle.capture_session(told[0].sessions[0].id));
+    wait_until("it is captured", || captured(&server).sessions.len() == 1);
+    assert_eq!(captured(&server).sessions[0].peer.to_string(), "192.0.2.7:56324");
 }
 
 fn only_chosen_networks_are_captured(backend: Backend) {
