@@ -150,6 +150,8 @@ struct Queue {
     reserved: usize,
     /// Whether a [`Message::Look`] waits. It tells of all changes until it is taken, so one is enough.
     look_waits: bool,
+    /// The same of a [`Message::LookAtLimits`].
+    limits_wait: bool,
     ended: bool,
 }
 
@@ -160,8 +162,12 @@ impl Queue {
 
     /// Takes a message that counts so many bytes.
     fn push(&mut self, message: Message, bytes: usize) {
-        let looks = matches!(message, Message::Look);
-        if looks && std::mem::replace(&mut self.look_waits, true) {
+        let waits = match message {
+            Message::Look => Some(&mut self.look_waits),
+            Message::LookAtLimits => Some(&mut self.limits_wait),
+            _ => None,
+        };
+        if waits.is_some_and(|waits| std::mem::replace(waits, true)) {
             return;
         }
         self.bytes += bytes;
@@ -251,6 +257,7 @@ impl Inbox {
         let mut queue = self.queue();
         queue.bytes = 0;
         queue.look_waits = false;
+        queue.limits_wait = false;
         VecDeque::from(std::mem::take(&mut queue.messages))
     }
 
@@ -282,5 +289,29 @@ impl Inbox {
     /// No panic happens under this lock that would leave it half done.
     fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use wharf_port::sim::{Network, NetworkOptions};
+    use wharf_port::{Backend, CompletionPort, PortOptions};
+
+    use super::*;
+
+    #[test]
+    fn what_tells_a_worker_to_look_waits_once_however_often_it_is_put_in() {
+        let simulated = Some(Network::new(NetworkOptions::default()));
+        let options = PortOptions { backend: Backend::Sim, simulated, ..PortOptions::default() };
+        let inbox = Inbox::new(CompletionPort::open(&options).unwrap().waker());
+        for _ in 0..2 {
+            for _ in 0..100 {
+                inbox.put(Message::LookAtLimits).unwrap();
+                inbox.put(Message::Look).unwrap();
+            }
+            let taken = inbox.take();
+            let limits = taken.iter().filter(|it| matches!(it, Message::LookAtLimits)).count();
+            assert_eq!((taken.len(), limits), (2, 1), "and again after it was taken");
+        }
     }
 }
