@@ -7,7 +7,7 @@ use std::sync::mpsc::{RecvTimeoutError, Sender, channel};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use super::log::Log;
+use super::log::{Log, SILENCE};
 use super::watched::Seen;
 use super::{Blocked, Watched};
 use crate::shared::Shared;
@@ -46,8 +46,8 @@ impl Watchdog {
             while end.recv_timeout(period) == Err(RecvTimeoutError::Timeout) {
                 log.pass(period);
                 for (index, watched) in shared.watched.iter().enumerate() {
-                    let tell = |seen, duration, is_over| {
-                        tell(&mut log, index, seen, duration, is_over, hook.as_ref());
+                    let tell = |seen, duration, stage| {
+                        tell(&mut log, index, seen, duration, stage, hook.as_ref());
                     };
                     workers[index].look(watched, period, threshold, tell);
                 }
@@ -57,7 +57,7 @@ impl Watchdog {
             // The workers have ended, and so has what blocked them.
             for (index, worker) in workers.iter().enumerate() {
                 if let Worker::Blocked(seen, duration) = *worker {
-                    tell(&mut log, index, seen, duration, true, hook.as_ref());
+                    tell(&mut log, index, seen, duration, Stage::Over, hook.as_ref());
                 }
             }
         };
@@ -77,6 +77,16 @@ impl Drop for Watchdog {
     }
 }
 
+/// What there is to tell of a callback that blocks.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Stage {
+    /// It has reached the threshold.
+    Blocks,
+    /// It has outlasted the log's silence, which may have kept it from being named.
+    Lasts,
+    Over,
+}
+
 /// A worker, as of the last look.
 #[derive(Clone, Copy, Debug)]
 enum Worker {
@@ -93,7 +103,7 @@ impl Worker {
         watched: &Watched,
         passed: Duration,
         threshold: Duration,
-        mut tell: impl FnMut(Seen, Duration, bool),
+        mut tell: impl FnMut(Seen, Duration, Stage),
     ) {
         let now = watched.look();
         *self = match *self {
@@ -103,16 +113,20 @@ impl Worker {
                     Self::Calls(seen, duration)
                 } else {
                     watched.count_blocked();
-                    tell(seen, duration, false);
+                    tell(seen, duration, Stage::Blocks);
                     Self::Blocked(seen, duration)
                 }
             }
             Self::Blocked(seen, before) if now == Some(seen) => {
-                Self::Blocked(seen, before + passed)
+                let duration = before + passed;
+                if before < SILENCE && duration >= SILENCE {
+                    tell(seen, duration, Stage::Lasts);
+                }
+                Self::Blocked(seen, duration)
             }
             before => {
                 if let Self::Blocked(seen, duration) = before {
-                    tell(seen, duration, true);
+                    tell(seen, duration, Stage::Over);
                 }
                 now.map_or(Self::Fine, |seen| Self::Calls(seen, Duration::ZERO))
             }
@@ -125,13 +139,16 @@ fn tell(
     worker: usize,
     seen: Seen,
     duration: Duration,
-    is_over: bool,
+    stage: Stage,
     hook: Option<&Hook>,
 ) {
     let Seen { session, callback, .. } = seen;
+    let is_over = stage == Stage::Over;
     let blocked = Blocked { worker, session, callback, duration, is_over };
     log.write(seen, &blocked);
-    if let Some(Hook(hook)) = hook
+    // A user hears of each twice, and of none a third time.
+    if stage != Stage::Lasts
+        && let Some(Hook(hook)) = hook
         && caught(|| hook(&blocked)).is_none()
     {
         log.hook_panicked();
@@ -141,5 +158,25 @@ fn tell(
 impl fmt::Debug for Hook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Hook")
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::watchdog::Callback;
+
+    #[test]
+    fn one_that_never_returns_is_told_of_once_more_when_a_minute_is_over() {
+        const LOOK: Duration = Duration::from_secs(20);
+        let (watched, mut worker, mut told) = (Watched::default(), Worker::Fine, Vec::new());
+        watched.begin(None, Callback::Tick);
+        for _ in 0..10 {
+            worker.look(&watched, LOOK, LOOK, |_, duration, stage| told.push((stage, duration)));
+        }
+        assert_eq!(told, [(Stage::Blocks, LOOK), (Stage::Lasts, SILENCE)]);
+        watched.end();
+        worker.look(&watched, LOOK, LOOK, |_, duration, stage| told.push((stage, duration)));
+        assert_eq!(told.last(), Some(&(Stage::Over, LOOK * 9)));
     }
 }

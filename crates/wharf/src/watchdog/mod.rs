@@ -17,7 +17,8 @@ use crate::session_id::SessionId;
 /// A callback that holds up its worker: what it waits for, every session of this worker waits for.
 ///
 /// Told by [`Server::on_blocked`](crate::Server::on_blocked), and as a warning in the log, where of each kind of
-/// callback one is named within a minute. What may take long belongs into [`Context::defer`](crate::Context::defer).
+/// callback one is named within a minute, and any that takes a minute. What may take long belongs into
+/// [`Context::defer`](crate::Context::defer).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[non_exhaustive]
 pub struct Blocked {
