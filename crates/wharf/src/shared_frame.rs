@@ -26,18 +26,17 @@ impl SharedFrame {
         max: usize,
     ) -> Result<Self, FrameError> {
         let envelope = framing.wrap(&[payload], max)?;
-        let (header, trailer) = (envelope.header(), envelope.trailer());
-        let body = &payload[envelope.replaced()..];
-        let len = header.len() + body.len() + trailer.len();
+        let parts = envelope.around(payload);
+        let len = parts.iter().map(|part| part.len()).sum();
         // Allocated once and filled by copying: to collect the parts goes byte by byte.
         let mut bytes: Arc<[u8]> = std::iter::repeat_n(0, len).collect();
         let mut place = Arc::make_mut(&mut bytes);
-        for part in [header, body, trailer] {
+        for part in parts {
             let (front, rest) = place.split_at_mut(part.len());
             front.copy_from_slice(part);
             place = rest;
         }
-        let start = header.len() - envelope.replaced();
+        let start = envelope.header().len() - envelope.replaced();
         let payload = start..start + payload.len();
         Ok(Self { bytes, payload, framing: framing.clone() })
     }

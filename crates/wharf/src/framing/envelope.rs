@@ -77,6 +77,12 @@ impl Envelope {
         &self.trailer[..usize::from(self.trailer_len)]
     }
 
+    /// The parts of the frame of a payload, in their order.
+    #[inline]
+    pub(crate) fn around<'a>(&'a self, payload: &'a [u8]) -> [&'a [u8]; 3] {
+        [self.header(), &payload[self.replaced()..], self.trailer()]
+    }
+
     /// Whether nothing goes around a payload.
     #[inline]
     pub(crate) const fn is_empty(&self) -> bool {

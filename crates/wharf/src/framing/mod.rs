@@ -116,9 +116,7 @@ impl Framing {
     /// # Errors
     /// [`FrameError`] if there is no frame for it.
     pub fn encode(&self, payload: &[u8], max: usize) -> Result<Vec<u8>, FrameError> {
-        let envelope = self.wrap(&[payload], max)?;
-        let body = &payload[envelope.replaced()..];
-        Ok([envelope.header(), body, envelope.trailer()].concat())
+        Ok(self.wrap(&[payload], max)?.around(payload).concat())
     }
 
     /// The longest payload that can be expressed, in bytes.

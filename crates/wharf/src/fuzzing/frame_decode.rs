@@ -164,9 +164,7 @@ pub(crate) fn encode(framing: &Framing, payloads: &[&[u8]]) -> Vec<u8> {
             Ok(envelope) => envelope,
             Err(error) => panic!("a frame that came in: {error}"),
         };
-        for part in [envelope.header(), &payload[envelope.replaced()..], envelope.trailer()] {
-            stream.extend_from_slice(part);
-        }
+        stream.extend(envelope.around(payload).concat());
     }
     stream
 }

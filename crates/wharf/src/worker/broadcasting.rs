@@ -82,8 +82,7 @@ impl Core {
         };
         if !workers.is_empty() {
             let except = self.own_socket(except);
-            let body = &payload[envelope.replaced()..];
-            self.gather(group.state(), &[envelope.header(), body, envelope.trailer()], except);
+            self.gather(group.state(), &envelope.around(payload), except);
         }
         SendStatus::Queued
     }

@@ -83,9 +83,7 @@ impl Core {
     pub(super) fn capture_sent(&mut self, socket: SocketId, envelope: &Envelope, parts: &[&[u8]]) {
         let Some((recorder, id)) = self.recorder_of(socket) else { return };
         let payload = parts.concat();
-        let body = &payload[envelope.replaced()..];
-        let frame = [envelope.header(), body, envelope.trailer()].concat();
-        self.record_sent(&recorder, id, &frame, &payload);
+        self.record_sent(&recorder, id, &envelope.around(&payload).concat(), &payload);
     }
 
     /// A frame has been queued as it goes over the wire.
@@ -131,9 +129,16 @@ impl Core {
         }
     }
 
-    /// An open session begins to close.
-    #[cold]
+    /// A session begins to close, if it has not before.
+    #[inline]
     pub(super) fn capture_close(&mut self, socket: SocketId, reason: &CloseReason) {
+        if self.recorder.is_some() && self.is_open(socket) {
+            self.record_close(socket, reason);
+        }
+    }
+
+    #[cold]
+    fn record_close(&mut self, socket: SocketId, reason: &CloseReason) {
         let Some((recorder, id)) = self.recorder_of(socket) else { return };
         let from_outside = self.acts_from_outside;
         recorder.happened(id, self.now, Happened::Closed { reason: reason.name(), from_outside });

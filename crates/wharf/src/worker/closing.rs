@@ -17,9 +17,7 @@ impl Core {
     pub(crate) fn begin_close(&mut self, socket: SocketId, reason: CloseReason) {
         // What it was to be sent before belongs to what is flushed.
         self.deliver_broadcasts();
-        if self.recorder.is_some() && self.is_open(socket) {
-            self.capture_close(socket, &reason);
-        }
+        self.capture_close(socket, &reason);
         let now = self.now;
         let Some(connection) = self.connection(socket) else { return };
         if connection.state == State::Announcing {
@@ -94,9 +92,7 @@ impl Core {
     /// Ends a session at once: its socket is closed, with a reset if wanted, and what is queued is lost.
     /// The reason counts if none was given before.
     pub(crate) fn terminate(&mut self, socket: SocketId, reason: CloseReason, reset: bool) {
-        if self.recorder.is_some() && self.is_open(socket) {
-            self.capture_close(socket, &reason);
-        }
+        self.capture_close(socket, &reason);
         let Self { port, connections, chunks, own_part, .. } = self;
         let Some(connection) = connections.get_mut(socket) else { return };
         if connection.state == State::Terminating {

@@ -47,7 +47,8 @@ pub(crate) enum Sending {
     Ended,
 }
 
-/// What a session has received and sent since it began. Added to for a completion, never for a frame.
+/// What a session has received and sent since it began. Added to once for all that a completion brought, and for
+/// the last frame of a stream.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub(crate) struct Traffic {
     pub(crate) received_bytes: u64,
