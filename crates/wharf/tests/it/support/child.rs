@@ -34,6 +34,7 @@ pub(crate) fn in_a_child_with_descriptors(
 #[track_caller]
 fn in_a_child_with(script: &str, module: &str, test: &str, backend: Backend, body: impl FnOnce()) {
     if std::env::var_os(CHILD).is_some() {
+        Holdings::await_no_server();
         return body();
     }
     let path = format!("{module}::{backend}::{test}");
@@ -80,6 +81,15 @@ impl Holdings {
             tasks.filter_map(|path| std::fs::read_to_string(path.join("comm")).ok()).collect();
         threads.sort();
         Self { descriptors, threads }
+    }
+
+    /// Waits until nothing is left of the server that has tried whether there is the backend.
+    fn await_no_server() {
+        let watch = Stopwatch::start();
+        while Self::now().threads.iter().any(|name| name.starts_with("wharf-")) {
+            assert!(watch.elapsed() < PATIENCE, "{:?}", Self::now());
+            let_pass(Duration::from_millis(1));
+        }
     }
 
     /// Checks that the process holds this and nothing else. A thread that was joined may be in the
