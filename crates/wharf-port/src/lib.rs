@@ -117,6 +117,7 @@ mod loom_models;
 #[cfg(loom)]
 #[doc(hidden)]
 pub mod modelled;
+mod operation_counts;
 mod options;
 mod port;
 #[cfg(unix)]
@@ -149,6 +150,7 @@ pub use ids::{ListenerId, SocketId, TimerId};
 pub use limits::{pin_to_core, raise_descriptor_limit, release_free_memory};
 #[cfg(unix)]
 pub use local_listener::LocalListener;
+pub use operation_counts::OperationCounts;
 pub use options::{AcceptRefill, FirstReceive, IocpOptions, PortOptions, Recycling, UringFeatures};
 pub use port::{CompletionPort, Stats};
 #[cfg(unix)]

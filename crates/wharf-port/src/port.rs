@@ -10,6 +10,7 @@ use crate::clock::{Clock, Random, Time};
 use crate::completion::{Completion, Direction};
 use crate::error::{CloseError, ConnectError, ListenError, OpenError, UnknownSocket, WaitError};
 use crate::ids::{ListenerId, SocketId, TimerId};
+use crate::operation_counts::OperationCounts;
 use crate::options::PortOptions;
 #[cfg(unix)]
 use crate::ready_listener::ReadyListener;
@@ -430,6 +431,11 @@ impl CompletionPort {
     /// Operations that have been started and have not had their final completion, timers included.
     pub fn operations(&self) -> usize {
         self.driver.operations() + self.timers.len()
+    }
+
+    /// The same by kind. Looks at every socket, so it is for a look now and then.
+    pub fn operation_counts(&self) -> OperationCounts {
+        OperationCounts { timers: self.timers.len(), ..self.driver.operation_counts() }
     }
 
     /// Who has the receive buffers.

@@ -14,6 +14,7 @@ use crate::error::{CloseError, ConnectError, ListenError, OpenError, UnknownSock
 use crate::ids::{ListenerId, SocketId};
 #[cfg(windows)]
 use crate::iocp::{Iocp, Native};
+use crate::operation_counts::OperationCounts;
 use crate::options::PortOptions;
 #[cfg(target_os = "linux")]
 use crate::options::UringFeatures;
@@ -456,6 +457,11 @@ impl Driver {
 
     pub(crate) fn operations(&self) -> usize {
         each!(self, driver => driver.operations())
+    }
+
+    /// The same by kind, but for timers, which are the port's.
+    pub(crate) fn operation_counts(&self) -> OperationCounts {
+        each!(self, driver => driver.operation_counts())
     }
 
     pub(crate) fn ledger(&self) -> Ledger {

@@ -75,6 +75,11 @@ impl<T> Slots<T> {
         Some(value)
     }
 
+    /// All that is stored.
+    pub(crate) fn values(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().filter_map(|entry| entry.value.as_ref())
+    }
+
     /// The names of all that is stored.
     pub(crate) fn names(&self) -> Vec<(u32, u32)> {
         let stored = self.entries.iter().enumerate().filter(|(_, entry)| entry.value.is_some());

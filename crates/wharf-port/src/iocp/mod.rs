@@ -47,7 +47,7 @@ pub(crate) use self::code::Code;
 pub(crate) use self::mock::Socket as MockedSocket;
 
 use self::accept::Listener;
-use self::connection::{Connection, Late, Outgoing};
+use self::connection::{Connection, Incoming, Late, Outgoing};
 use self::operation::{Operations, Outcome, Purpose};
 use self::receive::Held;
 use self::recycle::Recycled;
@@ -57,6 +57,7 @@ use crate::clock::Time;
 use crate::completion::Completion;
 use crate::error::UnknownSocket;
 use crate::ids::SocketId;
+use crate::operation_counts::OperationCounts;
 use crate::options::{IocpOptions, PortOptions};
 use crate::port::Stats;
 use crate::slots::Slots;
@@ -306,6 +307,22 @@ impl<A: Api> Iocp<A> {
 
     pub(crate) const fn operations(&self) -> usize {
         self.started
+    }
+
+    /// Counts what was asked for, and not what the kernel has: a listener is one, whatever is in its pool.
+    pub(crate) fn operation_counts(&self) -> OperationCounts {
+        let accepts = self.listeners.len();
+        let mut counts = OperationCounts { accepts, ..OperationCounts::default() };
+        for connection in self.connections.values() {
+            counts.receives += usize::from(connection.incoming != Incoming::Idle);
+            counts.closes += usize::from(connection.is_closing());
+            match connection.outgoing {
+                Outgoing::Idle => {}
+                Outgoing::Connect(_) | Outgoing::Connecting => counts.connects += 1,
+                Outgoing::Sending(_) => counts.sends += 1,
+            }
+        }
+        counts
     }
 
     pub(crate) fn pool(&self) -> &BufferPool {

@@ -41,6 +41,7 @@ use crate::completion::Completion;
 use crate::error::{OpenError, UnknownSocket};
 use crate::full_queues::FullQueues;
 use crate::ids::SocketId;
+use crate::operation_counts::OperationCounts;
 use crate::options::PortOptions;
 use crate::port::Stats;
 use crate::select::Backend;
@@ -243,6 +244,23 @@ impl Readiness {
 
     pub(crate) const fn operations(&self) -> usize {
         self.operations
+    }
+
+    pub(crate) fn operation_counts(&self) -> OperationCounts {
+        let accepts = self.listeners.len();
+        let mut counts = OperationCounts { accepts, ..OperationCounts::default() };
+        for connection in self.connections.values() {
+            counts.receives += usize::from(connection.incoming != Incoming::Idle);
+            counts.closes += usize::from(connection.closing);
+            match connection.outgoing {
+                // Whether it was a send is known from its completion.
+                Outgoing::Idle | Outgoing::Ended => {}
+                Outgoing::Connect(_) | Outgoing::Connecting => counts.connects += 1,
+                Outgoing::Sending(_) => counts.sends += 1,
+            }
+        }
+        counts.add_untaken(&self.done);
+        counts
     }
 
     pub(crate) fn pool(&self) -> &BufferPool {

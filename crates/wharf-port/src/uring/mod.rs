@@ -44,13 +44,14 @@ use self::provided::Provided;
 use self::quiet::Watched;
 use self::ring::{Outcome, Ring};
 use self::send::Headers;
-use self::socket::Socket;
+use self::socket::{Send, Socket};
 use self::token::{Kind, Token};
 use crate::buffer::BufferPool;
 use crate::clock::Time;
 use crate::completion::Completion;
 use crate::error::OpenError;
 use crate::ids::SocketId;
+use crate::operation_counts::OperationCounts;
 use crate::options::{PortOptions, UringFeatures};
 use crate::port::Stats;
 use crate::select::Backend;
@@ -284,6 +285,21 @@ impl Uring {
 
     pub(crate) const fn operations(&self) -> usize {
         self.operations
+    }
+
+    pub(crate) fn operation_counts(&self) -> OperationCounts {
+        let accepts = self.listeners.iter().flatten().count();
+        let mut counts = OperationCounts { accepts, ..OperationCounts::default() };
+        for socket in self.sockets.values() {
+            counts.receives += usize::from(socket.receive.started);
+            counts.closes += usize::from(socket.closing.is_some());
+            match socket.send {
+                Send::Idle => {}
+                Send::Tried | Send::Waiting => counts.sends += 1,
+                Send::Connecting | Send::Unstarted => counts.connects += 1,
+            }
+        }
+        counts
     }
 
     pub(crate) fn pool(&self) -> &BufferPool {

@@ -5,7 +5,7 @@
 
 use wharf_port::{ConnectError, Direction, ReceiveError, SendError};
 
-use crate::harness::{Final, LIMIT, Subject, owned, pattern};
+use crate::harness::{CheckedPort, Final, LIMIT, Subject, kinds, owned, pattern};
 
 on_every_backend![
     rule_02_a_receive_ends_once_when_the_peer_ends,
@@ -24,7 +24,8 @@ on_every_backend![
     rule_02_a_connect_ends_once_when_aborted,
     rule_02_accepting_ends_once_when_stopped,
     rule_02_an_operation_that_ends_before_the_first_wait_ends_once,
-    rule_02_what_is_under_way_is_counted;
+    rule_02_what_is_under_way_is_counted,
+    rule_02_what_is_under_way_is_counted_by_kind;
     over_tcp:
     rule_02_a_receive_ends_once_when_the_peer_resets,
 ];
@@ -230,5 +231,38 @@ fn rule_02_what_is_under_way_is_counted(subject: &Subject) {
     port.fence();
     assert_eq!(port.raw().sockets(), 1);
     assert_eq!(port.raw().operations(), 4, "a listener, a send, a receive and a timer");
+    port.finish();
+}
+
+fn rule_02_what_is_under_way_is_counted_by_kind(subject: &Subject) {
+    let mut port = subject.open();
+    let counted = |port: &mut CheckedPort| kinds(&port.raw().operation_counts());
+    assert_eq!(counted(&mut port), [0; 6]);
+    port.listen();
+    port.fence();
+    assert_eq!(counted(&mut port), [1, 0, 0, 0, 0, 0], "a listener that is idle");
+    let (_listener, address) = port.outside();
+    let connects = port.connect(address);
+    assert_eq!(counted(&mut port), [1, 1, 0, 0, 0, 0], "a connect that no wait has started");
+    assert_eq!(port.connected(connects), Ok(()));
+    port.receive(connects);
+    port.fence();
+    assert_eq!(counted(&mut port), [1, 0, 1, 0, 0, 0], "a receive of which nothing comes");
+    port.pause(connects);
+    port.fence();
+    assert_eq!(counted(&mut port), [1, 0, 1, 0, 0, 0], "a pause is no end");
+    port.resume(connects);
+    let (sends, _peer) = port.blocked_pair(&pattern(2, 1 << 20));
+    assert_eq!(counted(&mut port), [2, 0, 1, 1, 0, 0], "a send that nobody reads");
+    port.start_timer(port.now() + LIMIT, 0);
+    assert_eq!(counted(&mut port), [2, 0, 1, 1, 0, 1]);
+    port.close(connects);
+    port.abort(sends);
+    assert_eq!(counted(&mut port), [2, 0, 1, 1, 2, 1], "closes, and what they wait for");
+    port.closed(connects);
+    port.closed(sends);
+    assert_eq!(counted(&mut port), [2, 0, 0, 0, 0, 1], "two closes have ended");
+    port.close_everything();
+    assert_eq!(counted(&mut port), [0; 6]);
     port.finish();
 }

@@ -33,6 +33,7 @@ fn connect_that_stays_under_way(port: &mut CheckedPort) -> (SocketId, FullListen
     let full = FullListener::new(port.place());
     let socket = port.connect(full.address);
     port.nothing_comes();
+    assert_eq!(port.raw().operation_counts().connects, 1);
     (socket, full)
 }
 

@@ -31,6 +31,7 @@ use crate::clock::Time;
 use crate::completion::{Completion, Direction, Received};
 use crate::error::UnknownSocket;
 use crate::ids::SocketId;
+use crate::operation_counts::OperationCounts;
 use crate::options::PortOptions;
 use crate::port::Stats;
 use crate::slots::Slots;
@@ -289,6 +290,23 @@ impl Sim {
 
     pub(crate) const fn operations(&self) -> usize {
         self.operations
+    }
+
+    pub(crate) fn operation_counts(&self) -> OperationCounts {
+        let accepts = self.listeners.len();
+        let mut counts = OperationCounts { accepts, ..OperationCounts::default() };
+        for connection in self.connections.values() {
+            counts.receives += usize::from(connection.incoming != Incoming::Idle);
+            counts.closes += usize::from(connection.is_closing());
+            match connection.outgoing {
+                // Whether it was a send is known from its completion.
+                Outgoing::Idle | Outgoing::Ended => {}
+                Outgoing::Connect | Outgoing::Connecting => counts.connects += 1,
+                Outgoing::Sending(_) => counts.sends += 1,
+            }
+        }
+        counts.add_untaken(&self.done);
+        counts
     }
 
     /// What has been received and not been taken is nobody's yet, so that the kernel has its buffers.

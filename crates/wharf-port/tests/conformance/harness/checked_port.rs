@@ -10,10 +10,13 @@ use wharf_port::{
     TimerId, Waker,
 };
 
-use super::model::Model;
+use super::model::{Model, kinds};
 use super::place::{Outside, Place, settle};
 use super::unix::{of_port, to_port};
 use super::{Final, LIMIT, Peer, owned};
+
+/// So many sockets are not looked at for each completion.
+const CROWD: usize = 64;
 
 /// A port whose every completion is held against a [`Model`] of the contract, and whose waits are
 /// bounded.
@@ -231,9 +234,25 @@ impl CheckedPort {
 
     /// Takes one completion of those that are there.
     pub(crate) fn take(&mut self) -> Option<Completion> {
-        let completion = self.port.take()?;
-        self.model.check(&completion, self.port.now());
-        Some(completion)
+        let completion = self.port.take();
+        if let Some(completion) = &completion {
+            self.model.check(completion, self.port.now());
+        }
+        if completion.is_none() || self.port.sockets() < CROWD {
+            self.check_counts(completion.is_none());
+        }
+        completion
+    }
+
+    /// Checks that all that is under way is counted as some kind; and when all that has ended has been
+    /// taken, that each kind is what was started and has not ended.
+    fn check_counts(&self, all_is_taken: bool) {
+        let counts = self.port.operation_counts();
+        assert_eq!(counts.total(), self.port.operations(), "{counts:?}");
+        if all_is_taken {
+            let expected = self.model.counts();
+            assert_eq!(kinds(&counts), expected, "{counts:?}; under way: {:?}", self.model);
+        }
     }
 
     /// A completion that was kept, or one of those that are there.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 pub(crate) use checked_port::CheckedPort;
 pub(crate) use echo::{Echo, echo_at_once};
-pub(crate) use model::Final;
+pub(crate) use model::{Final, kinds};
 pub(crate) use pattern::{Dice, assert_bytes, owned, pattern, shared};
 pub(crate) use peer::{Ending, Peer};
 pub(crate) use place::Outside;

@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use wharf_port::{Completion, ListenerId, ReceiveError, Received, SocketId, Time, TimerId};
+use wharf_port::{
+    Completion, ListenerId, OperationCounts, ReceiveError, Received, SocketId, Time, TimerId,
+};
 
 /// How a receive ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -10,6 +12,12 @@ pub(crate) enum Final {
     End,
     Failed(ReceiveError),
     Cancelled,
+}
+
+/// What a port has counted: accepts, connects, receives, sends, closes, timers.
+pub(crate) const fn kinds(counts: &OperationCounts) -> [usize; 6] {
+    let OperationCounts { accepts, connects, receives, sends, closes, timers, .. } = *counts;
+    [accepts, connects, receives, sends, closes, timers]
 }
 
 /// The operations of one socket that have had no final completion.
@@ -103,6 +111,14 @@ impl Model {
 
     pub(crate) fn to_cancel(&self) -> Vec<TimerId> {
         self.timers.keys().copied().collect()
+    }
+
+    /// How many operations there are of each kind, in the order of [`kinds`].
+    pub(crate) fn counts(&self) -> [usize; 6] {
+        let count = |is: fn(&Operations) -> bool| self.sockets.values().filter(|it| is(it)).count();
+        let [connects, receives] = [count(|it| it.connect), count(|it| it.receive)];
+        let [sends, closes] = [count(|it| it.send.is_some()), count(|it| it.close)];
+        [self.listeners.len(), connects, receives, sends, closes, self.timers.len()]
     }
 
     pub(crate) fn is_empty(&self) -> bool {

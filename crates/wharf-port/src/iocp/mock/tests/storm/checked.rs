@@ -15,6 +15,7 @@ use crate::iocp::mock::rig::{ADDRESS, Rig, assert_clean};
 use crate::iocp::mock::switches::Switches;
 use crate::iocp::mock::{Mock, Socket};
 use crate::iocp::{Api, Iocp};
+use crate::operation_counts::OperationCounts;
 use crate::options::PortOptions;
 use crate::socket_options::{ListenOptions, SocketOptions};
 
@@ -184,10 +185,23 @@ impl Checked {
         for completion in came {
             self.check(completion, dice);
         }
-        let owed: usize = self.connections.values().map(Watched::owed).sum();
-        let listening = usize::from(self.listener.is_some());
-        assert_eq!(self.rig.iocp.operations(), owed + listening, "operations under way");
+        self.check_counts();
         count
+    }
+
+    /// Checks that what is under way is what is counted, of each kind.
+    fn check_counts(&self) {
+        let count = |is: fn(&Watched) -> bool| self.those(is).len();
+        let expected = OperationCounts {
+            accepts: usize::from(self.listener.is_some()),
+            connects: count(|it| it.connects),
+            receives: count(|it| it.receives),
+            sends: count(|it| it.sends),
+            closes: count(|it| it.closes),
+            timers: 0,
+        };
+        assert_eq!(self.rig.iocp.operation_counts(), expected, "operations under way");
+        assert_eq!(self.rig.iocp.operations(), expected.total());
     }
 
     fn check(&mut self, completion: Completion, dice: &mut Dice) {
