@@ -8,9 +8,8 @@
 //!
 //! ```
 //! use wharf::capture::CaptureOptions;
-//! use wharf::sim::NetworkOptions;
 //! use wharf::{Context, Framing, Outcome, Server, Session};
-//! use wharf_capture::{Recording, ReplayOptions, replay_in_simulator};
+//! use wharf_capture::{Recording, ReplayOptions, hidden_network, replay_in_simulator};
 //!
 //! struct Echo;
 //! impl Session for Echo {
@@ -30,12 +29,12 @@
 //! let mut file = Vec::new();
 //! Recording::of(&captured, None).write(&mut file)?;
 //!
-//! // In a test: the same sessions answer the same, on whatever network.
+//! // In a test: the same sessions answer the same, on whatever network, with much going wrong.
 //! let recording = Recording::read(&file[..])?;
 //! for seed in 0..10 {
-//!     let network = NetworkOptions { seed, ..NetworkOptions::default() };
 //!     let server = Server::bind("10.0.0.1:7777").framing(Framing::LINES);
-//!     let report = replay_in_simulator(&recording, server, |_| Echo, network, &ReplayOptions::default())?;
+//!     let (network, options) = (hidden_network(seed), ReplayOptions::default());
+//!     let report = replay_in_simulator(&recording, server, |_| Echo, network, &options)?;
 //!     assert!(report.is_equal(), "seed {seed}: {report}");
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -54,5 +53,6 @@ mod write;
 pub use read::ReadError;
 pub use recording::{Record, RecordedSession, Recording, What};
 pub use replay::{
-    Difference, Problem, ReplayError, ReplayOptions, Report, Speed, replay_in_simulator, replay_to,
+    Difference, Problem, ReplayError, ReplayOptions, Report, Speed, hidden_network,
+    replay_in_simulator, replay_to,
 };

@@ -5,12 +5,14 @@
 //! | `client` | one session, seen from its peer: what it sends, and what it is to get |
 //! | `engine` | all of them on one completion port, record by record |
 //! | `world` | what is on the other end: a server anywhere, or one in the simulator |
+//! | `network` | the simulated network of a seed |
 //! | `report` | what has come of it |
 //!
 //! Invariant: nothing is sent before everything has come, or was waited for in vain, that was recorded before it.
 
 mod client;
 mod engine;
+mod network;
 mod report;
 mod world;
 
@@ -24,6 +26,7 @@ use wharf::{
 };
 use wharf_port::CompletionPort;
 
+pub use self::network::hidden_network;
 pub use self::report::{Difference, Problem, Report};
 
 use self::engine::Engine;

@@ -2,11 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use wharf::sim::{FaultKind, Faults, NetworkOptions, Personality};
 use wharf::{Arrival, Backend, Context, Framing, Outcome, Session};
 use wharf_capture::{
-    Problem, Recording, ReplayError, ReplayOptions, Report, Speed, What, replay_in_simulator,
-    replay_to,
+    Problem, Recording, ReplayError, ReplayOptions, Report, Speed, What, hidden_network,
+    replay_in_simulator, replay_to,
 };
 
 use crate::support::{Lines, Member, evening, server, wait_until};
@@ -17,33 +16,10 @@ const BACKENDS: [Backend; 2] = [Backend::Auto, Backend::Readiness];
 #[cfg(not(target_os = "linux"))]
 const BACKENDS: [Backend; 1] = [Backend::Auto];
 
-/// What goes wrong on a network without anybody's noticing, if servers do as they should.
-const HIDDEN: [FaultKind; 12] = [
-    FaultKind::LateCompletion,
-    FaultKind::Reordered,
-    FaultKind::QueueOverflow,
-    FaultKind::SubmitRefused,
-    FaultKind::SpuriousWake,
-    FaultKind::PartialReceive,
-    FaultKind::BufferShortage,
-    FaultKind::MultishotEnded,
-    FaultKind::PartialSend,
-    FaultKind::ChoppedDelivery,
-    FaultKind::SmallWindow,
-    FaultKind::LinkClog,
-];
-
-fn network(seed: u64) -> NetworkOptions {
-    let faults = HIDDEN.iter().fold(Faults::none(), |all, &kind| all.with(kind, kind.usual_ppm()));
-    let personality = [Personality::Uring, Personality::Readiness, Personality::Iocp];
-    let personality = personality[usize::try_from(seed % 3).unwrap()];
-    NetworkOptions { seed, faults, personality, ..NetworkOptions::default() }
-}
-
 fn simulated(recording: &Recording, seed: u64) -> Report {
     let server = server("10.0.0.1:7777");
     let options = ReplayOptions::default();
-    replay_in_simulator(recording, server, Member::new, network(seed), &options).unwrap()
+    replay_in_simulator(recording, server, Member::new, hidden_network(seed), &options).unwrap()
 }
 
 /// Replays to a server of a backend.
@@ -166,7 +142,7 @@ fn speed_is_that_of_the_recording_or_so_many_times_it() {
         let limits = wharf::Limits { idle: None, ..wharf::Limits::default() };
         let server = server("10.0.0.1:7777").limits(limits);
         let options = ReplayOptions::default();
-        replay_in_simulator(&recording, server, Member::new, network(3), &options).unwrap()
+        replay_in_simulator(&recording, server, Member::new, hidden_network(3), &options).unwrap()
     };
     assert!(
         report.is_equal() && report.took >= Duration::from_secs(3600),
@@ -182,7 +158,7 @@ fn what_is_not_complete_is_not_compared_unless_asked_for() {
     let mut options = fast();
     let run = |options: &ReplayOptions| {
         let server = server("10.0.0.1:7777");
-        replay_in_simulator(&recording, server, Member::new, network(1), options)
+        replay_in_simulator(&recording, server, Member::new, hidden_network(1), options)
     };
     let error = run(&options).unwrap_err();
     assert!(matches!(error, ReplayError::Incomplete { number: 2, .. }), "{error}");
@@ -224,8 +200,13 @@ fn a_stream_without_frames_is_compared_by_its_bytes() {
     running.handle().stop();
     running.join().unwrap();
     for seed in 0..10 {
-        let report =
-            replay_in_simulator(&recording, raw("10.0.0.1:1"), |_| Echo, network(seed), &fast());
+        let report = replay_in_simulator(
+            &recording,
+            raw("10.0.0.1:1"),
+            |_| Echo,
+            hidden_network(seed),
+            &fast(),
+        );
         let report = report.unwrap();
         assert!(report.is_equal(), "seed {seed}: {report}");
     }
@@ -234,7 +215,8 @@ fn a_stream_without_frames_is_compared_by_its_bytes() {
         _ => None,
     });
     *out.unwrap().last_mut().unwrap() ^= 1;
-    let report = replay_in_simulator(&recording, raw("10.0.0.1:1"), |_| Echo, network(1), &fast());
+    let report =
+        replay_in_simulator(&recording, raw("10.0.0.1:1"), |_| Echo, hidden_network(1), &fast());
     assert_eq!(report.unwrap().different, 1);
 }
 
@@ -275,7 +257,8 @@ fn what_has_no_answer_is_heard_before_another_session_goes_on() {
     running.join().unwrap();
     for seed in 0..40 {
         let server = server("10.0.0.1:7777");
-        let report = replay_in_simulator(&recording, server, board(), network(seed), &fast());
+        let report =
+            replay_in_simulator(&recording, server, board(), hidden_network(seed), &fast());
         let report = report.unwrap();
         assert!(report.is_equal(), "seed {seed}: {report}");
         assert_eq!(report.frames_equal, 11);
@@ -321,7 +304,8 @@ fn what_was_said_before_a_reset_is_heard() {
     }
     for seed in 0..40 {
         let server = server("10.0.0.1:7777");
-        let report = replay_in_simulator(&recording, server, board(), network(seed), &fast());
+        let report =
+            replay_in_simulator(&recording, server, board(), hidden_network(seed), &fast());
         let report = report.unwrap();
         assert!(report.is_equal(), "seed {seed}: {report}");
     }
@@ -350,7 +334,8 @@ fn what_a_session_says_that_differs_is_heard_before_another_goes_on() {
     let recording = told(2, &happened);
     for seed in 0..40 {
         let server = server("10.0.0.1:7777");
-        let report = replay_in_simulator(&recording, server, board(), network(seed), &fast());
+        let report =
+            replay_in_simulator(&recording, server, board(), hidden_network(seed), &fast());
         let report = report.unwrap();
         assert_eq!((report.different, report.frames_equal), (1, 1), "seed {seed}: {report}");
         assert_eq!(report.differences[0].session, 1, "seed {seed}: {report}");

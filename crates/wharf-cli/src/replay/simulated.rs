@@ -1,8 +1,9 @@
 //! The program's own services on simulated networks.
 
-use wharf::sim::{FaultKind, Faults, NetworkOptions, Personality};
 use wharf::{Limits, Server};
-use wharf_capture::{Recording, ReplayError, ReplayOptions, Report, replay_in_simulator};
+use wharf_capture::{
+    Recording, ReplayError, ReplayOptions, Report, hidden_network, replay_in_simulator,
+};
 
 use super::Service;
 use crate::serve::{Echo, Member};
@@ -11,22 +12,6 @@ use crate::serve::{Echo, Member};
 const SERVER: &str = "10.0.0.1:7777";
 /// What may wait to be sent to a session: no reader of a replay is slow.
 const SEND_BYTES_MAX: usize = 256 << 20;
-
-/// What goes wrong on every network: all that sessions must not notice.
-const HIDDEN: [FaultKind; 12] = [
-    FaultKind::LateCompletion,
-    FaultKind::Reordered,
-    FaultKind::QueueOverflow,
-    FaultKind::SubmitRefused,
-    FaultKind::SpuriousWake,
-    FaultKind::PartialReceive,
-    FaultKind::BufferShortage,
-    FaultKind::MultishotEnded,
-    FaultKind::PartialSend,
-    FaultKind::ChoppedDelivery,
-    FaultKind::SmallWindow,
-    FaultKind::LinkClog,
-];
 
 /// Replays a capture on the network of a seed.
 pub(super) fn run(
@@ -54,19 +39,9 @@ pub(super) fn run(
         ..Limits::default()
     };
     let server = Server::bind(SERVER).framing(framing).workers(1).limits(limits);
-    let network = network(seed);
+    let network = hidden_network(seed);
     match service {
         Service::Echo => replay_in_simulator(recording, server, |_| Echo, network, options),
         Service::Chat => replay_in_simulator(recording, server, Member::new, network, options),
     }
-}
-
-fn network(seed: u64) -> NetworkOptions {
-    let faults = HIDDEN.iter().fold(Faults::none(), |all, &kind| all.with(kind, kind.usual_ppm()));
-    let personality = match seed % 3 {
-        0 => Personality::Uring,
-        1 => Personality::Readiness,
-        _ => Personality::Iocp,
-    };
-    NetworkOptions { seed, faults, personality, ..NetworkOptions::default() }
 }
