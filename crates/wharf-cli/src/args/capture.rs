@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use clap::Args;
 use wharf::IpNet;
 use wharf::capture::{CaptureOptions, Chosen};
+use wharf_capture::Recording;
 
-use super::values::{bytes, network, number};
+use super::values::{Bytes, bytes, network, number};
 use crate::failure::Failure;
 use crate::serve::CapturePlace;
 
@@ -41,7 +42,8 @@ pub(super) struct CaptureArgs {
     )]
     capture_bytes: u64,
 
-    /// With --capture: how many sessions are kept, the last that ended among them.
+    /// With --capture: how many sessions are kept, the last that ended among them; together with
+    /// --capture-bytes up to 2048MiB.
     #[arg(
         long,
         env = "WHARF_CAPTURE_SESSIONS",
@@ -65,6 +67,16 @@ impl CaptureArgs {
                 None => Ok(None),
             };
         };
+        let kept = self.capture_bytes.saturating_mul(self.capture_sessions);
+        if kept > Recording::KEPT_BYTES_MAX {
+            return Err(Failure::arguments(format_args!(
+                "--capture-bytes {} for --capture-sessions {} may come to more than {}, of which a file could be too \
+                 long for wharf replay: lower one of them",
+                Bytes(self.capture_bytes),
+                self.capture_sessions,
+                Bytes(Recording::KEPT_BYTES_MAX),
+            )));
+        }
         let mut options = CaptureOptions::default();
         if !self.capture_peer.is_empty() {
             options.chosen = Chosen::From(self.capture_peer);

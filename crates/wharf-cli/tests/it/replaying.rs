@@ -209,6 +209,13 @@ fn only_the_peers_that_are_asked_for_are_captured() {
     }
     let ended = run(serve("echo", "--capture-peer 127.0.0.1"));
     assert!(ended.failure(2).contains("--capture-peer 127.0.0.1/32 is for --capture"), "{ended:?}");
+    // 2 GiB, and a session more.
+    let ended = run(serve("echo", "--capture x --capture-bytes 2MiB --capture-sessions 1025"));
+    let line = ended.failure_alone(2);
+    assert!(
+        line.contains("--capture-bytes 2MiB for --capture-sessions 1025 may come to more"),
+        "{line}"
+    );
     let ended = run(serve("echo", "--capture /nowhere/at/all"));
     assert!(ended.failure(2).contains("cannot write --capture /nowhere/at/all"), "{ended:?}");
     let ended = run(serve("echo", "--capture /"));
