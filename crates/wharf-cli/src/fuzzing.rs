@@ -215,9 +215,16 @@ fn check_serve(options: &ServeOptions) {
 /// What is said twice is refused, and neither taken nor left to a default.
 fn check_that_none_comes_twice(line: &[OsString]) {
     let is_flag = |word: &OsStr| word.as_encoded_bytes().starts_with(b"--");
-    // There may be many addresses to listen on, and networks.
+    // There may be many addresses to listen on, networks and names.
     let repeats = |word: &OsStr| {
-        let many: [&[u8]; 4] = [b"--listen", b"--allow", b"--deny", b"--proxy-from"];
+        let many: [&[u8]; 6] = [
+            b"--listen",
+            b"--allow",
+            b"--deny",
+            b"--proxy-from",
+            b"--admin-host",
+            b"--capture-peer",
+        ];
         many.iter().any(|flag| word.as_encoded_bytes().starts_with(flag))
     };
     for (at, word) in line.iter().enumerate().filter(|(_, word)| is_flag(word) && !repeats(word)) {

@@ -1,5 +1,6 @@
 //! The flags of `wharf serve` that open its admin endpoint.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
@@ -26,6 +27,17 @@ pub(super) struct AdminArgs {
     /// A file with the token that every request to --admin must bring: 16 bytes or more, visible ASCII.
     #[arg(long, env = "WHARF_ADMIN_TOKEN_FILE", hide_env = true, value_name = "FILE")]
     admin_token_file: Option<PathBuf>,
+
+    /// With --admin: a name that requests may ask by, besides localhost; give it again for more.
+    #[arg(
+        long,
+        env = "WHARF_ADMIN_HOST",
+        hide_env = true,
+        value_name = "NAME",
+        value_delimiter = ',',
+        value_parser = host
+    )]
+    admin_host: Vec<String>,
 }
 
 /// No name: who may ask must not hang on what a resolver says.
@@ -36,6 +48,20 @@ fn address(text: &str) -> Result<Address, String> {
         }
         of_unix_sockets => of_unix_sockets.to_string(),
     })
+}
+
+/// A name as it stands in a `Host`, without the port.
+fn host(text: &str) -> Result<String, String> {
+    /// The longest name that there is (RFC 1035).
+    const BYTES_MAX: usize = 253;
+    let is_right = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_right);
+    let is_name = text.len() <= BYTES_MAX && text.split('.').all(is_label);
+    if is_name && text.parse::<IpAddr>().is_err() {
+        Ok(text.to_owned())
+    } else {
+        Err("give a name without a port, such as wharf.example".to_owned())
+    }
 }
 
 impl AdminArgs {
@@ -55,12 +81,20 @@ impl AdminArgs {
                      server: give --admin-token-file, or a path such as unix:/run/wharf/admin.sock"
                 )))
             }
-            (Some(listen), token_file) => Ok(Some(AdminPlace { listen, token_file })),
+            (Some(listen), token_file) => {
+                Ok(Some(AdminPlace { listen, token_file, hosts: self.admin_host }))
+            }
             (None, Some(_)) => Err(Failure::arguments(
                 "--admin-token-file is for the endpoint of --admin, and there is none: give one, such \
                  as 127.0.0.1:7779, or leave it out",
             )),
-            (None, None) => Ok(None),
+            (None, None) => match self.admin_host.first() {
+                Some(host) => Err(Failure::arguments(format_args!(
+                    "--admin-host {host} is for the endpoint of --admin, and there is none: give one, such as \
+                     127.0.0.1:7779, or leave it out"
+                ))),
+                None => Ok(None),
+            },
         }
     }
 }

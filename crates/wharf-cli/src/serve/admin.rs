@@ -14,12 +14,15 @@ use crate::failure::{Exit, Failure};
 pub(crate) struct AdminPlace {
     pub(crate) listen: Address,
     pub(crate) token_file: Option<PathBuf>,
+    /// Names by which it may be called, besides `localhost`.
+    pub(crate) hosts: Vec<String>,
 }
 
 impl AdminPlace {
     /// Reads the token.
     fn options(&self) -> Result<AdminOptions, Failure> {
         let mut options = AdminOptions::at(self.listen.clone());
+        options.hosts.clone_from(&self.hosts);
         if let Some(path) = &self.token_file {
             options.token = Some(admin_token::read(path)?);
             options.check().map_err(|error| admin_token::refused(path, error))?;

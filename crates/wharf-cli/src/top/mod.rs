@@ -40,7 +40,7 @@ fn no_picture(options: &TopOptions, error: &AskError) -> Failure {
         AskError::Late => "is this the admin endpoint of wharf?",
         AskError::Refused(status, _) => match status.as_u16() {
             401 => "give the file with its token as --admin-token-file",
-            421 => "it does not know that name: give its address",
+            421 => "it does not know that name: give its address, or start it with --admin-host",
             404 => "is this the admin endpoint of a wharf of this age?",
             _ => "ask the server's log",
         },

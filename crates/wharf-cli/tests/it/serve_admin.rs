@@ -113,6 +113,38 @@ fn a_page_whose_name_has_come_to_mean_this_machine_is_told_nothing() {
 }
 
 #[test]
+fn it_is_asked_by_the_names_that_it_was_given() {
+    let flags = "--admin 127.0.0.1:0 --admin-host ops.example,wharf --admin-host w.internal";
+    let mut serving = Serving::start(flags);
+    let admin = serving.admin();
+    for host in ["ops.example", "Wharf:7779", "w.internal", "localhost", "127.0.0.1"] {
+        assert_eq!(status(&get(admin, "/ready", &format!("Host: {host}\r\n"))), 200, "{host}");
+    }
+    for host in ["example", "ops.example.evil.example", "192.0.2.1"] {
+        assert_eq!(status(&get(admin, "/ready", &format!("Host: {host}\r\n"))), 421, "{host}");
+    }
+    serving.stop();
+    let ended = run(serve_echo("--admin-host ops.example"));
+    let line = ended.failure_alone(2);
+    assert!(line.contains("--admin-host ops.example is for the endpoint of --admin"), "{line}");
+}
+
+#[test]
+fn on_all_addresses_it_is_asked_by_any() {
+    let (_place, path) = token_file(TOKEN);
+    let flags = format!("--admin 0.0.0.0:0 --admin-token-file {}", path.display());
+    let mut serving = Serving::start(&flags);
+    let admin = SocketAddr::from(([127, 0, 0, 1], serving.admin().port()));
+    let ready = |host: &str| {
+        let headers = format!("Host: {host}\r\nAuthorization: Bearer {TOKEN}\r\n");
+        status(&get(admin, "/ready", &headers))
+    };
+    assert_eq!((ready("192.0.2.7:7779"), ready("[2001:db8::7]:7779")), (200, 200));
+    assert_eq!((ready("ops.example:7779"), ready("192.0.2.7.evil.example")), (421, 421));
+    serving.stop();
+}
+
+#[test]
 fn an_endpoint_that_everybody_reaches_needs_a_token() {
     for open in ["0.0.0.0:0", "[::]:0", "192.0.2.1:7779"] {
         let ended = run(serve_echo(&format!("--admin {open}")));

@@ -7,12 +7,16 @@ use crate::program::{run, wharf};
 use crate::serving::{Serving, backends, check_echo, connect, serve_echo};
 
 /// Values that are refused, and what is said about them.
-const WRONG: [(&str, &str, &str); 104] = [
+const WRONG: [(&str, &str, &str); 108] = [
     ("--admin", "7779", "IP:PORT, [IPV6]:PORT or unix:/PATH"),
     ("--admin", "localhost:7779", "IP:PORT, [IPV6]:PORT or unix:/PATH"),
     ("--admin", "::1:7779", "IP:PORT, [IPV6]:PORT or unix:/PATH"),
     ("--admin", "127.0.0.1:65536", "IP:PORT, [IPV6]:PORT or unix:/PATH"),
     ("--admin", "unix:", "a Unix socket needs a path"),
+    ("--admin-host", "", "give a name without a port"),
+    ("--admin-host", "wharf.example:7779", "give a name without a port"),
+    ("--admin-host", "192.0.2.1", "give a name without a port"),
+    ("--admin-host", "wharf.example,a b", "give a name without a port"),
     ("--pin", "1", "on or off"),
     ("--spin", "0", "from 1 to 1000000, or off"),
     ("--spin", "1000001", "from 1 to 1000000, or off"),

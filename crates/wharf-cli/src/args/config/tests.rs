@@ -134,7 +134,8 @@ impl Choices {
     fn line(&self, mode: &str, rng: &mut Rng) -> Vec<OsString> {
         let mut line = vec![OsString::from("wharf"), "serve".into(), mode.into()];
         for (name, is_list, taken) in &self.0 {
-            let times = if *is_list { rng.usize(0..3) } else { usize::from(rng.u8(0..4) == 0) };
+            let most = if *is_list { 2 } else { 1 };
+            let times = if rng.u8(0..4) == 0 { rng.usize(1..=most) } else { 0 };
             let values = (0..times).map(|_| taken[rng.usize(..taken.len())]);
             line.extend(values.map(|value| format!("--{name}={value}").into()));
         }
