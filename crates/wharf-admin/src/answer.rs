@@ -3,7 +3,8 @@
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE,
+    X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Response, StatusCode};
 use serde::Serialize;
@@ -25,6 +26,15 @@ pub(crate) fn json(status: StatusCode, value: &impl Serialize) -> Answer {
             text(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be written\n")
         }
     }
+}
+
+/// A file to be kept under a name, which is of visible ASCII without quotes.
+pub(crate) fn file(kind: &'static str, name: &str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = of_kind(StatusCode::OK, kind, body);
+    if let Ok(value) = HeaderValue::try_from(format!("attachment; filename=\"{name}\"")) {
+        answer.headers_mut().insert(CONTENT_DISPOSITION, value);
+    }
+    answer
 }
 
 /// The path is answered, but to this method alone.

@@ -36,6 +36,7 @@ impl Routes {
         tracing::info!(?change, "something was asked for at the admin endpoint");
         match change {
             Change::Kick(id) => (self.kick(id).await, Then::Nothing),
+            Change::Capture(id) => (self.begin_capture(id).await, Then::Nothing),
             Change::Drain => {
                 let draining = Draining { draining: true, sessions: self.server.sessions() };
                 (answer::json(StatusCode::ACCEPTED, &draining), Then::Drain)

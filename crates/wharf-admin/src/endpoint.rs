@@ -19,6 +19,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use tokio::time::{sleep, timeout};
 use wharf::{Address, ListenError, ServerHandle};
 
+use crate::captures::CAPTURES_MAX;
 use crate::guard::Guard;
 use crate::listener::{Listener, Stream};
 use crate::options::{AdminOptions, AdminOptionsError, DrainHook};
@@ -106,7 +107,7 @@ impl AdminSocket {
         let routes = Arc::new(Routes::new(server, guard, options.worker_patience, drain));
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
-            .max_blocking_threads(QUESTIONS_MAX)
+            .max_blocking_threads(QUESTIONS_MAX + CAPTURES_MAX)
             .thread_name("wharf-admin-ask")
             .build()
             .map_err(AdminError::Thread)?;

@@ -48,6 +48,12 @@ impl Guard {
         is_right.then_some(()).ok_or((StatusCode::UNAUTHORIZED, "a token is needed"))
     }
 
+    /// Whether those who are let through are more than users of this machine: there is a token, or a file with
+    /// permissions, which a Unix socket without a token is.
+    pub(crate) const fn is_private(&self) -> bool {
+        self.authorization.is_some() || self.address.is_none()
+    }
+
     /// Whether a request that was let through may change something. A page of another site can have a browser
     /// send a `POST`, even one without an `Origin`; but not a header of its own choice, unless it was allowed
     /// to, and no answer here allows that.

@@ -30,6 +30,7 @@
 //! | `/api/v1/server` | the server as a whole, as JSON |
 //! | `/api/v1/sessions` | some sessions, as JSON |
 //! | `/api/v1/sessions/ID` | one session |
+//! | `/api/v1/sessions/ID/capture` | what is [captured](wharf::capture) of it, as a file of `wharf-capture` |
 //! | `/api/v1/limits` | the limits that may change |
 //! | `/api/v1/bans` | the networks that are banned |
 //! | `/api/v1/workers` | what each worker counts and holds, and who has its buffers |
@@ -37,6 +38,7 @@
 //! | `POST`, with the header `X-Wharf-Admin: 1` | what it does |
 //! |---|---|
 //! | `/api/v1/sessions/ID/kick` | closes a session in order |
+//! | `/api/v1/sessions/ID/capture` | [captures](wharf::ServerHandle::capture_session) a session from now on |
 //! | `/api/v1/accepting/pause` | [accepts nobody](wharf::ServerHandle::pause_accepting) for now |
 //! | `/api/v1/accepting/resume` | accepts again |
 //! | `/api/v1/limits` | [changes](wharf::ServerHandle::change_limits) those that its body has |
@@ -57,10 +59,14 @@
 //! `Host` is not its own (a page that has rebound its name to this machine; [`AdminOptions::hosts`]) and none that
 //! says it comes from a page of somebody else's (`Origin`), and bounds connections, headers, time, and questions to
 //! the workers: four at a time, and 503 for who finds no place within [`AdminOptions::worker_patience`]. No foreign
-//! page can send the header that changes need.
+//! page can send the header that changes need. A capture is what people say: it is begun and given only where there is
+//! a token or a file, and whoever has that one may read it; one at a time, in memory until it has been sent, for at
+//! most the ten seconds of a connection. Set up a server for it by [`Server::capture`](wharf::Server::capture), with
+//! [`Chosen::None`](wharf::capture::Chosen::None) if nobody is to be captured before somebody asks.
 #![forbid(unsafe_code)]
 
 mod answer;
+mod captures;
 mod changes;
 mod dashboard;
 mod endpoint;

@@ -13,6 +13,8 @@ pub(crate) enum Route {
     Look(Look),
     /// Something that is done, by `POST`.
     Change(Change),
+    /// Something that is told by `GET` and begun by `POST`.
+    Order(Look, Change),
     /// Something that is told by `GET` and changed by a `POST` with a body.
     Table(Look, Edit),
     /// Something that is changed by a `POST` with a body.
@@ -29,6 +31,7 @@ pub(crate) enum Look {
     Server,
     Sessions,
     Session(SessionId),
+    Capture(SessionId),
     Workers,
     Limits,
     Bans,
@@ -46,6 +49,7 @@ pub(crate) enum Edit {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Change {
     Kick(SessionId),
+    Capture(SessionId),
     Drain,
     PauseAccepting,
     ResumeAccepting,
@@ -88,11 +92,15 @@ impl Route {
         looks.map(|(path, _)| *path)
     }
 
-    /// `ID` or `ID/kick`.
+    /// `ID`, `ID/kick` or `ID/capture`.
     fn of_session(rest: &str) -> Option<Self> {
-        match rest.strip_suffix("/kick") {
-            Some(id) => session_id(id).map(Change::Kick).map(Self::Change),
-            None => session_id(rest).map(Look::Session).map(Self::Look),
+        let (id, what) = rest.split_once('/').map_or((rest, None), |(id, what)| (id, Some(what)));
+        let id = session_id(id)?;
+        match what {
+            None => Some(Self::Look(Look::Session(id))),
+            Some("kick") => Some(Self::Change(Change::Kick(id))),
+            Some("capture") => Some(Self::Order(Look::Capture(id), Change::Capture(id))),
+            Some(_) => None,
         }
     }
 }
@@ -117,6 +125,8 @@ mod tests {
         let path = "/api/v1/sessions/18446744073709551615";
         assert_eq!(Route::of(path), Some(Route::Look(Look::Session(id))));
         assert_eq!(Route::of(&format!("{path}/kick")), Some(Route::Change(Change::Kick(id))));
+        let capture = Route::Order(Look::Capture(id), Change::Capture(id));
+        assert_eq!(Route::of(&format!("{path}/capture")), Some(capture));
         for nothing in [
             "/api/v1/sessions/",
             "/api/v1/sessions//kick",
@@ -130,6 +140,11 @@ mod tests {
             "/api/v1/sessions/1/",
             "/api/v1/sessions/1/kick/",
             "/api/v1/sessions/1/kick/kick",
+            "/api/v1/sessions/1/kick/capture",
+            "/api/v1/sessions//capture",
+            "/api/v1/sessions/01/capture",
+            "/api/v1/sessions/1/capture/",
+            "/api/v1/sessions/1/Capture",
             "/api/v1/sessions/18446744073709551616",
             "/api/v1/sessions/1.0",
             "/api/v1/drain/",
@@ -157,9 +172,9 @@ mod tests {
         let methods = |route: Route| match route {
             Route::Page(_) | Route::Look(_) => &["get"][..],
             Route::Change(_) | Route::Edit(_) => &["post"],
-            Route::Table(..) => &["get", "post"],
+            Route::Table(..) | Route::Order(..) => &["get", "post"],
         };
-        let of_session = ["", "/kick"].map(|rest| {
+        let of_session = ["", "/kick", "/capture"].map(|rest| {
             let route = Route::of(&format!("{SESSION}1{rest}")).unwrap_or_else(|| panic!("{rest}"));
             (format!("{SESSION}{{id}}{rest}"), route)
         });

@@ -12,6 +12,7 @@ use wharf::{
 };
 
 use crate::answer::{self, Answer};
+use crate::captures::Captures;
 use crate::guard::{Guard, Refusal};
 use crate::listing::Listing;
 use crate::metrics;
@@ -32,8 +33,9 @@ pub(crate) const OPENAPI: &str = include_str!("../openapi.json");
 #[derive(Debug)]
 pub(crate) struct Routes {
     pub(crate) server: ServerHandle,
-    guard: Guard,
+    pub(crate) guard: Guard,
     questions: Questions,
+    pub(crate) captures: Captures,
     patience: Duration,
     pub(crate) drain: DrainHook,
 }
@@ -55,6 +57,8 @@ pub(crate) enum Missing {
     Answer,
     /// Its worker was not asked.
     Question,
+    /// Others are being given.
+    Place,
 }
 
 impl From<TooMany> for Missing {
@@ -71,7 +75,8 @@ impl Routes {
         drain: DrainHook,
     ) -> Self {
         let questions = Questions::new(server.clone(), patience);
-        Self { server, guard, questions, patience, drain }
+        let captures = Captures::new(patience);
+        Self { server, guard, questions, captures, patience, drain }
     }
 
     /// Answers a request. No body is read but that of a change which has one.
@@ -90,20 +95,25 @@ impl Routes {
         };
         match (route, &head.method) {
             (Route::Page(file), &Method::GET) => return (file.answer(), Then::Nothing),
-            (Route::Look(look) | Route::Table(look, _), &Method::GET) => {
+            (Route::Look(look) | Route::Table(look, _) | Route::Order(look, _), &Method::GET) => {
                 let query = head.uri.query().unwrap_or_default();
                 return (self.look(look, query).await, Then::Nothing);
             }
-            (Route::Change(_) | Route::Edit(_) | Route::Table(..), &Method::POST) => {}
+            (
+                Route::Change(_) | Route::Edit(_) | Route::Table(..) | Route::Order(..),
+                &Method::POST,
+            ) => {}
             (Route::Page(_) | Route::Look(_), _) => return (answer::only("GET"), Then::Nothing),
             (Route::Change(_) | Route::Edit(_), _) => return (answer::only("POST"), Then::Nothing),
-            (Route::Table(..), _) => return (answer::only("GET, POST"), Then::Nothing),
+            (Route::Table(..) | Route::Order(..), _) => {
+                return (answer::only("GET, POST"), Then::Nothing);
+            }
         }
         if let Err(refusal) = self.guard.check_change(&head.headers) {
             return (refused(refusal), Then::Nothing);
         }
         match route {
-            Route::Change(change) => self.change(change).await,
+            Route::Change(change) | Route::Order(_, change) => self.change(change).await,
             Route::Edit(edit) | Route::Table(_, edit) => {
                 (self.edit(edit, body).await, Then::Nothing)
             }
@@ -150,6 +160,7 @@ impl Routes {
             Look::Server => Ok(self.server()),
             Look::Sessions => self.sessions(query).await,
             Look::Session(id) => Ok(self.session(id).await),
+            Look::Capture(id) => Ok(self.capture(id).await),
             Look::Workers => self.workers().await,
             Look::Limits => Ok(self.limits()),
             Look::Bans => Ok(self.bans()),
@@ -239,6 +250,10 @@ impl Routes {
             Missing::Question => answer::text(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "too many questions are under way: ask again later\n",
+            ),
+            Missing::Place => answer::text(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "another capture is being given: ask again later\n",
             ),
         }
     }

@@ -7,12 +7,13 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use arbitrary::{Result, Unstructured};
+use wharf::capture::Chosen;
 use wharf::{Address, Framing, Limits, SlowReader};
 
 use crate::args::{Command, Listen, Parsed, Target, UNBOUNDED, bytes, definition, parse_line};
 use crate::failure::Exit;
 use crate::load::LoadOptions;
-use crate::serve::{AdminPlace, ServeOptions};
+use crate::serve::{AdminPlace, CapturePlace, ServeOptions};
 
 /// Values that mean something to one flag or another.
 const VALUES: [&str; 28] = [
@@ -207,6 +208,12 @@ fn check_serve(options: &ServeOptions) {
         Address::Unix(at) => at.path_bytes().is_some() || admin.token_file.is_some(),
     };
     assert!(options.admin.as_ref().is_none_or(is_safe));
+    let is_on_request = |capture: &CapturePlace| capture.options.chosen == Chosen::None;
+    if options.capture.as_ref().is_some_and(is_on_request) {
+        assert!(options.admin.as_ref().is_some_and(AdminPlace::is_private));
+    } else {
+        assert!(options.capture.as_ref().is_none_or(|capture| capture.path.is_some()));
+    }
     for address in listen {
         comes_back::<Listen>(&address.to_string());
     }

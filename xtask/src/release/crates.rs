@@ -12,7 +12,7 @@ use crate::{Result, process};
 
 /// What is published, each after what it stands on.
 const CRATES: [&str; 6] =
-    ["wharf-port", "wharf", "wharf-admin", "wharf-capture", "wharf-models", "wharf-cli"];
+    ["wharf-port", "wharf", "wharf-capture", "wharf-admin", "wharf-models", "wharf-cli"];
 /// Those whose interfaces are promised.
 const PROMISED: [&str; 2] = ["wharf-port", "wharf"];
 /// What each package must hold besides its sources.

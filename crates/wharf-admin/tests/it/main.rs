@@ -5,6 +5,7 @@
 mod support;
 
 mod answers;
+mod captures;
 mod changes;
 mod dashboard;
 mod hostile;

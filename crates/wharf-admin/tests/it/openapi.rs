@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use serde_json::Value;
+use wharf::capture::CaptureOptions;
 
 use crate::support::{Answer, Fixture, frame};
 
@@ -139,6 +140,28 @@ fn what_is_answered_is_as_it_is_described() {
         &fixture.post(&format!("{path}/kick")),
     );
     check(&description, "/api/v1/drain", "post", &fixture.post("/api/v1/drain"));
+}
+
+#[test]
+fn what_is_said_of_captures_is_as_it_is_described() {
+    let fixture = Fixture::start_capturing(CaptureOptions::default());
+    let description = fixture.json("/api/v1/openapi.json");
+    let _session = fixture.session();
+    let page = fixture.json("/api/v1/sessions");
+    let id = page["sessions"][0]["id"].as_str().unwrap();
+    let (path, of_session) =
+        (format!("/api/v1/sessions/{id}/capture"), "/api/v1/sessions/{id}/capture");
+    check(&description, of_session, "post", &fixture.post(&path));
+    let file = &description["paths"][of_session]["get"]["responses"]["200"];
+    let kinds = file["content"].as_object().unwrap();
+    let answer = fixture.get(&path);
+    for kind in kinds.keys() {
+        assert!(answer.head.contains(&format!("content-type: {kind}\r\n")), "{}", answer.head);
+    }
+    for header in file["headers"].as_object().unwrap().keys() {
+        let header = header.to_lowercase();
+        assert!(answer.head.contains(&format!("\r\n{header}: ")), "{}", answer.head);
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::Value;
+use wharf::capture::CaptureOptions;
 use wharf::{Context, DrainReport, Limits, Outcome, RunningServer, Server, Session};
 use wharf_admin::{Admin, AdminOptions};
 
@@ -61,6 +62,8 @@ impl Session for Echo {
 pub(crate) struct Fixture {
     pub(crate) admin: Admin,
     running: Option<RunningServer>,
+    /// Further lines of a request that is made as one should.
+    headers: String,
     /// Lets the callback go on that waits.
     pub(crate) go_on: Sender<()>,
     /// Tells that one waits.
@@ -69,6 +72,36 @@ pub(crate) struct Fixture {
 
 impl Fixture {
     pub(crate) fn start(change: impl FnOnce(&mut AdminOptions)) -> Self {
+        Self::start_server(|server| server, change)
+    }
+
+    /// With an endpoint that has a token, which requests bring, and a server that captures.
+    pub(crate) fn start_capturing(options: CaptureOptions) -> Self {
+        Self::start_capturing_with(options, |_| ())
+    }
+
+    /// The same with an endpoint that is set up further.
+    pub(crate) fn start_capturing_with(
+        options: CaptureOptions,
+        change: impl FnOnce(&mut AdminOptions),
+    ) -> Self {
+        const TOKEN: &str = "a-token-of-some-length";
+        let mut fixture = Self::start_server(
+            |server| server.capture(options),
+            |options| {
+                options.token = Some(TOKEN.to_owned());
+                change(options);
+            },
+        );
+        fixture.headers = format!("Authorization: Bearer {TOKEN}\r\n");
+        fixture
+    }
+
+    /// With a server that is set up further.
+    pub(crate) fn start_server(
+        set_up: impl FnOnce(Server) -> Server,
+        change: impl FnOnce(&mut AdminOptions),
+    ) -> Self {
         let ((go_on, may_go_on), (arrived, waits)) = (channel(), channel());
         let may_go_on = Arc::new(Mutex::new(may_go_on));
         let arrived = Mutex::new(arrived);
@@ -76,13 +109,13 @@ impl Fixture {
             move |_: &wharf::Arrival| Echo(Arc::clone(&may_go_on), arrived.lock().unwrap().clone());
         let limits = Limits { send_bytes_max: 64 << 20, ..Limits::default() };
         let server = Server::bind("127.0.0.1:0").workers(2).limits(limits);
-        let running = server.start(factory).unwrap();
+        let running = set_up(server).start(factory).unwrap();
         let mut options = AdminOptions::new(([127, 0, 0, 1], 0).into());
         // A busy machine is no worker that is held up, and a connection lasts for ten seconds.
         options.worker_patience = Duration::from_secs(8);
         change(&mut options);
         let admin = Admin::start(running.handle(), options).unwrap();
-        Self { admin, running: Some(running), go_on, waits }
+        Self { admin, running: Some(running), headers: String::new(), go_on, waits }
     }
 
     pub(crate) fn server(&self) -> wharf::ServerHandle {
@@ -105,21 +138,26 @@ impl Fixture {
 
     /// Asks for a path as one should.
     pub(crate) fn get(&self, path: &str) -> Answer {
-        let host = self.admin.address();
-        self.ask(&format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n"))
+        let head = self.head("GET", path);
+        self.ask(&format!("{head}\r\n"))
     }
 
     /// Has something done as one should.
     pub(crate) fn post(&self, path: &str) -> Answer {
-        let host = self.admin.address();
-        self.ask(&format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nX-Wharf-Admin: 1\r\n\r\n"))
+        let head = self.head("POST", path);
+        self.ask(&format!("{head}X-Wharf-Admin: 1\r\n\r\n"))
     }
 
     /// The same with a body.
     pub(crate) fn post_body(&self, path: &str, body: &str) -> Answer {
-        let host = self.admin.address();
-        let head = format!("POST {path} HTTP/1.1\r\nHost: {host}\r\nX-Wharf-Admin: 1\r\n");
-        self.ask(&format!("{head}Content-Length: {}\r\n\r\n{body}", body.len()))
+        let head = self.head("POST", path);
+        self.ask(&format!("{head}X-Wharf-Admin: 1\r\nContent-Length: {}\r\n\r\n{body}", body.len()))
+    }
+
+    /// The beginning of a request that is made as one should.
+    pub(crate) fn head(&self, method: &str, path: &str) -> String {
+        let (host, headers) = (self.admin.address(), &self.headers);
+        format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\n{headers}")
     }
 
     /// The JSON of a path.

@@ -403,6 +403,8 @@ impl ServeArgs {
                 "--listen {address} is given twice: one server listens there; leave one out"
             )));
         }
+        let (frame_bytes_max, slow_reader) = (self.frame_max()?, self.slow_reader()?);
+        let admin = self.admin.place()?;
         Ok(ServeOptions {
             limits: Limits {
                 sessions_max: self.sessions_max.map(size),
@@ -411,7 +413,7 @@ impl ServeArgs {
                 frames_per_second: self.frame_rate.on(),
                 bytes_per_second: self.byte_rate.on(),
                 over_rate: self.over_rate,
-                frame_bytes_max: self.frame_max()?,
+                frame_bytes_max,
                 first_frame: self.first_frame.on(),
                 frame_deadline: self.frame_deadline.on(),
                 idle: self.idle.on(),
@@ -420,14 +422,14 @@ impl ServeArgs {
                 send_frames_max: size(self.send_frames),
                 send_burst_bytes: self.send_burst.on().map_or(0, size),
                 send_deadline: self.send_deadline.on(),
-                slow_reader: self.slow_reader()?,
+                slow_reader,
                 drain: self.drain,
                 ..Limits::default()
             },
             sockets: self.sockets.listen_options(&self.listen, self.unsent_max)?,
             peers: self.peers.peers(&self.listen)?,
-            admin: self.admin.place()?,
-            capture: self.capture.place()?,
+            capture: self.capture.place(admin.as_ref())?,
+            admin,
             listen: self.listen,
             workers: self.workers.map(size),
             pin: self.pin,

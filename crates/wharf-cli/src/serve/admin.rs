@@ -19,6 +19,11 @@ pub(crate) struct AdminPlace {
 }
 
 impl AdminPlace {
+    /// Whether more is needed to ask than to be a user of this machine.
+    pub(crate) const fn is_private(&self) -> bool {
+        self.token_file.is_some() || self.listen.is_unix()
+    }
+
     /// Reads the token.
     fn options(&self) -> Result<AdminOptions, Failure> {
         let mut options = AdminOptions::at(self.listen.clone());

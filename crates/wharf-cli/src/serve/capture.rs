@@ -1,4 +1,4 @@
-//! What the sessions have received and sent, as a file when the server has ended.
+//! What the sessions have received and sent, as a file when the server has ended, if there is to be one.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter};
@@ -14,10 +14,10 @@ use crate::console::Console;
 use crate::counted::Counted;
 use crate::failure::{Exit, Failure};
 
-/// What is captured, and where that goes.
+/// What is captured, and where that goes when the server has ended: nowhere, if it is asked for while it runs.
 #[derive(Clone, Debug)]
 pub(crate) struct CapturePlace {
-    pub(crate) path: PathBuf,
+    pub(crate) path: Option<PathBuf>,
     pub(crate) options: CaptureOptions,
 }
 
@@ -38,14 +38,15 @@ enum Goal {
 }
 
 impl CapturePlace {
-    pub(super) fn open(&self) -> Result<CaptureFile, Failure> {
-        let name = self.path.display().to_string();
-        let goal = Goal::find(&self.path).map_err(|error| {
+    pub(super) fn open(&self) -> Result<Option<CaptureFile>, Failure> {
+        let Some(path) = &self.path else { return Ok(None) };
+        let name = path.display().to_string();
+        let goal = Goal::find(path).map_err(|error| {
             Failure::arguments(format_args!(
                 "cannot write --capture {name}: {error}; give a path in a folder that can be written to"
             ))
         })?;
-        Ok(CaptureFile { goal, name })
+        Ok(Some(CaptureFile { goal, name }))
     }
 }
 

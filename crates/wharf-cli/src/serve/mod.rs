@@ -85,7 +85,7 @@ where
     let events = Events::new();
     let admin =
         options.admin.as_ref().map(|place| admin::bind(place, events.drain())).transpose()?;
-    let capture = options.capture.as_ref().map(CapturePlace::open).transpose()?;
+    let capture = options.capture.as_ref().map(CapturePlace::open).transpose()?.flatten();
     let running = options.server(handed).start(factory).map_err(|error| start::failure(&error))?;
     let server = running.handle();
     // It answers until the server has ended.

@@ -5,6 +5,8 @@
 mod arguments;
 #[cfg(unix)]
 mod capturing;
+#[cfg(unix)]
+mod capturing_on_request;
 mod failing;
 #[cfg(unix)]
 mod load_accept;

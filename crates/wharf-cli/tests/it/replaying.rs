@@ -42,11 +42,11 @@ fn serve_captured(mode: &str, arguments: &str) -> (Serving, Captured) {
     (Serving::spawn(command), Captured { path, _place: place })
 }
 
-fn say(mut member: &TcpStream, words: &str) {
+pub(crate) fn say(mut member: &TcpStream, words: &str) {
     member.write_all(format!("{words}\n").as_bytes()).unwrap();
 }
 
-fn hear(member: &TcpStream, words: &str) {
+pub(crate) fn hear(member: &TcpStream, words: &str) {
     let mut line = String::new();
     // One line at a time is on its way, so nothing is read ahead.
     BufReader::new(member).read_line(&mut line).unwrap();
@@ -78,7 +78,7 @@ fn chat(backend: &str) -> Captured {
     captured
 }
 
-fn replay(file: &Path, arguments: &str) -> Ended {
+pub(crate) fn replay(file: &Path, arguments: &str) -> Ended {
     let mut command = wharf(["replay"]);
     command.arg(file).args(arguments.split_whitespace());
     run(command)

@@ -16,7 +16,7 @@ const TOKEN: &str = "a-token-of-some-length";
 
 /// Sends a request and gives what comes back.
 #[track_caller]
-fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> String {
+pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> String {
     let stream = connect(address).unwrap();
     let host =
         if headers.contains("Host:") { String::new() } else { format!("Host: {address}\r\n") };
@@ -26,7 +26,7 @@ fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> String {
 }
 
 #[track_caller]
-fn get(address: SocketAddr, path: &str, headers: &str) -> String {
+pub(crate) fn get(address: SocketAddr, path: &str, headers: &str) -> String {
     ask(address, "GET", path, headers)
 }
 
@@ -38,7 +38,7 @@ fn post(address: SocketAddr, path: &str) -> String {
 
 /// The number behind `HTTP/1.1`.
 #[track_caller]
-fn status(answer: &str) -> u16 {
+pub(crate) fn status(answer: &str) -> u16 {
     answer
         .split(' ')
         .nth(1)
@@ -55,7 +55,7 @@ fn check_that_it_becomes(admin: SocketAddr, path: &str, expected: u16) {
 }
 
 /// A file with a token, in a directory of its own.
-fn token_file(token: &str) -> (TempDir, PathBuf) {
+pub(crate) fn token_file(token: &str) -> (TempDir, PathBuf) {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("token");
     std::fs::write(&path, token).unwrap();

@@ -7,12 +7,14 @@ use crate::program::{run, wharf};
 use crate::serving::{Serving, backends, check_echo, connect, serve_echo};
 
 /// Values that are refused, and what is said about them.
-const WRONG: [(&str, &str, &str); 108] = [
+const WRONG: [(&str, &str, &str); 110] = [
     ("--admin", "7779", "IP:PORT, [IPV6]:PORT or unix:/PATH"),
     ("--admin", "localhost:7779", "IP:PORT, [IPV6]:PORT or unix:/PATH"),
     ("--admin", "::1:7779", "IP:PORT, [IPV6]:PORT or unix:/PATH"),
     ("--admin", "127.0.0.1:65536", "IP:PORT, [IPV6]:PORT or unix:/PATH"),
     ("--admin", "unix:", "a Unix socket needs a path"),
+    ("--capture-chosen", "", "all or none"),
+    ("--capture-chosen", "192.0.2.1", "all or none"),
     ("--admin-host", "", "give a name without a port"),
     ("--admin-host", "wharf.example:7779", "give a name without a port"),
     ("--admin-host", "192.0.2.1", "give a name without a port"),

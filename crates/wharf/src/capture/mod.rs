@@ -77,6 +77,8 @@ pub enum Chosen {
     All,
     /// Those whose peer's address is in one of these networks: none over Unix sockets.
     From(Vec<IpNet>),
+    /// None: those alone that are chosen while they are there.
+    None,
 }
 
 impl Chosen {
@@ -87,6 +89,7 @@ impl Chosen {
                 let peer = peer.to_canonical();
                 networks.iter().any(|network| network.contains(&peer))
             }),
+            Self::None => false,
         }
     }
 }

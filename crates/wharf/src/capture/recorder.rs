@@ -129,6 +129,24 @@ impl Recorder {
         }
     }
 
+    /// One session alone, if anything of it is kept.
+    pub(crate) fn captured_session(&self, id: SessionId) -> Option<Capture> {
+        let session = self.kept().ring(id)?.session();
+        Some(Capture {
+            framing: self.framing.clone(),
+            frame_bytes_max: self.frame_bytes_max,
+            began: session.events.first().map(|event| event.at),
+            sessions_missed: 0,
+            sessions_forgotten: 0,
+            sessions: vec![session],
+        })
+    }
+
+    /// Whether anything of a session is kept.
+    pub(crate) fn has_captured(&self, id: SessionId) -> bool {
+        self.kept().ring(id).is_some()
+    }
+
     fn kept(&self) -> MutexGuard<'_, Kept> {
         // Nothing in here is left half done: code of users runs outside of the lock.
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
@@ -136,6 +154,11 @@ impl Recorder {
 }
 
 impl Kept {
+    /// What is kept of a session, whether it is there or has ended.
+    fn ring(&self, id: SessionId) -> Option<&Ring> {
+        self.open.get(&id).or_else(|| self.ended.iter().find(|ring| ring.id() == id))
+    }
+
     fn write(&mut self, id: SessionId, at: Time, what: Happened, bytes_max: usize) {
         let Some(ring) = self.open.get_mut(&id) else { return };
         self.sequence += 1;

@@ -39,6 +39,10 @@ impl Ring {
         }
     }
 
+    pub(super) const fn id(&self) -> SessionId {
+        self.id
+    }
+
     /// Takes an event in; the oldest frames fall out as long as there are more than `bytes_max` bytes.
     pub(super) fn push(&mut self, event: CapturedEvent, bytes_max: usize) {
         let Some(payload) = payload(&event) else { return self.others.push(event) };

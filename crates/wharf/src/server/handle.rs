@@ -309,9 +309,28 @@ impl ServerHandle {
         self.shared.recorder.as_ref().map(|recorder| recorder.captured())
     }
 
+    /// What has been captured of one session as of now, also after it has ended, for as long as it is kept; `None` if
+    /// nothing is, or the server is not set up for it. Other sessions are not looked at: the counts of those that are
+    /// missing are 0, and [`Capture::began`] is the time of this one's beginning. Payloads are shared and not copied;
+    /// workers that capture wait meanwhile.
+    pub fn captured_session(&self, id: SessionId) -> Option<Capture> {
+        self.shared.recorder.as_ref()?.captured_session(id)
+    }
+
+    /// Whether there is something for [`captured_session`](Self::captured_session) to give.
+    pub fn has_captured(&self, id: SessionId) -> bool {
+        self.shared.recorder.as_ref().is_some_and(|recorder| recorder.has_captured(id))
+    }
+
+    /// Whether the server is [set up](crate::Server::capture) to capture sessions.
+    pub fn is_set_up_to_capture(&self) -> bool {
+        self.shared.recorder.is_some()
+    }
+
     /// Captures a session from now on, whoever its peer is, if it is open and there is a place for it. Its worker
-    /// does so when it gets to it. False if the server is not set up for that, or the session's worker has ended
-    /// or is told too much.
+    /// does so when it gets to it: [`has_captured`](Self::has_captured) says whether it has, once the worker has
+    /// answered a [question](Self::ask_workers) that was asked behind it. False if the server is not set up for that,
+    /// or the session's worker has ended or is told too much.
     pub fn capture_session(&self, id: SessionId) -> bool {
         let captures = self.shared.recorder.is_some();
         captures && self.shared.put(id.worker(), Message::Capture(id)).is_ok()

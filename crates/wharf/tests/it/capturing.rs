@@ -29,6 +29,7 @@ each_backend! {
     nothing_is_kept_that_the_redaction_has_not_seen,
     sessions_have_a_maximum_and_the_first_that_ended_is_forgotten,
     a_session_is_captured_from_when_it_was_chosen,
+    one_session_is_had_alone_while_it_is_there_and_behind_its_end,
     a_session_behind_a_proxy_is_captured_with_its_own_peer,
     only_chosen_networks_are_captured,
     ends_are_told_apart_by_who_wanted_them,
@@ -315,7 +316,7 @@ fn sessions_have_a_maximum_and_the_first_that_ended_is_forgotten(backend: Backen
 
 fn a_session_is_captured_from_when_it_was_chosen(backend: Backend) {
     let mut options = CaptureOptions::default();
-    options.chosen = Chosen::From(Vec::new());
+    options.chosen = Chosen::None;
     let server = start(&Setup::new(backend), options);
     let mut client = member(&server, b"before");
     assert_eq!(captured(&server).sessions.len(), 0);
@@ -331,6 +332,33 @@ fn a_session_is_captured_from_when_it_was_chosen(backend: Backend) {
     assert_eq!(frames(&session), [b"behind", b"behind"]);
     assert_eq!((session.id, session.is_whole), (id, false));
     assert_eq!(session.peer, client.address());
+}
+
+fn one_session_is_had_alone_while_it_is_there_and_behind_its_end(backend: Backend) {
+    let mut options = CaptureOptions::default();
+    options.sessions_max = 2;
+    let server = start(&Setup::new(backend), options);
+    let (_first, mut second) = (member(&server, b"1"), member(&server, b"2"));
+    let _missed = member(&server, b"3");
+    let whole = captured(&server);
+    assert_eq!((whole.sessions.len(), whole.sessions_missed), (2, 1));
+    let id = whole.sessions[1].id;
+    let alone = || server.handle.captured_session(id);
+    let told = alone().unwrap();
+    assert_eq!(told.sessions.len(), 1);
+    assert_eq!((told.sessions[0].id, told.sessions_missed, told.sessions_forgotten), (id, 0, 0));
+    assert_eq!(frames(&told.sessions[0]), frames(&whole.sessions[1]));
+    assert_eq!(told.began, Some(whole.sessions[1].events[0].at), "it begins with itself");
+    second.send(b"close");
+    second.rest();
+    wait_until("its end is kept", || {
+        let told = alone().unwrap();
+        matches!(told.sessions[0].events.last().unwrap().what, Happened::Closed { .. })
+    });
+    assert!(server.handle.has_captured(id));
+    // The next one takes its place.
+    let _fourth = member(&server, b"4");
+    assert!(alone().is_none() && !server.handle.has_captured(id));
 }
 
 fn a_session_behind_a_proxy_is_captured_with_its_own_peer(backend: Backend) {
@@ -471,8 +499,10 @@ fn who_is_cut_off_by_what_was_broadcast_before_is_not_told_of_its_end(backend: B
 fn a_server_without_captures_has_none(backend: Backend) {
     let server = Setup::new(backend).start(|_| Echo);
     server.connect().ping(b"a");
-    assert!(server.handle.captured().is_none());
-    assert!(!server.handle.capture_session(wharf::SessionId::from_u64(0)));
+    assert!(server.handle.captured().is_none() && !server.handle.is_set_up_to_capture());
+    let any = wharf::SessionId::from_u64(0);
+    assert!(server.handle.captured_session(any).is_none() && !server.handle.has_captured(any));
+    assert!(!server.handle.capture_session(any));
     let mut options = CaptureOptions::default();
     options.sessions_max = 0;
     let error = Setup::new(backend).server().capture(options).start(|_| Echo).unwrap_err();

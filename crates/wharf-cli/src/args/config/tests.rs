@@ -13,7 +13,7 @@ use crate::args::{Parsed, definition_of, parse_line};
 const MODES: [&str; 2] = ["echo", "chat"];
 
 /// Values of which every key takes some, as flags have them; among them what is hard to write in TOML.
-const VALUES: [&str; 40] = [
+const VALUES: [&str; 42] = [
     "10.0.0.0/8",
     "2001:db8::1",
     "1",
@@ -50,6 +50,8 @@ const VALUES: [&str; 40] = [
     "drop-oldest",
     "warn",
     "trace",
+    "all",
+    "none",
     "it's \"quoted\" # no comment \\ é",
     "\u{7f}\ttab\r\nand line",
     "'''",

@@ -28,8 +28,8 @@ impl Kind {
             "BYTES" => Self::Bytes,
             "N[:BURST]" => Self::Rate,
             "SWITCH" => Self::Switch,
-            "ADDR" | "BACKEND" | "FILE" | "FRAMING" | "LEVEL" | "MODE" | "NAME" | "NETWORK"
-            | "SOURCE" | "POLICY" | "TEXT" => Self::Text,
+            "ADDR" | "BACKEND" | "CHOICE" | "FILE" | "FRAMING" | "LEVEL" | "MODE" | "NAME"
+            | "NETWORK" | "SOURCE" | "POLICY" | "TEXT" => Self::Text,
             _ => return None,
         })
     }
