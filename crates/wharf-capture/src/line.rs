@@ -22,6 +22,8 @@ pub(crate) struct Head {
     pub(crate) framing: String,
     pub(crate) frame_max: usize,
     #[serde(default)]
+    pub(crate) redacted: bool,
+    #[serde(default)]
     pub(crate) sessions_missed: u64,
     #[serde(default)]
     pub(crate) sessions_forgotten: u64,

@@ -137,6 +137,7 @@ fn head<R: BufRead>(lines: &Lines<R>) -> Result<Recording, ReadError> {
         started_unix_ms: head.started_unix_ms,
         framing: head.framing,
         frame_bytes_max: head.frame_max,
+        is_redacted: head.redacted,
         sessions_missed: head.sessions_missed,
         sessions_forgotten: head.sessions_forgotten,
         sessions: Vec::new(),

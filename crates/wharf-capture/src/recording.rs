@@ -19,6 +19,9 @@ pub struct Recording {
     pub framing: String,
     /// The longest frame that the server takes.
     pub frame_bytes_max: usize,
+    /// A redaction has seen every payload, and may have changed it: where answers hang on what it took out, they are
+    /// other ones when this is played.
+    pub is_redacted: bool,
     /// Sessions that were chosen and not captured.
     pub sessions_missed: u64,
     /// Sessions that had ended and were forgotten.
@@ -114,6 +117,7 @@ impl Recording {
             started_unix_ms: unix.and_then(|time| u64::try_from(time.as_millis()).ok()),
             framing: capture.framing.to_string(),
             frame_bytes_max: capture.frame_bytes_max,
+            is_redacted: capture.is_redacted,
             sessions_missed: capture.sessions_missed,
             sessions_forgotten: capture.sessions_forgotten,
             sessions: sessions.collect(),

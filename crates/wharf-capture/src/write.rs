@@ -17,6 +17,7 @@ impl Recording {
             started_unix_ms: self.started_unix_ms,
             framing: self.framing.clone(),
             frame_max: self.frame_bytes_max,
+            redacted: self.is_redacted,
             sessions_missed: self.sessions_missed,
             sessions_forgotten: self.sessions_forgotten,
         })?)?;

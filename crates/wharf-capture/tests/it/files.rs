@@ -33,9 +33,12 @@ fn recording() -> Recording {
 
 #[test]
 fn what_is_written_is_read() {
-    let recording = recording();
+    let mut recording = recording();
+    for is_redacted in [true, false] {
+        recording.is_redacted = is_redacted;
+        assert_eq!(Recording::read(&written(&recording)[..]).unwrap(), recording);
+    }
     let file = written(&recording);
-    assert_eq!(Recording::read(&file[..]).unwrap(), recording);
     let text = String::from_utf8(file).unwrap();
     let lines: Vec<&str> = text.lines().collect();
     assert!(lines[0].starts_with(r#"{"wharf_capture":1,"version":"#), "{}", lines[0]);
@@ -72,7 +75,7 @@ fn lengthened(bytes: usize) -> Recording {
 #[test]
 fn a_frame_that_a_redaction_made_longer_than_the_server_takes_is_read() {
     let recording = lengthened(65);
-    assert_eq!(recording.frame_bytes_max, 64);
+    assert_eq!((recording.frame_bytes_max, recording.is_redacted), (64, true));
     let read = Recording::read(&written(&recording)[..]).unwrap();
     let received = What::In(b"rest".iter().chain(&[b'*'; 61]).copied().collect());
     assert!(read.records.iter().any(|it| it.what == received), "{read:?}");

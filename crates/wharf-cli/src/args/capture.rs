@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use wharf::IpNet;
 use wharf::capture::{CaptureOptions, Chosen};
+use wharf::{Framing, IpNet};
 use wharf_capture::Recording;
 
 use super::values::{Bytes, bytes, network, number};
 use crate::failure::Failure;
-use crate::serve::{AdminPlace, CapturePlace};
+use crate::serve::{AdminPlace, CapturePlace, Redaction};
 
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Capture")]
@@ -42,6 +42,18 @@ pub(super) struct CaptureArgs {
         value_parser = network
     )]
     capture_peer: Vec<IpNet>,
+
+    // rustdoc would look for a link in the brackets.
+    #[arg(
+        long,
+        help = "Of captures: what is kept as asterisks, as many as it has bytes: payloads (all of each) or \
+                matches:REGEX (what it matches within a frame; bytes, not characters; not with raw), or off",
+        env = "WHARF_CAPTURE_REDACT",
+        hide_env = true,
+        value_name = "REDACTION",
+        default_value = "off"
+    )]
+    capture_redact: Redaction,
 
     /// Of captures: what is kept of a session, its last frames; 1KiB to 1024MiB.
     #[arg(
@@ -85,7 +97,11 @@ fn choice(text: &str) -> Result<Choice, &'static str> {
 
 impl CaptureArgs {
     /// What is captured, and where that goes, if anything may be; `admin` is where sessions can be asked for.
-    pub(super) fn place(self, admin: Option<&AdminPlace>) -> Result<Option<CapturePlace>, Failure> {
+    pub(super) fn place(
+        self,
+        admin: Option<&AdminPlace>,
+        framing: &Framing,
+    ) -> Result<Option<CapturePlace>, Failure> {
         let chosen = match self.capture_chosen {
             Choice::None => self.none(admin)?,
             Choice::All if self.capture.is_none() => return self.nothing(),
@@ -95,21 +111,33 @@ impl CaptureArgs {
         if self.capture.is_some() {
             self.check_length()?;
         }
+        if self.capture_redact.needs_frames() && !framing.has_frames() {
+            return Err(Failure::arguments(format_args!(
+                "--capture-redact {} may miss what comes in two pieces, and --framing {framing} has no frames: give \
+                 payloads, or another framing",
+                self.capture_redact,
+            )));
+        }
         let mut options = CaptureOptions::default();
         options.chosen = chosen;
         options.session_bytes_max = super::serve::size(self.capture_bytes);
         options.sessions_max = super::serve::size(self.capture_sessions);
+        let options = self.capture_redact.set(options);
         Ok(Some(CapturePlace { path: self.capture, options }))
     }
 
     /// Nobody is captured, and nobody can be.
     fn nothing(&self) -> Result<Option<CapturePlace>, Failure> {
-        match self.capture_peer.first() {
-            Some(peer) => Err(Failure::arguments(format_args!(
-                "--capture-peer {peer} is for --capture, and there is none: give a file, or leave it out"
-            ))),
-            None => Ok(None),
-        }
+        let flag = match self.capture_peer.first() {
+            Some(peer) => format!("--capture-peer {peer}"),
+            None if self.capture_redact.is_on() => {
+                format!("--capture-redact {}", self.capture_redact)
+            }
+            None => return Ok(None),
+        };
+        Err(Failure::arguments(format_args!(
+            "{flag} is for --capture, and there is none: give a file, or leave it out"
+        )))
     }
 
     /// Nobody is captured who is not asked for, which somebody has to be able to do.

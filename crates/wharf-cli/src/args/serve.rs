@@ -428,7 +428,7 @@ impl ServeArgs {
             },
             sockets: self.sockets.listen_options(&self.listen, self.unsent_max)?,
             peers: self.peers.peers(&self.listen)?,
-            capture: self.capture.place(admin.as_ref())?,
+            capture: self.capture.place(admin.as_ref(), &self.framing)?,
             admin,
             listen: self.listen,
             workers: self.workers.map(size),

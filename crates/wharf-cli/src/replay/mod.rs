@@ -83,6 +83,12 @@ fn read(replay: &Replay) -> Result<Recording, Failure> {
         let line = recording.records.len() + 1;
         eprintln!("wharf: {name} was cut behind line {line}: what is whole of it is replayed");
     }
+    if recording.is_redacted {
+        eprintln!(
+            "wharf: {name} is redacted, and sent as it is: where answers hang on what was taken out, differences are \
+             told that are none"
+        );
+    }
     // What either is comes out of the file, and may be any number.
     let missing = recording.sessions_missed.saturating_add(recording.sessions_forgotten);
     if missing > 0 {

@@ -9,6 +9,7 @@
 //! | [`peers`] | who may connect |
 //! | [`admin`] | metrics, health and sessions over HTTP |
 //! | [`mod@capture`] | what the sessions have received and sent, as a file |
+//! | [`redaction`] | what of it is never kept |
 //! | [`start`] | what is said when it starts, and when it cannot |
 //! | [`watch`] | from the start to the end: drain, stop, report |
 //! | [`rates`] | what the live line says |
@@ -23,6 +24,7 @@ mod echo;
 mod options;
 mod peers;
 mod rates;
+mod redaction;
 #[cfg(target_os = "linux")]
 mod service;
 #[cfg(not(target_os = "linux"))]
@@ -45,6 +47,7 @@ pub(crate) use echo::Echo;
 pub(crate) use options::ServeOptions;
 pub(crate) use peers::Peers;
 use rates::Meter;
+pub(crate) use redaction::Redaction;
 use start::Listening;
 use watch::{Events, Watch};
 

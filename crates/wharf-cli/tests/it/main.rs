@@ -35,6 +35,8 @@ mod proxying;
 #[cfg(unix)]
 mod pty;
 #[cfg(unix)]
+mod redacting;
+#[cfg(unix)]
 mod replaying;
 #[cfg(unix)]
 mod serve_admin;

@@ -11,13 +11,13 @@ use crate::program::{Ended, count, run, run_json, wharf};
 use crate::serving::{Serving, backends, serve};
 
 /// A file that was captured.
-struct Captured {
-    path: PathBuf,
+pub(crate) struct Captured {
+    pub(crate) path: PathBuf,
     _place: TempDir,
 }
 
 impl Captured {
-    fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         std::fs::read_to_string(&self.path).unwrap()
     }
 
@@ -34,7 +34,7 @@ impl Captured {
     }
 }
 
-fn serve_captured(mode: &str, arguments: &str) -> (Serving, Captured) {
+pub(crate) fn serve_captured(mode: &str, arguments: &str) -> (Serving, Captured) {
     let place = tempfile::tempdir().unwrap();
     let path = place.path().join("evening.jsonl");
     let mut command = serve(mode, arguments);

@@ -7,7 +7,7 @@ use crate::program::{run, wharf};
 use crate::serving::{Serving, backends, check_echo, connect, serve_echo};
 
 /// Values that are refused, and what is said about them.
-const WRONG: [(&str, &str, &str); 110] = [
+const WRONG: [(&str, &str, &str); 115] = [
     ("--admin", "7779", "IP:PORT, [IPV6]:PORT or unix:/PATH"),
     ("--admin", "localhost:7779", "IP:PORT, [IPV6]:PORT or unix:/PATH"),
     ("--admin", "::1:7779", "IP:PORT, [IPV6]:PORT or unix:/PATH"),
@@ -15,6 +15,11 @@ const WRONG: [(&str, &str, &str); 110] = [
     ("--admin", "unix:", "a Unix socket needs a path"),
     ("--capture-chosen", "", "all or none"),
     ("--capture-chosen", "192.0.2.1", "all or none"),
+    ("--capture-redact", "", "payloads, matches:REGEX or off"),
+    ("--capture-redact", "password", "payloads, matches:REGEX or off"),
+    ("--capture-redact", "matches:", "give matches: something to match"),
+    ("--capture-redact", "matches:pass(word", "is no regular expression: unclosed group"),
+    ("--capture-redact", "matches:.{1000}{1000}{1000}", "is no regular expression: "),
     ("--admin-host", "", "give a name without a port"),
     ("--admin-host", "wharf.example:7779", "give a name without a port"),
     ("--admin-host", "192.0.2.1", "give a name without a port"),

@@ -143,6 +143,11 @@ impl CaptureOptions {
         self
     }
 
+    /// Whether payloads may be kept as others than they are.
+    pub(crate) const fn is_redacted(&self) -> bool {
+        self.redaction.0.is_some()
+    }
+
     /// What is wrong with them, if anything is.
     pub(crate) fn problem(&self) -> Option<String> {
         let Self { sessions_max, session_bytes_max, .. } = self;
@@ -195,6 +200,8 @@ pub struct Capture {
     pub framing: Framing,
     /// The longest frame that it takes ([`Limits::frame_bytes_max`](crate::Limits::frame_bytes_max)).
     pub frame_bytes_max: usize,
+    /// A [redaction](CaptureOptions::redact) has seen every payload, and may have changed it.
+    pub is_redacted: bool,
     /// When the first session began to be captured; `None` if none has.
     pub began: Option<Time>,
     /// Sessions that were chosen and not captured, since there was no place for them.

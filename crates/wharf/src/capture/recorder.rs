@@ -122,6 +122,7 @@ impl Recorder {
         Capture {
             framing: self.framing.clone(),
             frame_bytes_max: self.frame_bytes_max,
+            is_redacted: self.options.is_redacted(),
             began: kept.began,
             sessions_missed: kept.missed,
             sessions_forgotten: kept.forgotten,
@@ -135,6 +136,7 @@ impl Recorder {
         Some(Capture {
             framing: self.framing.clone(),
             frame_bytes_max: self.frame_bytes_max,
+            is_redacted: self.options.is_redacted(),
             began: session.events.first().map(|event| event.at),
             sessions_missed: 0,
             sessions_forgotten: 0,

@@ -290,6 +290,8 @@ fn nothing_is_kept_that_the_redaction_has_not_seen(backend: Backend) {
     let session = captured(&server).sessions.remove(0);
     assert_eq!(frames(&session), [&b"xxxxxx"[..], b"xxxxxx", b"private", b"hello", b"hello"]);
     assert_eq!(session.frames_left_out, 3);
+    let alone = server.handle.captured_session(session.id).unwrap();
+    assert!(alone.is_redacted && captured(&server).is_redacted);
     assert_eq!(server.stats().panics, 0, "the session has done nothing");
 }
 
@@ -331,6 +333,7 @@ fn a_session_is_captured_from_when_it_was_chosen(backend: Backend) {
     let session = captured(&server).sessions.remove(0);
     assert_eq!(frames(&session), [b"behind", b"behind"]);
     assert_eq!((session.id, session.is_whole), (id, false));
+    assert!(!captured(&server).is_redacted);
     assert_eq!(session.peer, client.address());
 }
 

@@ -13,7 +13,7 @@ use crate::args::{Parsed, definition_of, parse_line};
 const MODES: [&str; 2] = ["echo", "chat"];
 
 /// Values of which every key takes some, as flags have them; among them what is hard to write in TOML.
-const VALUES: [&str; 42] = [
+const VALUES: [&str; 44] = [
     "10.0.0.0/8",
     "2001:db8::1",
     "1",
@@ -52,6 +52,8 @@ const VALUES: [&str; 42] = [
     "trace",
     "all",
     "none",
+    "payloads",
+    r#"matches:(?i)password "\S+""#,
     "it's \"quoted\" # no comment \\ é",
     "\u{7f}\ttab\r\nand line",
     "'''",

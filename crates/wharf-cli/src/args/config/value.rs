@@ -29,7 +29,7 @@ impl Kind {
             "N[:BURST]" => Self::Rate,
             "SWITCH" => Self::Switch,
             "ADDR" | "BACKEND" | "CHOICE" | "FILE" | "FRAMING" | "LEVEL" | "MODE" | "NAME"
-            | "NETWORK" | "SOURCE" | "POLICY" | "TEXT" => Self::Text,
+            | "NETWORK" | "SOURCE" | "POLICY" | "REDACTION" | "TEXT" => Self::Text,
             _ => return None,
         })
     }
