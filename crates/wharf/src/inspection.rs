@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use wharf_port::{AcceptBacklog, Address, Clock, Ledger, Time};
 
+use crate::holdings::Holdings;
 use crate::inbox::Message;
 use crate::session_id::SessionId;
 use crate::shared::Shared;
@@ -130,6 +131,8 @@ pub struct WorkerReport {
     pub queued_bytes: usize,
     /// Bytes that wait in its inbox.
     pub inbox_bytes: usize,
+    /// What it holds by kind, if it was [asked](crate::ServerHandle::ask_workers_for_holdings) for that.
+    pub holdings: Option<Holdings>,
     /// The sessions that were asked for, in the order of the question.
     pub sessions: Vec<SessionReport>,
 }
@@ -163,11 +166,18 @@ pub struct SessionReport {
     pub groups: Vec<Arc<str>>,
 }
 
+/// What workers are asked for, besides what they know without a look at their tables.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) sessions: SessionsWanted,
+    pub(crate) filter: Arc<SessionFilter>,
+    pub(crate) holdings: bool,
+}
+
 /// What a worker is asked.
 #[derive(Debug)]
 pub(crate) struct Question {
-    pub(crate) wanted: SessionsWanted,
-    pub(crate) filter: Arc<SessionFilter>,
+    pub(crate) wanted: Wanted,
     answer: Sender<WorkerReport>,
 }
 
@@ -189,17 +199,10 @@ pub struct Answers {
 
 impl Answers {
     /// Asks every worker that can be asked.
-    pub(crate) fn ask(
-        shared: &Shared,
-        wanted: SessionsWanted,
-        filter: SessionFilter,
-        clock: Clock,
-    ) -> Self {
-        let filter = Arc::new(filter);
+    pub(crate) fn ask(shared: &Shared, wanted: &Wanted, clock: Clock) -> Self {
         let (answer, answers) = channel();
         let ask = |worker: &usize| {
-            let filter = Arc::clone(&filter);
-            let question = Question { wanted, filter, answer: answer.clone() };
+            let question = Question { wanted: wanted.clone(), answer: answer.clone() };
             shared.put(*worker, Message::Ask(Box::new(question))).is_ok()
         };
         let asked = (0..shared.inboxes.len()).filter(ask).count();

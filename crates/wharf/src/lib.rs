@@ -57,6 +57,7 @@ mod gate;
 mod group;
 mod heartbeat;
 mod histogram;
+mod holdings;
 mod inbox;
 mod inspection;
 mod limits;
@@ -104,6 +105,7 @@ pub use framing::{
 pub use gate::{Incoming, Verdict};
 pub use group::{Group, GroupSizes, JoinError, Member};
 pub use histogram::Histogram;
+pub use holdings::{Holdings, SessionCounts};
 pub use inspection::{Answers, SessionFilter, SessionReport, SessionsWanted, WorkerReport};
 pub use ipnet::IpNet;
 pub use limits::Limits;
@@ -125,8 +127,8 @@ pub use typed::{OnMessage, TypedRef, WrongSession};
 pub use watchdog::{Blocked, Callback};
 pub use wharf_port::{
     AcceptBacklog, Address, AddressError, Backend, Clock, ConnectError, Credentials, Keepalive,
-    Ledger, ListenError, ListenOptions, OpenError, PortOptions, SocketOptions, Time, UnixAddress,
-    UringFeatures, WaitError, sim,
+    Ledger, ListenError, ListenOptions, OpenError, OperationCounts, PortOptions, SocketOptions,
+    Time, UnixAddress, UringFeatures, WaitError, sim,
 };
 #[cfg(unix)]
 pub use wharf_port::{LocalListener, ReadyListener};

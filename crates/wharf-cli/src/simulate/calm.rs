@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use wharf::Time;
 use wharf::sim::Faults;
+use wharf::{OperationCounts, Time};
 
 use super::client::{End, Habits, Mood, Progress};
 use super::run::{Checked, Simulation, TURNS_TO_HEAR, violated};
@@ -212,10 +212,13 @@ impl Simulation {
                     format!("worker {worker}: on loan to nobody: {:?}", view.ledger),
                 );
             }
+            let OperationCounts { accepts, timers, .. } = view.holdings.operations;
             let is_empty = view.queued_bytes_max == 0
                 && view.inbox_bytes == 0
+                && accepts == view.listeners
                 // Its own timer for tidying up, and those of groups that are gone.
-                && view.operations <= view.listeners + 1 + self.group_timers_of(worker);
+                && timers <= 1 + self.group_timers_of(worker)
+                && view.operations == accepts + timers;
             if !is_empty {
                 return violated("I7", format!("worker {worker} has no session, and {view:?}"));
             }

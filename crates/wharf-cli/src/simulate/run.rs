@@ -5,7 +5,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use fastrand::Rng;
 use wharf::sim::{FaultKind, Faults, Network, NetworkOptions, Pace};
 use wharf::{
-    Arrival, Backend, PortOptions, SendStatus, Server, SlowReader, SocketOptions, SteppedServer,
+    Arrival, Backend, Holdings, PortOptions, SendStatus, Server, SlowReader, SocketOptions,
+    SteppedServer,
 };
 
 use super::callers::Callers;
@@ -318,6 +319,14 @@ impl Simulation {
                 "I1",
                 format!("worker {worker} has {sessions} sessions and {sockets} sockets"),
             );
+        }
+        let Holdings { operations, sessions, .. } = view.holdings;
+        let agree = operations.total() == view.operations
+            && sessions.total() == view.sessions
+            && operations.closes == sessions.terminating
+            && operations.accepts >= view.listeners;
+        if !agree {
+            return violated("I1", format!("worker {worker} counts in two ways: {view:?}"));
         }
         if view.ledger.kernel != 0 {
             return violated("I4", format!("worker {worker}: {:?} between turns", view.ledger));

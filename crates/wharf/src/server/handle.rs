@@ -13,7 +13,7 @@ use crate::close_counts::{CloseCounts, ClosesOfWorker};
 use crate::framing::FrameError;
 use crate::group::{Group, GroupSizes};
 use crate::inbox::Message;
-use crate::inspection::{Answers, SessionFilter, SessionsWanted};
+use crate::inspection::{Answers, SessionFilter, SessionsWanted, Wanted};
 use crate::live_limits::{LiveLimits, LiveLimitsError};
 use crate::room::{self, Room, RoomError, RoomOptions, RoomRef};
 use crate::session_id::SessionId;
@@ -300,7 +300,17 @@ impl ServerHandle {
     /// The same, about sessions that a filter takes: each worker looks at all that it has, and tells only of
     /// those.
     pub fn ask_workers_about(&self, wanted: SessionsWanted, filter: SessionFilter) -> Answers {
-        Answers::ask(&self.shared, wanted, filter, self.clock.clone())
+        let filter = Arc::new(filter);
+        let wanted = Wanted { sessions: wanted, filter, holdings: false };
+        Answers::ask(&self.shared, &wanted, self.clock.clone())
+    }
+
+    /// Asks every worker how it is, and what it [holds](crate::WorkerReport::holdings): each looks at all of its
+    /// sockets and sessions, so it is for a look now and then.
+    pub fn ask_workers_for_holdings(&self) -> Answers {
+        let (sessions, filter) = (SessionsWanted::None, Arc::default());
+        let wanted = Wanted { sessions, filter, holdings: true };
+        Answers::ask(&self.shared, &wanted, self.clock.clone())
     }
 
     /// What has been [captured](crate::Server::capture) as of now, also after the server has ended; `None` if it is

@@ -10,6 +10,7 @@ use super::{Plan, ServerHandle};
 use crate::arrival::Arrival;
 use crate::deferred::Pool;
 use crate::error::ServerError;
+use crate::holdings::Holdings;
 use crate::inbox::Inbox;
 use crate::report::DrainReport;
 use crate::session::Session;
@@ -81,6 +82,8 @@ pub struct WorkerView {
     /// Operations of its port that have not ended: of sockets, timers (one for each session, and one
     /// when there is none) and listeners.
     pub operations: usize,
+    /// The same and its sessions, by kind.
+    pub holdings: Holdings,
     /// Listeners that it has not been told to stop.
     pub listeners: usize,
     /// Who has its receive buffers.

@@ -5,15 +5,19 @@ use std::cmp::Reverse;
 use wharf_port::{AcceptBacklog, SocketId};
 
 use super::connection::{Connection, State, Traffic};
-use super::{Handler, Worker};
+use super::{Core, Handler, Worker};
 use crate::group::GroupState;
-use crate::inspection::{Question, SessionFilter, SessionReport, SessionsWanted, WorkerReport};
+use crate::holdings::{Holdings, SessionCounts};
+use crate::inspection::{
+    Question, SessionFilter, SessionReport, SessionsWanted, Wanted, WorkerReport,
+};
 use crate::session_id::SessionId;
 
 impl<H, F> Worker<H, F> {
     /// Answers a question of another thread's.
     pub(super) fn answer(&self, question: &Question) {
         let core = &self.core;
+        let Wanted { sessions, filter, holdings } = &question.wanted;
         question.answer(WorkerReport {
             worker: usize::from(core.index),
             now: core.now,
@@ -26,7 +30,8 @@ impl<H, F> Worker<H, F> {
             ledger: core.port.ledger(),
             queued_bytes: core.own_part.bytes(),
             inbox_bytes: core.shared().inboxes[usize::from(core.index)].bytes(),
-            sessions: self.sessions_wanted(question.wanted, &question.filter),
+            holdings: holdings.then(|| core.holdings()),
+            sessions: self.sessions_wanted(*sessions, filter),
         });
     }
 
@@ -130,5 +135,22 @@ impl<H, F> Worker<H, F> {
             is_closing: connection.state > State::Open,
             groups: connection.groups.iter().map(|group| group.shared_name()).collect(),
         })
+    }
+}
+
+impl Core {
+    /// Looks at each socket and each session.
+    pub(super) fn holdings(&self) -> Holdings {
+        let mut sessions = SessionCounts::default();
+        for connection in self.connections.iter() {
+            *match connection.state {
+                State::Announcing => &mut sessions.announcing,
+                State::Open => &mut sessions.open,
+                State::Flushing => &mut sessions.flushing,
+                State::HalfClosed => &mut sessions.half_closed,
+                State::Terminating => &mut sessions.terminating,
+            } += 1;
+        }
+        Holdings { operations: self.port.operation_counts(), sessions }
     }
 }

@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use wharf::{
-    Address, Backend, SessionFilter, SessionId, SessionReport, SessionsWanted, SlowReader,
-    WorkerReport,
+    Address, Backend, Holdings, SessionFilter, SessionId, SessionReport, SessionsWanted,
+    SlowReader, WorkerReport,
 };
 
 use crate::support::gate::Gate;
@@ -22,6 +22,7 @@ each_backend! {
     a_worker_that_is_held_up_does_not_answer,
     queues_are_counted_while_they_are_full,
     every_buffer_is_with_somebody,
+    every_operation_is_of_some_kind,
     completions_are_counted_beside_the_waits_that_bring_them,
     a_server_that_has_ended_answers_nothing,
 }
@@ -291,6 +292,42 @@ fn every_buffer_is_with_somebody(backend: Backend) {
     }
     assert_eq!((report.sockets, report.listeners), (20, 1));
     assert!(report.operations >= 21, "twenty receives and an accept: {report:?}");
+}
+
+fn every_operation_is_of_some_kind(backend: Backend) {
+    let setup = Setup::new(backend).kernel_buffers(32 << 10, 32 << 10).limits(|limits| {
+        limits.slow_reader = SlowReader::Pause;
+        limits.send_bytes_max = 16 << 20;
+    });
+    let server = setup.start(|_| {
+        on_frame(|ctx, frame| {
+            for _ in 0..usize::from(frame[0]) {
+                ctx.send(&[7; 60_000]);
+            }
+            ctx.send(b"done");
+            Ok(())
+        })
+    });
+    let mut clients: Vec<_> = (0..5).map(|_| server.connect()).collect();
+    for client in &mut clients {
+        client.ping_for(&[0], b"done");
+    }
+    let counts = || {
+        let report = server.handle.ask_workers_for_holdings().wait(PATIENCE).remove(0);
+        let Some(Holdings { operations: it, sessions, .. }) = report.holdings else {
+            panic!("{report:?}")
+        };
+        assert_eq!((it.total(), sessions.total()), (report.operations, report.sockets));
+        ([it.accepts, it.connects, it.receives, it.sends, it.closes], sessions.open)
+    };
+    assert_eq!(counts(), ([1, 0, 5, 0, 0], 5));
+    clients[0].send(&[120]);
+    wait_until("one does not read", || counts() == ([1, 0, 5, 1, 0], 5));
+    (0..120).for_each(|_| clients[0].expect(&[7; 60_000]));
+    clients[0].expect(b"done");
+    wait_until("all is read", || counts() == ([1, 0, 5, 0, 0], 5));
+    drop(clients);
+    wait_until("all are gone", || counts() == ([1, 0, 0, 0, 0], 0));
 }
 
 fn completions_are_counted_beside_the_waits_that_bring_them(backend: Backend) {

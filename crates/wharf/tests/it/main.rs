@@ -50,6 +50,7 @@ mod gate_in_time;
 mod groups;
 mod half_closing;
 mod heartbeats;
+mod holding;
 mod ids;
 mod in_place;
 mod inspecting;
