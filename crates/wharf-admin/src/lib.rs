@@ -34,6 +34,7 @@
 //! | `/api/v1/limits` | the limits that may change |
 //! | `/api/v1/bans` | the networks that are banned |
 //! | `/api/v1/workers` | what each worker counts and holds, and who has its buffers |
+//! | `/api/v1/ledger` | what each worker holds, by kind: buffers, operations, sessions. Each looks at all that it has |
 //!
 //! | `POST`, with the header `X-Wharf-Admin: 1` | what it does |
 //! |---|---|
@@ -71,6 +72,7 @@ mod changes;
 mod dashboard;
 mod endpoint;
 mod guard;
+mod ledger;
 mod limits;
 mod listener;
 mod listing;

@@ -10,7 +10,9 @@ use prometheus_client::encoding::text::encode as encode_text;
 use prometheus_client::encoding::{DescriptorEncoder, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
 use prometheus_client::registry::Registry;
-use wharf::{AcceptBacklog, Histogram, ServerHandle, Stats, Timings, WorkerReport};
+use wharf::{
+    AcceptBacklog, Histogram, OperationCounts, ServerHandle, Stats, Timings, WorkerReport,
+};
 
 /// Of the text that is written here.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -154,6 +156,15 @@ const BUFFERS: [OfKind<WorkerReport>; 3] = [
     ("kernel", |it| it.ledger.kernel as u64),
 ];
 
+const OPERATIONS: [OfKind<OperationCounts>; 6] = [
+    ("accept", |it| it.accepts as u64),
+    ("connect", |it| it.connects as u64),
+    ("receive", |it| it.receives as u64),
+    ("send", |it| it.sends as u64),
+    ("close", |it| it.closes as u64),
+    ("timer", |it| it.timers as u64),
+];
+
 impl Scrape {
     /// What each worker publishes, whether it answers or not.
     fn encode_counted(&self, out: &mut Out<'_>) -> fmt::Result {
@@ -206,6 +217,15 @@ impl Scrape {
             for (owner, value) in BUFFERS {
                 let labels = [("worker", report.worker.to_string()), ("owner", owner.to_owned())];
                 gauge(family.encode_family(&labels)?, value(report))?;
+            }
+        }
+        let help = "Operations that have not ended, by kind";
+        let mut family = out.family("wharf_port_operations", help, MetricType::Gauge)?;
+        for report in &self.reports {
+            let Some(holdings) = &report.holdings else { continue };
+            for (kind, value) in OPERATIONS {
+                let labels = [("worker", report.worker.to_string()), ("kind", kind.to_owned())];
+                gauge(family.encode_family(&labels)?, value(&holdings.operations))?;
             }
         }
         let help = "Whether the worker has answered in time; nothing of one that has ended";

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::timeout;
-use wharf::{ServerHandle, SessionFilter, SessionsWanted, WorkerReport};
+use wharf::{Answers, ServerHandle, SessionFilter, SessionsWanted, WorkerReport};
 
 /// Questions at a time, each with a thread that waits for its answers.
 pub(crate) const QUESTIONS_MAX: usize = 4;
@@ -32,18 +32,31 @@ impl Questions {
         Self { server, patience, places: Arc::new(Semaphore::new(QUESTIONS_MAX)) }
     }
 
-    /// What the workers say that answer in time. They are waited for on another thread, so that one that is held
-    /// up holds up nobody else's request. Places are given in the order in which they were asked for, so that
-    /// nobody is passed by.
+    /// How the workers are that answer in time, and what they say of those sessions.
     pub(crate) async fn ask(
         &self,
         wanted: SessionsWanted,
         filter: SessionFilter,
     ) -> Result<Vec<WorkerReport>, TooMany> {
+        self.put(|server| server.ask_workers_about(wanted, filter)).await
+    }
+
+    /// How they are, and what they hold.
+    pub(crate) async fn ask_for_holdings(&self) -> Result<Vec<WorkerReport>, TooMany> {
+        self.put(ServerHandle::ask_workers_for_holdings).await
+    }
+
+    /// What the workers say that answer in time. They are waited for on another thread, so that one that is held
+    /// up holds up nobody else's request. Places are given in the order in which they were asked for, so that
+    /// nobody is passed by.
+    async fn put(
+        &self,
+        question: impl FnOnce(&ServerHandle) -> Answers,
+    ) -> Result<Vec<WorkerReport>, TooMany> {
         let patience = self.patience;
         let place = timeout(patience, Arc::clone(&self.places).acquire_owned());
         let Ok(Ok(place)) = place.await else { return Err(TooMany) };
-        let answers = self.server.ask_workers_about(wanted, filter);
+        let answers = question(&self.server);
         let waiting = spawn_blocking(move || {
             let reports = answers.wait(patience);
             drop(place);

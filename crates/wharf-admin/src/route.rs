@@ -33,6 +33,7 @@ pub(crate) enum Look {
     Session(SessionId),
     Capture(SessionId),
     Workers,
+    Ledger,
     Limits,
     Bans,
 }
@@ -56,7 +57,7 @@ pub(crate) enum Change {
 }
 
 /// The paths that stand for one thing each.
-const FIXED: [(&str, Route); 13] = [
+const FIXED: [(&str, Route); 14] = [
     ("/metrics", Route::Look(Look::Metrics)),
     ("/health", Route::Look(Look::Health)),
     ("/ready", Route::Look(Look::Ready)),
@@ -64,6 +65,7 @@ const FIXED: [(&str, Route); 13] = [
     ("/api/v1/server", Route::Look(Look::Server)),
     ("/api/v1/sessions", Route::Look(Look::Sessions)),
     ("/api/v1/workers", Route::Look(Look::Workers)),
+    ("/api/v1/ledger", Route::Look(Look::Ledger)),
     ("/api/v1/limits", Route::Table(Look::Limits, Edit::Limits)),
     ("/api/v1/bans", Route::Table(Look::Bans, Edit::Ban)),
     ("/api/v1/bans/lift", Route::Edit(Edit::LiftBan)),

@@ -14,6 +14,7 @@ use wharf::{
 use crate::answer::{self, Answer};
 use crate::captures::Captures;
 use crate::guard::{Guard, Refusal};
+use crate::ledger::Ledger;
 use crate::listing::Listing;
 use crate::metrics;
 use crate::options::DrainHook;
@@ -162,6 +163,7 @@ impl Routes {
             Look::Session(id) => Ok(self.session(id).await),
             Look::Capture(id) => Ok(self.capture(id).await),
             Look::Workers => self.workers().await,
+            Look::Ledger => self.ledger().await,
             Look::Limits => Ok(self.limits()),
             Look::Bans => Ok(self.bans()),
         };
@@ -169,7 +171,7 @@ impl Routes {
     }
 
     async fn metrics(&self) -> Result<Answer, TooMany> {
-        Ok(match metrics::encode(&self.server, self.ask(SessionsWanted::None).await?) {
+        Ok(match metrics::encode(&self.server, self.questions.ask_for_holdings().await?) {
             Ok(text) => answer::of_kind(StatusCode::OK, metrics::CONTENT_TYPE, text),
             Err(error) => {
                 tracing::error!(%error, "metrics could not be written");
@@ -223,6 +225,11 @@ impl Routes {
     async fn workers(&self) -> Result<Answer, TooMany> {
         let reports = self.ask(SessionsWanted::None).await?;
         Ok(ok(&Workers::of(&self.server, &reports)))
+    }
+
+    async fn ledger(&self) -> Result<Answer, TooMany> {
+        let reports = self.questions.ask_for_holdings().await?;
+        Ok(ok(&Ledger::of(&self.server, &reports)))
     }
 
     /// A session, and when its worker told of it.

@@ -65,8 +65,9 @@ struct Backlog {
     max: u32,
 }
 
+/// Receive buffers, by who has them.
 #[derive(Debug, Serialize)]
-struct Buffers {
+pub(crate) struct Buffers {
     total: usize,
     free: usize,
     leased: usize,
@@ -101,7 +102,6 @@ impl<'a> Workers<'a> {
 
 impl<'a> Report<'a> {
     fn of(report: &'a WorkerReport) -> Self {
-        let Ledger { total, free, leased, kernel } = report.ledger;
         Self {
             sockets: report.sockets,
             operations: report.operations,
@@ -111,9 +111,16 @@ impl<'a> Report<'a> {
             accept_backlog: report
                 .accept_backlog
                 .map(|AcceptBacklog { waiting, max }| Backlog { waiting, max }),
-            buffers: Buffers { total, free, leased, kernel },
+            buffers: Buffers::of(report.ledger),
             port: Stated { fields: &PORT, of: report },
         }
+    }
+}
+
+impl Buffers {
+    pub(crate) const fn of(ledger: Ledger) -> Self {
+        let Ledger { total, free, leased, kernel } = ledger;
+        Self { total, free, leased, kernel }
     }
 }
 

@@ -125,7 +125,7 @@ fn every_route_of_the_page_of_operations_is_there() {
         _ => "",
     };
     let (looks, changes) = (paths(looks), paths(changes));
-    assert_eq!((looks.len(), changes.len()), (12, 8), "{looks:?} {changes:?}");
+    assert_eq!((looks.len(), changes.len()), (13, 8), "{looks:?} {changes:?}");
     for path in looks {
         assert_eq!(fixture.get(&path).status, Some(200), "{path}");
     }

@@ -9,6 +9,7 @@ mod captures;
 mod changes;
 mod dashboard;
 mod hostile;
+mod ledger;
 mod limits;
 mod openapi;
 mod questions;

@@ -101,8 +101,8 @@ fn what_is_answered_is_as_it_is_described() {
     frame(&mut session, b"join");
     session.read_exact(&mut [0; 8]).unwrap();
     let look = |path: &str| check(&description, path, "get", &fixture.get(path));
-    for path in ["/api/v1/server", "/api/v1/workers", "/api/v1/sessions", "/api/v1/openapi.json"] {
-        look(path);
+    for path in ["server", "workers", "ledger", "sessions", "openapi.json"] {
+        look(&format!("/api/v1/{path}"));
     }
     let edits = [
         ("/api/v1/limits", "{\"frame_rate\":{\"per_second\":9000,\"burst\":9000}}"),
@@ -129,8 +129,9 @@ fn what_is_answered_is_as_it_is_described() {
     // A worker that is held up has no report, and stands in the list of the silent.
     frame(&mut session, b"wait");
     fixture.waits.recv().unwrap();
-    look("/api/v1/workers");
-    look("/api/v1/sessions");
+    for path in ["workers", "ledger", "sessions"] {
+        look(&format!("/api/v1/{path}"));
+    }
     fixture.go_on.send(()).unwrap();
     session.read_exact(&mut [0; 8]).unwrap();
     check(

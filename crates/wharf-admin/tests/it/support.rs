@@ -1,5 +1,6 @@
 //! A server with an endpoint, and requests that are written by hand.
 
+use std::collections::BTreeSet;
 use std::io::{Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -27,6 +28,15 @@ pub(crate) fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
         let _ = nothing.recv_timeout(glance);
     }
     panic!("waited in vain until {what}");
+}
+
+/// The names of the fields of a struct, from how it is shown: `Stats { sessions: 3, .. }`.
+pub(crate) fn fields_of(shown: &str) -> BTreeSet<&str> {
+    shown.split([' ', '{', ',']).filter_map(|word| word.strip_suffix(':')).collect()
+}
+
+pub(crate) fn keys_of(object: &Value) -> BTreeSet<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
 /// The page for those who run servers.

@@ -1,6 +1,5 @@
 //! Workers as JSON.
 
-use std::collections::BTreeSet;
 use std::io::Read;
 use std::time::Duration;
 
@@ -9,16 +8,7 @@ use wharf::SessionsWanted;
 
 #[cfg(target_os = "linux")]
 use crate::support::{Answer, connect};
-use crate::support::{Fixture, PATIENCE, frame, wait_until};
-
-/// The names of the fields of a struct, from how it is shown: `Stats { sessions: 3, .. }`.
-fn fields_of(shown: &str) -> BTreeSet<&str> {
-    shown.split([' ', '{', ',']).filter_map(|word| word.strip_suffix(':')).collect()
-}
-
-fn keys_of(object: &Value) -> BTreeSet<&str> {
-    object.as_object().unwrap().keys().map(String::as_str).collect()
-}
+use crate::support::{Fixture, PATIENCE, fields_of, frame, keys_of, wait_until};
 
 #[test]
 fn workers_tell_what_they_count_and_hold() {
