@@ -12,13 +12,9 @@ pub(crate) enum Route {
     /// Something that is told, by `GET`.
     Look(Look),
     /// Something that is done, by `POST`.
-    Change(Change),
-    /// Something that is told by `GET` and begun by `POST`.
-    Order(Look, Change),
-    /// Something that is told by `GET` and changed by a `POST` with a body.
-    Table(Look, Edit),
-    /// Something that is changed by a `POST` with a body.
-    Edit(Edit),
+    Act(Act),
+    /// Something that is told by `GET` and done by `POST`.
+    Both(Look, Act),
 }
 
 /// What there is to be told.
@@ -38,15 +34,14 @@ pub(crate) enum Look {
     Bans,
 }
 
-/// What there is to be done with what a body says.
+/// What there is to be done.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Edit {
-    Limits,
-    Ban,
-    LiftBan,
+pub(crate) enum Act {
+    Change(Change),
+    Edit(Edit),
 }
 
-/// What there is to be done.
+/// What there is to be done, without more words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Change {
     Kick(SessionId),
@@ -54,6 +49,14 @@ pub(crate) enum Change {
     Drain,
     PauseAccepting,
     ResumeAccepting,
+}
+
+/// What there is to be done with what a body says.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Edit {
+    Limits,
+    Ban,
+    LiftBan,
 }
 
 /// The paths that stand for one thing each.
@@ -66,12 +69,12 @@ const FIXED: [(&str, Route); 14] = [
     ("/api/v1/sessions", Route::Look(Look::Sessions)),
     ("/api/v1/workers", Route::Look(Look::Workers)),
     ("/api/v1/ledger", Route::Look(Look::Ledger)),
-    ("/api/v1/limits", Route::Table(Look::Limits, Edit::Limits)),
-    ("/api/v1/bans", Route::Table(Look::Bans, Edit::Ban)),
-    ("/api/v1/bans/lift", Route::Edit(Edit::LiftBan)),
-    ("/api/v1/drain", Route::Change(Change::Drain)),
-    ("/api/v1/accepting/pause", Route::Change(Change::PauseAccepting)),
-    ("/api/v1/accepting/resume", Route::Change(Change::ResumeAccepting)),
+    ("/api/v1/limits", Route::Both(Look::Limits, Act::Edit(Edit::Limits))),
+    ("/api/v1/bans", Route::Both(Look::Bans, Act::Edit(Edit::Ban))),
+    ("/api/v1/bans/lift", Route::Act(Act::Edit(Edit::LiftBan))),
+    ("/api/v1/drain", Route::Act(Act::Change(Change::Drain))),
+    ("/api/v1/accepting/pause", Route::Act(Act::Change(Change::PauseAccepting))),
+    ("/api/v1/accepting/resume", Route::Act(Act::Change(Change::ResumeAccepting))),
 ];
 
 /// What the paths of sessions begin with.
@@ -87,10 +90,34 @@ impl Route {
         fixed.or_else(|| Self::of_session(path.strip_prefix(SESSION)?))
     }
 
+    /// What it tells.
+    pub(crate) const fn look(self) -> Option<Look> {
+        match self {
+            Self::Look(look) | Self::Both(look, _) => Some(look),
+            Self::Page(_) | Self::Act(_) => None,
+        }
+    }
+
+    /// What it does.
+    pub(crate) const fn act(self) -> Option<Act> {
+        match self {
+            Self::Act(act) | Self::Both(_, act) => Some(act),
+            Self::Page(_) | Self::Look(_) => None,
+        }
+    }
+
+    /// The methods that it takes, as a header has them.
+    pub(crate) const fn methods(self) -> &'static str {
+        match self {
+            Self::Page(_) | Self::Look(_) => "GET",
+            Self::Act(_) => "POST",
+            Self::Both(..) => "GET, POST",
+        }
+    }
+
     /// The paths of what there is to be told, but for those of one session.
     pub(crate) fn looks() -> impl Iterator<Item = &'static str> {
-        let looks =
-            FIXED.iter().filter(|(_, route)| matches!(route, Self::Look(_) | Self::Table(..)));
+        let looks = FIXED.iter().filter(|(_, route)| route.look().is_some());
         looks.map(|(path, _)| *path)
     }
 
@@ -100,8 +127,10 @@ impl Route {
         let id = session_id(id)?;
         match what {
             None => Some(Self::Look(Look::Session(id))),
-            Some("kick") => Some(Self::Change(Change::Kick(id))),
-            Some("capture") => Some(Self::Order(Look::Capture(id), Change::Capture(id))),
+            Some("kick") => Some(Self::Act(Act::Change(Change::Kick(id)))),
+            Some("capture") => {
+                Some(Self::Both(Look::Capture(id), Act::Change(Change::Capture(id))))
+            }
             Some(_) => None,
         }
     }
@@ -126,8 +155,11 @@ mod tests {
         let id = SessionId::from_u64(u64::MAX);
         let path = "/api/v1/sessions/18446744073709551615";
         assert_eq!(Route::of(path), Some(Route::Look(Look::Session(id))));
-        assert_eq!(Route::of(&format!("{path}/kick")), Some(Route::Change(Change::Kick(id))));
-        let capture = Route::Order(Look::Capture(id), Change::Capture(id));
+        assert_eq!(
+            Route::of(&format!("{path}/kick")),
+            Some(Route::Act(Act::Change(Change::Kick(id))))
+        );
+        let capture = Route::Both(Look::Capture(id), Act::Change(Change::Capture(id)));
         assert_eq!(Route::of(&format!("{path}/capture")), Some(capture));
         for nothing in [
             "/api/v1/sessions/",
@@ -171,11 +203,6 @@ mod tests {
                 methods.map(move |(method, _)| (path.clone(), method.clone()))
             })
             .collect();
-        let methods = |route: Route| match route {
-            Route::Page(_) | Route::Look(_) => &["get"][..],
-            Route::Change(_) | Route::Edit(_) => &["post"],
-            Route::Table(..) | Route::Order(..) => &["get", "post"],
-        };
         let of_session = ["", "/kick", "/capture"].map(|rest| {
             let route = Route::of(&format!("{SESSION}1{rest}")).unwrap_or_else(|| panic!("{rest}"));
             (format!("{SESSION}{{id}}{rest}"), route)
@@ -184,7 +211,7 @@ mod tests {
         let known: BTreeSet<_> = fixed
             .chain(of_session)
             .flat_map(|(path, route)| {
-                methods(route).iter().map(move |method| (path.clone(), (*method).to_owned()))
+                route.methods().split(", ").map(move |method| (path.clone(), method.to_lowercase()))
             })
             .collect();
         assert_eq!(described, known);

@@ -19,7 +19,7 @@ use crate::listing::Listing;
 use crate::metrics;
 use crate::options::DrainHook;
 use crate::questions::{Questions, TooMany};
-use crate::route::{Edit, Look, Route};
+use crate::route::{Act, Edit, Look, Route};
 use crate::server::Server;
 use crate::sessions::{Page, Session};
 use crate::workers::Workers;
@@ -94,31 +94,24 @@ impl Routes {
         let Some(route) = route else {
             return (nothing_there(), Then::Nothing);
         };
-        match (route, &head.method) {
-            (Route::Page(file), &Method::GET) => return (file.answer(), Then::Nothing),
-            (Route::Look(look) | Route::Table(look, _) | Route::Order(look, _), &Method::GET) => {
+        if head.method == Method::GET {
+            if let Route::Page(file) = route {
+                return (file.answer(), Then::Nothing);
+            }
+            if let Some(look) = route.look() {
                 let query = head.uri.query().unwrap_or_default();
                 return (self.look(look, query).await, Then::Nothing);
             }
-            (
-                Route::Change(_) | Route::Edit(_) | Route::Table(..) | Route::Order(..),
-                &Method::POST,
-            ) => {}
-            (Route::Page(_) | Route::Look(_), _) => return (answer::only("GET"), Then::Nothing),
-            (Route::Change(_) | Route::Edit(_), _) => return (answer::only("POST"), Then::Nothing),
-            (Route::Table(..) | Route::Order(..), _) => {
-                return (answer::only("GET, POST"), Then::Nothing);
-            }
         }
+        let Some(act) = route.act().filter(|_| head.method == Method::POST) else {
+            return (answer::only(route.methods()), Then::Nothing);
+        };
         if let Err(refusal) = self.guard.check_change(&head.headers) {
             return (refused(refusal), Then::Nothing);
         }
-        match route {
-            Route::Change(change) | Route::Order(_, change) => self.change(change).await,
-            Route::Edit(edit) | Route::Table(_, edit) => {
-                (self.edit(edit, body).await, Then::Nothing)
-            }
-            Route::Page(_) | Route::Look(_) => (answer::only("GET"), Then::Nothing),
+        match act {
+            Act::Change(change) => self.change(change).await,
+            Act::Edit(edit) => (self.edit(edit, body).await, Then::Nothing),
         }
     }
 
