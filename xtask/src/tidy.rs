@@ -4,10 +4,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use crate::checks::{Checks, ensure};
 use crate::totals::{self, Totals};
-use crate::{Result, changelog, documents, translations, workspace};
+use crate::{Result, changelog, documents, process, translations, workspace};
 
 /// Lines that a source file may have.
 const FILE_LINES_MAX: usize = 1_000;
@@ -18,6 +19,10 @@ const LEFTOVERS: [&str; 4] =
     [concat!("to", "do!("), concat!("dbg", "!("), concat!("FIX", "ME"), concat!("XX", "X")];
 /// Folders that are built, fetched, or not ours.
 const NOT_SOURCE: [&str; 3] = ["target", ".git", "corpus"];
+/// Workspaces beside the main one.
+const APART: [&str; 3] = ["bench", "examples", "fuzz"];
+/// How long it may take to hear what is in one, its packages fetched.
+const METADATA_MAX: Duration = Duration::from_secs(300);
 /// Rules of the completion port's contract.
 const CONTRACT: &str = "crates/wharf-port/src/lib.rs";
 /// Where its tests are.
@@ -35,7 +40,22 @@ pub(crate) fn run() -> Result<Totals> {
     checks.check(changelog::CHANGELOG, changelog::is_in_order);
     checks.check("links of documents", || documents::links_lead_somewhere(&pages()?));
     checks.check("translations", translations::are_up_to_date);
+    checks.check("lock files", lock_files_are_up_to_date);
     Ok(checks.totals())
+}
+
+/// Those of the workspaces that few builds touch, which would be rewritten by the next that does.
+fn lock_files_are_up_to_date() -> Result<String> {
+    for workspace in APART {
+        let mut command = workspace::cargo();
+        command.args(["metadata", "--locked", "--format-version", "1", "--manifest-path"]);
+        command.arg(workspace::root().join(workspace).join("Cargo.toml"));
+        let ended = process::run(&mut command, METADATA_MAX)?;
+        ensure(ended.code == Some(0), || {
+            format!("{workspace}/Cargo.lock: {}; run cargo update --workspace there", ended.stderr)
+        })?;
+    }
+    Ok(APART.join(", "))
 }
 
 fn sources_are_tidy(sources: &[PathBuf]) -> Result<String> {
