@@ -115,8 +115,8 @@ fn fuzz(fuzzer: &Path, admin: SocketAddr) -> Result<String> {
 pub(crate) fn answers(admin: SocketAddr, method: &str, path: &str, status: u16) -> Result<String> {
     let mut stream = TcpStream::connect(admin)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    let head = format!("{method} {path} HTTP/1.1\r\nHost: {admin}\r\nX-Wharf-Admin: 1\r\n\r\n");
-    stream.write_all(head.as_bytes())?;
+    let headers = format!("Host: {admin}\r\nX-Wharf-Admin: 1\r\nConnection: close\r\n");
+    stream.write_all(format!("{method} {path} HTTP/1.1\r\n{headers}\r\n").as_bytes())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let is_right = answer.starts_with(&format!("HTTP/1.1 {status} "));

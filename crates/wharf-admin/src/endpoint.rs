@@ -1,40 +1,25 @@
-//! The endpoint's thread: connections, their bounds, and the end.
+//! The endpoint's thread: who comes, and the end.
 
 use std::convert::Infallible;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use hyper::Request;
-use hyper::body::Incoming;
-use hyper::server::conn::http1;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
 use thiserror::Error;
-use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::runtime::{self, Runtime};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use tokio::time::{sleep, timeout};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::time::sleep;
 use wharf::{Address, ListenError, ServerHandle};
 
 use crate::captures::CAPTURES_MAX;
+use crate::connection::{CONNECTIONS_MAX, serve};
 use crate::guard::Guard;
 use crate::listener::{Listener, Stream};
 use crate::options::{AdminOptions, AdminOptionsError, DrainHook};
 use crate::questions::QUESTIONS_MAX;
-use crate::routes::{Routes, Then};
+use crate::routes::Routes;
 
-/// Connections at a time. Who comes then waits in the system's queue.
-const CONNECTIONS_MAX: usize = 32;
-/// How long the headers of a request may take to come.
-const HEADERS_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a connection may last: one request, and its answer.
-const CONNECTION_TIMEOUT: Duration = Duration::from_secs(10);
-/// Headers of a request, and the bytes of them all.
-const HEADERS_MAX: usize = 64;
-const HEADER_BYTES_MAX: usize = 16 << 10;
 /// How long accepting rests when descriptors are short.
 const REST: Duration = Duration::from_millis(100);
 
@@ -181,36 +166,5 @@ async fn accept(listener: Listener, routes: Arc<Routes>) -> io::Result<()> {
                 sleep(REST).await;
             }
         }
-    }
-}
-
-/// Answers one request, and then does what it has left to be done. What goes wrong is the client's, and closes its
-/// connection.
-async fn serve(
-    stream: impl AsyncRead + AsyncWrite + Unpin,
-    routes: Arc<Routes>,
-    place: OwnedSemaphorePermit,
-) {
-    let drains = Arc::new(AtomicBool::new(false));
-    let service = service_fn(|request: Request<Incoming>| {
-        let (routes, drains) = (Arc::clone(&routes), Arc::clone(&drains));
-        async move {
-            let (answer, then) = routes.answer(request).await;
-            drains.store(then == Then::Drain, Ordering::Relaxed);
-            Ok::<_, Infallible>(answer)
-        }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADERS_TIMEOUT)
-        .keep_alive(false)
-        .max_headers(HEADERS_MAX)
-        .max_buf_size(HEADER_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), service);
-    let _ = timeout(CONNECTION_TIMEOUT, connection).await;
-    drop(place);
-    // The answer is with the system, or nobody wants it: whoever ends this endpoint now takes it from nobody.
-    if drains.load(Ordering::Relaxed) {
-        routes.begin_drain();
     }
 }

@@ -62,13 +62,18 @@
 //! the workers: four at a time, and 503 for who finds no place within [`AdminOptions::worker_patience`]. No foreign
 //! page can send the header that changes need. A capture is what people say: it is begun and given only where there is
 //! a token or a file, and whoever has that one may read it; one at a time, in memory until it has been sent, for at
-//! most the ten seconds of a connection. Set up a server for it by [`Server::capture`](wharf::Server::capture), with
+//! most the ten seconds of an exchange. Set up a server for it by [`Server::capture`](wharf::Server::capture), with
 //! [`Chosen::None`](wharf::capture::Chosen::None) if nobody is to be captured before somebody asks.
+//!
+//! The connection of a `GET` that was answered, with a MiB at most, is kept for the next request: five seconds without
+//! one, for a minute in all, and only while no more than half of the 32 connections that may be are taken. Any other
+//! answer has `Connection: close`.
 #![forbid(unsafe_code)]
 
 mod answer;
 mod captures;
 mod changes;
+mod connection;
 mod dashboard;
 mod endpoint;
 mod guard;

@@ -1,6 +1,7 @@
 //! Requests that are refused, and clients that mean no good.
 
 use std::io::{Read, Write};
+use std::net::TcpStream;
 
 use wharf_admin::{Admin, AdminOptions};
 
@@ -88,14 +89,76 @@ fn those_that_say_nothing_are_closed_and_do_not_keep_others_out() {
     }
 }
 
+/// A request that only looks, as it is sent.
+fn look(fixture: &Fixture, path: &str) -> String {
+    format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", fixture.admin.address())
+}
+
+/// Asks whether the server is ready; whether the connection is kept, and nothing if it has ended.
+fn ask_ready(fixture: &Fixture, stream: &mut TcpStream) -> Option<bool> {
+    stream.write_all(look(fixture, "/ready").as_bytes()).ok()?;
+    let mut answer = Vec::new();
+    while !answer.ends_with(b"accepted\n") {
+        let mut part = [0; 512];
+        let count = stream.read(&mut part).ok().filter(|count| *count > 0)?;
+        answer.extend_from_slice(&part[..count]);
+    }
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    Some(!answer.contains("connection: close"))
+}
+
 #[test]
-fn a_connection_is_for_one_request() {
+fn who_looks_keeps_the_connection_until_nothing_is_asked() {
     let fixture = Fixture::start(|_| ());
-    let one = format!("GET /ready HTTP/1.1\r\nHost: {}\r\n\r\n", fixture.admin.address());
-    let answer = fixture.ask(&one.repeat(3));
-    assert_eq!(answer.status, Some(200));
-    assert!(answer.head.contains("connection: close"), "{}", answer.head);
-    assert_eq!(answer.body, "connections are accepted\n");
+    let mut stream = connect(fixture.admin.address());
+    for _ in 0..3 {
+        assert_eq!(ask_ready(&fixture, &mut stream), Some(true));
+    }
+    assert_eq!(stream.read(&mut [0]).unwrap(), 0, "it is closed, with nothing more said");
+    let three = fixture.ask_as_it_is(&look(&fixture, "/ready").repeat(3));
+    assert_eq!(three.body.matches("connections are accepted\n").count(), 3, "{three:?}");
+}
+
+#[test]
+fn behind_a_change_and_a_refusal_nothing_is_answered() {
+    let fixture = Fixture::start(|_| ());
+    let host = fixture.admin.address();
+    let own = format!("Host: {host}\r\n");
+    for (status, first) in [
+        (200, format!("POST /api/v1/accepting/resume HTTP/1.1\r\n{own}X-Wharf-Admin: 1\r\n\r\n")),
+        (403, format!("POST /api/v1/accepting/resume HTTP/1.1\r\n{own}\r\n")),
+        (404, format!("GET /nowhere HTTP/1.1\r\n{own}\r\n")),
+        (405, format!("HEAD /ready HTTP/1.1\r\n{own}\r\n")),
+        (421, "GET /ready HTTP/1.1\r\nHost: evil.example\r\n\r\n".to_owned()),
+        (200, format!("GET /ready HTTP/1.1\r\n{own}Content-Length: 2\r\n\r\n{{}}")),
+        (200, format!("GET /ready HTTP/1.1\r\n{own}Connection: close\r\n\r\n")),
+        (200, format!("GET /ready HTTP/1.0\r\n{own}\r\n")),
+    ] {
+        let answer = fixture.ask_as_it_is(&format!("{first}{}", look(&fixture, "/metrics")));
+        assert_eq!(answer.status, Some(status), "{first}");
+        assert!(!answer.body.contains("HTTP/1.1"), "{first}: {}", answer.body);
+        let is_said = answer.head.contains("connection: close") || first.contains("HTTP/1.0");
+        assert!(is_said, "{first}: {}", answer.head);
+    }
+}
+
+#[test]
+fn those_who_stay_leave_half_of_the_places_to_others() {
+    let fixture = Fixture::start(|_| ());
+    let mut staying: Vec<TcpStream> = Vec::new();
+    for _ in 0..40 {
+        let mut stream = connect(fixture.admin.address());
+        match ask_ready(&fixture, &mut stream) {
+            Some(true) => staying.push(stream),
+            kept => assert_eq!(kept, Some(false), "who comes is answered"),
+        }
+        // They go on asking, so that none is closed for saying nothing.
+        staying.retain_mut(|stream| ask_ready(&fixture, stream) == Some(true));
+        assert!(staying.len() <= 16, "{}", staying.len());
+    }
+    assert!(!staying.is_empty());
+    assert_eq!(fixture.get("/health").status, Some(200));
 }
 
 #[test]

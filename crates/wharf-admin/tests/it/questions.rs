@@ -41,7 +41,8 @@ fn inbox_bytes(server: &Stepped) -> usize {
 
 fn asking(admin: &Admin, path: &str) -> TcpStream {
     let mut stream = connect(admin.address());
-    let request = format!("GET {path} HTTP/1.1\r\nHost: {}\r\n\r\n", admin.address());
+    let host = admin.address();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
     stream
 }

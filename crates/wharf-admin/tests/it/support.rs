@@ -179,8 +179,14 @@ impl Fixture {
         serde_json::from_str(&answer.body).unwrap()
     }
 
-    /// Sends a whole request and reads until the end of the stream.
+    /// Sends a whole request, with a header that has the connection closed behind it, and reads until the end of
+    /// the stream.
     pub(crate) fn ask(&self, request: &str) -> Answer {
+        self.ask_as_it_is(&request.replacen("\r\n", "\r\nConnection: close\r\n", 1))
+    }
+
+    /// Sends what is given, byte by byte, and reads until the end of the stream.
+    pub(crate) fn ask_as_it_is(&self, request: &str) -> Answer {
         let mut stream = connect(self.admin.address());
         // Who is refused early may find the connection closed.
         let _ = stream.write_all(request.as_bytes());

@@ -41,7 +41,7 @@ fn it_answers_its_owner_without_a_port_or_a_token_and_leaves_nothing() {
     assert_eq!(admin.address().to_string(), format!("unix:{}", path.display()));
     let mode = path.metadata().unwrap().permissions().mode() & 0o7777;
     assert_eq!(mode, 0o600, "{mode:o}");
-    let ready = "GET /ready HTTP/1.1\r\nHost: localhost\r\n";
+    let ready = "GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
     let (status, body) = ask(&path, &format!("{ready}\r\n"));
     assert_eq!((&*status, &*body), ("HTTP/1.1 200 OK", "connections are accepted\n"));
     let pause = "POST /api/v1/accepting/pause HTTP/1.1\r\nHost: localhost\r\n";
@@ -66,7 +66,7 @@ fn a_token_is_asked_for_if_there_is_one() {
     let mut options = options(&path);
     options.token = Some("a-token-of-some-length".to_owned());
     let _admin = Admin::start(fixture.server(), options).unwrap();
-    let ready = "GET /ready HTTP/1.1\r\nHost: localhost\r\n";
+    let ready = "GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n";
     assert_eq!(ask(&path, &format!("{ready}\r\n")).0, "HTTP/1.1 401 Unauthorized");
     let bearer = "Authorization: Bearer a-token-of-some-length";
     assert_eq!(ask(&path, &format!("{ready}{bearer}\r\n\r\n")).0, "HTTP/1.1 200 OK");
@@ -103,7 +103,9 @@ fn an_address_is_had_before_there_is_a_server() {
     // Who comes early waits.
     let mut early = TcpStream::connect(&address).unwrap();
     early.set_read_timeout(Some(PATIENCE)).unwrap();
-    early.write_all(b"GET /ready HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    early
+        .write_all(b"GET /ready HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
     assert!(AdminSocket::bind(AdminOptions::at(address)).is_err(), "nobody else gets it");
     struct Nothing;
     impl wharf::Session for Nothing {

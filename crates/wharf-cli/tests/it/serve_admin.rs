@@ -20,7 +20,7 @@ pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) 
     let stream = connect(address).unwrap();
     let host =
         if headers.contains("Host:") { String::new() } else { format!("Host: {address}\r\n") };
-    let request = format!("{method} {path} HTTP/1.1\r\n{host}{headers}\r\n");
+    let request = format!("{method} {path} HTTP/1.1\r\n{host}Connection: close\r\n{headers}\r\n");
     (&stream).write_all(request.as_bytes()).unwrap();
     String::from_utf8(read_to_end(&stream)).unwrap()
 }
@@ -237,7 +237,9 @@ fn an_endpoint_with_a_file_needs_no_port() {
     assert_eq!(path.metadata().unwrap().permissions().mode() & 0o777, 0o600);
     let mut stream = UnixStream::connect(&path).unwrap();
     stream.set_read_timeout(Some(crate::serving::PATIENCE)).unwrap();
-    stream.write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    stream
+        .write_all(b"GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     assert_eq!(status(&answer), 200, "{answer}");
