@@ -14,6 +14,8 @@ pub(crate) struct Server {
     draining: bool,
     workers: usize,
     sessions: usize,
+    /// As many as there may be now.
+    sessions_max: usize,
     groups: usize,
     rooms: usize,
     closes: Closes,
@@ -31,6 +33,7 @@ impl Server {
             draining: server.is_draining(),
             workers: server.workers(),
             sessions: server.sessions(),
+            sessions_max: server.live_limits().sessions_max,
             groups: server.groups(),
             rooms: server.rooms(),
             closes: Closes(server.close_counts()),

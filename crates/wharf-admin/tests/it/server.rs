@@ -31,6 +31,7 @@ fn a_server_tells_what_it_is_and_what_became_of_its_sessions() {
         "draining": false,
         "workers": 2,
         "sessions": 1,
+        "sessions_max": handle.live_limits().sessions_max,
         "groups": 1,
         "rooms": 0,
         "closes": closes,
@@ -39,6 +40,14 @@ fn a_server_tells_what_it_is_and_what_became_of_its_sessions() {
     let later = fixture.json("/api/v1/server")["uptime_seconds"].as_f64().unwrap();
     assert!(uptime > 0.0 && later > uptime, "{uptime} and then {later}");
     assert!(later <= handle.uptime().as_secs_f64());
+}
+
+#[test]
+fn a_maximum_that_is_changed_is_told() {
+    let fixture = Fixture::start(|_| ());
+    let answer = fixture.post_body("/api/v1/limits", "{\"sessions_max\":7}");
+    assert_eq!(answer.status, Some(200), "{answer:?}");
+    assert_eq!(fixture.json("/api/v1/server")["sessions_max"], 7);
 }
 
 #[test]

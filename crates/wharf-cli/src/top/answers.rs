@@ -3,7 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// `/api/v1/server`.
 #[derive(Clone, PartialEq, Debug, Deserialize)]
@@ -15,6 +16,9 @@ pub(super) struct Server {
     pub(super) accepting: bool,
     pub(super) draining: bool,
     pub(super) sessions: u64,
+    /// As many as there may be.
+    #[serde(default)]
+    pub(super) sessions_max: Option<u64>,
     pub(super) groups: u64,
     pub(super) rooms: u64,
     /// How many sessions have ended for each reason.
@@ -41,18 +45,42 @@ pub(super) struct Worker {
     pub(super) report: Option<Report>,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Deserialize)]
+/// What the counters of refused connections begin with; the rest is why.
+const REFUSED: &str = "refused_";
+
+#[derive(Clone, PartialEq, Default, Debug, Deserialize)]
 pub(super) struct Stats {
     pub(super) sessions: u64,
     pub(super) frames_in: u64,
     pub(super) bytes_in: u64,
     pub(super) bytes_out: u64,
     pub(super) turns: u64,
+    #[serde(flatten)]
+    pub(super) others: BTreeMap<String, Value>,
+}
+
+impl Stats {
+    /// How many connections were reset at once, by reason.
+    pub(super) fn refused(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.others
+            .iter()
+            .filter_map(|(name, value)| Some((name.strip_prefix(REFUSED)?, value.as_u64()?)))
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize)]
 pub(super) struct Report {
     pub(super) queued_bytes: u64,
+    /// Nothing, if the system does not tell.
+    #[serde(default)]
+    pub(super) accept_backlog: Option<Backlog>,
+}
+
+/// Connections in the queues of the system's that wait to be accepted, and how many may.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(super) struct Backlog {
+    pub(super) waiting: u64,
+    pub(super) max: u64,
 }
 
 /// Durations in buckets. Each counts its own; the last is beyond all bounds.
@@ -82,5 +110,10 @@ pub(super) struct Session {
     pub(super) queued_bytes: u64,
     pub(super) received_bytes: u64,
     pub(super) sent_bytes: u64,
+    /// Nothing is received from it for now.
+    #[serde(default)]
+    pub(super) held_back: bool,
+    #[serde(default)]
+    pub(super) closing: bool,
     pub(super) groups: Vec<String>,
 }

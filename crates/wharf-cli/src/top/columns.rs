@@ -20,12 +20,13 @@ pub(super) enum Column {
     SentRate,
     Received,
     Sent,
+    State,
     Groups,
 }
 
 impl Column {
     /// From left to right.
-    pub(super) const ALL: [Self; 10] = [
+    pub(super) const ALL: [Self; 11] = [
         Self::Peer,
         Self::Worker,
         Self::Age,
@@ -35,6 +36,7 @@ impl Column {
         Self::SentRate,
         Self::Received,
         Self::Sent,
+        Self::State,
         Self::Groups,
     ];
 
@@ -49,7 +51,8 @@ impl Column {
             Self::SentRate => "OUT/S",
             Self::Received => "IN",
             Self::Sent => "OUT",
-            Self::Groups => "GROUP",
+            Self::State => "S",
+            Self::Groups => "GRP",
         }
     }
 
@@ -60,7 +63,8 @@ impl Column {
             Self::Peer | Self::Worker | Self::Groups => "id",
             Self::Age => "age",
             Self::Silent => "silence",
-            Self::Queue => "queue",
+            // Who reads slowly is held back, mostly.
+            Self::Queue | Self::State => "queue",
             Self::ReceivedRate | Self::Received => "received",
             Self::SentRate | Self::Sent => "sent",
         }
@@ -78,7 +82,7 @@ impl Column {
             Self::Peer | Self::Worker | Self::Groups => "lowest ids",
             Self::Age => "oldest",
             Self::Silent => "longest silent",
-            Self::Queue => "fullest queues",
+            Self::Queue | Self::State => "fullest queues",
             Self::ReceivedRate | Self::Received => "most received",
             Self::SentRate | Self::Sent => "most sent",
         }
@@ -114,6 +118,7 @@ impl Column {
             Self::SentRate => most(rate(one.sent_rate), rate(other.sent_rate)),
             Self::Received => other.received_bytes.cmp(&one.received_bytes),
             Self::Sent => other.sent_bytes.cmp(&one.sent_bytes),
+            Self::State => (other.held_back, other.closing).cmp(&(one.held_back, one.closing)),
             // Who is in none comes last.
             Self::Groups => {
                 let key = |row: &SessionRow| row.groups.is_empty();

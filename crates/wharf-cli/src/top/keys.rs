@@ -64,7 +64,10 @@ pub(super) fn press(state: &mut State, key: KeyEvent) -> Action {
     if key.kind == KeyEventKind::Release {
         return Action::None;
     }
-    if key.modifiers.contains(KeyModifiers::CONTROL) {
+    // With Alt it is how Windows tells of the third level of a keyboard, where brackets and the like are.
+    let is_control =
+        key.modifiers.contains(KeyModifiers::CONTROL) && !key.modifiers.contains(KeyModifiers::ALT);
+    if is_control {
         return if key.code == KeyCode::Char('c') { Action::Quit } else { Action::None };
     }
     if state.is_too_small {
@@ -80,6 +83,13 @@ pub(super) fn press(state: &mut State, key: KeyEvent) -> Action {
         Mode::Kick { id, name, .. } => match key.code {
             KeyCode::Char('y' | 'Y') => Action::Change(ServerChange::Kick { id, name }),
             _ => said(state, "not kicked"),
+        },
+        Mode::Accepting(is_accepting) => match key.code {
+            KeyCode::Char('y' | 'Y') if is_accepting => {
+                Action::Change(ServerChange::PauseAccepting)
+            }
+            KeyCode::Char('y' | 'Y') => Action::Change(ServerChange::ResumeAccepting),
+            _ => said(state, if is_accepting { "not paused" } else { "not resumed" }),
         },
         Mode::Drain(text) => in_drain(state, key.code, text),
     }
@@ -113,7 +123,11 @@ fn in_table(state: &mut State, code: KeyCode) -> Action {
             return Action::Pause(state.is_paused);
         }
         KeyCode::Char('k') | KeyCode::Delete => return kick(state),
-        KeyCode::Char('p') => return switch_accepting(state),
+        KeyCode::Char('p') => {
+            if let Some(picture) = &state.picture {
+                state.mode = Mode::Accepting(picture.accepting);
+            }
+        }
         KeyCode::Char('d') => state.mode = Mode::Drain(String::new()),
         _ => {}
     }
@@ -143,14 +157,6 @@ fn kick(state: &mut State) -> Action {
     let (id, name, peer) = (row.id.clone(), row.name.clone(), row.peer.clone());
     state.mode = Mode::Kick { id, name, peer };
     Action::None
-}
-
-fn switch_accepting(state: &State) -> Action {
-    match &state.picture {
-        Some(picture) if picture.accepting => Action::Change(ServerChange::PauseAccepting),
-        Some(_) => Action::Change(ServerChange::ResumeAccepting),
-        None => Action::None,
-    }
 }
 
 fn in_filter(state: &mut State, code: KeyCode, filter: Filter, mut text: String) -> Action {
@@ -194,4 +200,26 @@ fn edit(text: &mut String, code: KeyCode) {
 fn said(state: &mut State, line: &str) -> Action {
     state.said = Some(line.to_owned());
     Action::None
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    /// On many keyboards brackets are there, and Windows says so with these two.
+    #[test]
+    fn the_third_level_of_a_keyboard_is_typed_and_control_is_not() {
+        let mut state = State::new(String::new(), Duration::from_secs(1), 1, false);
+        state.mode = Mode::Filter(Filter::Peer, String::new());
+        let third = KeyModifiers::CONTROL | KeyModifiers::ALT;
+        for (char, modifiers) in [('[', third), ('x', KeyModifiers::CONTROL), (']', third)] {
+            let action = press(&mut state, KeyEvent::new(KeyCode::Char(char), modifiers));
+            assert_eq!(action, Action::None);
+        }
+        assert_eq!(state.mode, Mode::Filter(Filter::Peer, "[]".to_owned()));
+        let c = KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL);
+        assert_eq!(press(&mut state, c), Action::Quit);
+    }
 }

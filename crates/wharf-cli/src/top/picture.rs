@@ -1,10 +1,10 @@
 //! What is shown: made of two looks at the server, and of nothing else.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
-use super::answers::{Histogram, Server, Session, Worker};
+use super::answers::{Backlog, Histogram, Server, Session, Worker};
 use super::change::{Change, rate};
 use super::sample::Sample;
 use super::spread::Spread;
@@ -20,6 +20,8 @@ pub(super) struct Picture {
     pub(super) accepting: bool,
     pub(super) draining: bool,
     pub(super) sessions: u64,
+    /// As many as there may be; nothing, if the server does not tell.
+    pub(super) sessions_max: Option<u64>,
     pub(super) groups: u64,
     pub(super) rooms: u64,
     pub(super) throughput: Option<Throughput>,
@@ -29,7 +31,9 @@ pub(super) struct Picture {
     pub(super) timer_lag: Option<Spread>,
     pub(super) workers: Vec<WorkerRow>,
     /// Why sessions ended, those reasons that there were; the most frequent first.
-    pub(super) closes: Vec<CloseRow>,
+    pub(super) closes: Vec<ReasonRow>,
+    /// Why connections were reset at once, in the same way.
+    pub(super) refused: Vec<ReasonRow>,
     /// Those that were asked for, by the column that was.
     pub(super) rows: Vec<SessionRow>,
 }
@@ -54,10 +58,12 @@ pub(super) struct WorkerRow {
     pub(super) timer_lag: Option<Spread>,
     /// Nothing, if it has not answered.
     pub(super) queued_bytes: Option<u64>,
+    /// Nothing, if it has not answered or the system does not tell.
+    pub(super) accept_backlog: Option<Backlog>,
 }
 
 #[derive(Clone, PartialEq, Debug, Serialize)]
-pub(super) struct CloseRow {
+pub(super) struct ReasonRow {
     pub(super) reason: String,
     pub(super) count: u64,
     pub(super) rate: Option<f64>,
@@ -76,6 +82,8 @@ pub(super) struct SessionRow {
     pub(super) sent_rate: Option<f64>,
     pub(super) received_bytes: u64,
     pub(super) sent_bytes: u64,
+    pub(super) held_back: bool,
+    pub(super) closing: bool,
     pub(super) groups: Vec<String>,
 }
 
@@ -105,13 +113,15 @@ impl Picture {
             accepting: now.server.accepting,
             draining: now.server.draining,
             sessions: now.server.sessions,
+            sessions_max: now.server.sessions_max,
             groups: now.server.groups,
             rooms: now.server.rooms,
             throughput: Throughput::of_all(&rows),
             turn: spread(|worker| &worker.turns),
             timer_lag: spread(|worker| &worker.timer_lag),
             workers: rows,
-            closes: closes(before, now, workers.seconds()),
+            closes: reasons(before, now, workers.seconds(), |it| it.server.closes.clone()),
+            refused: reasons(before, now, workers.seconds(), refused),
             rows: sessions(before, now),
         }
     }
@@ -148,6 +158,7 @@ impl WorkerRow {
             load: before.and_then(|before| load(before, now, seconds)),
             timer_lag: Spread::between([(before.map(|it| &it.timer_lag), &now.timer_lag)]),
             queued_bytes: now.report.map(|report| report.queued_bytes),
+            accept_backlog: now.report.and_then(|report| report.accept_backlog),
         }
     }
 }
@@ -165,18 +176,35 @@ fn load(before: &Worker, now: &Worker, seconds: Option<f64>) -> Option<f64> {
     (timed_seconds >= 0.0).then(|| (mean * turns).clamp(0.0, 1.0))
 }
 
-fn closes(before: Option<&Sample>, now: &Sample, seconds: Option<f64>) -> Vec<CloseRow> {
-    let row = |(reason, &count): (&String, &u64)| {
-        let before = before.map(|before| before.server.closes.get(reason).copied().unwrap_or(0));
+/// How often there was each reason, those that there were, and how often in a second now.
+fn reasons(
+    before: Option<&Sample>,
+    now: &Sample,
+    seconds: Option<f64>,
+    counts: impl Fn(&Sample) -> BTreeMap<String, u64>,
+) -> Vec<ReasonRow> {
+    let before = before.map(&counts);
+    let row = |(reason, count): (String, u64)| {
+        let before = before.as_ref().map(|before| before.get(&reason).copied().unwrap_or(0));
         let rate = before.and_then(|before| rate(before, count, seconds));
-        CloseRow { reason: reason.clone(), count, rate }
+        ReasonRow { reason, count, rate }
     };
-    let mut rows: Vec<CloseRow> =
-        now.server.closes.iter().filter(|(_, count)| **count > 0).map(row).collect();
+    let mut rows: Vec<ReasonRow> =
+        counts(now).into_iter().filter(|(_, count)| *count > 0).map(row).collect();
     rows.sort_by(|one, other| {
         other.count.cmp(&one.count).then_with(|| one.reason.cmp(&other.reason))
     });
     rows
+}
+
+/// Connections that all workers have reset at once, by reason.
+fn refused(sample: &Sample) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for (reason, count) in sample.workers.workers.iter().flat_map(|it| it.stats.refused()) {
+        let sum: &mut u64 = counts.entry(reason.to_owned()).or_default();
+        *sum = sum.saturating_add(count);
+    }
+    counts
 }
 
 fn sessions(before: Option<&Sample>, now: &Sample) -> Vec<SessionRow> {
@@ -211,6 +239,8 @@ impl SessionRow {
             sent_rate: rate(|session| session.sent_bytes),
             received_bytes: now.received_bytes,
             sent_bytes: now.sent_bytes,
+            held_back: now.held_back,
+            closing: now.closing,
             groups: now.groups.clone(),
         }
     }
@@ -240,10 +270,10 @@ mod tests {
             worker,
             answers: true,
             ended: false,
-            stats: Stats { sessions: 1, frames_in, bytes_in, bytes_out, turns },
+            stats: Stats { sessions: 1, frames_in, bytes_in, bytes_out, turns, ..Stats::default() },
             turns: histogram([timed, 0, 0], sum_seconds),
             timer_lag: histogram([0, timed, 0], 0.0),
-            report: Some(Report { queued_bytes: 5 }),
+            report: Some(Report { queued_bytes: 5, accept_backlog: None }),
         }
     }
 
@@ -258,6 +288,8 @@ mod tests {
             queued_bytes: 0,
             received_bytes,
             sent_bytes: received_bytes * 2,
+            held_back: false,
+            closing: false,
             groups: Vec::new(),
         }
     }
@@ -274,6 +306,7 @@ mod tests {
                 accepting: true,
                 draining: false,
                 sessions: 2,
+                sessions_max: None,
                 groups: 0,
                 rooms: 0,
                 closes: [("idle".to_owned(), seconds * 3), ("drain".to_owned(), 0)].into(),
@@ -300,10 +333,31 @@ mod tests {
         let load = picture.workers[0].load.unwrap();
         assert!((load - 0.85).abs() < 1e-9, "{load}");
         assert_eq!(picture.turn.map(|turn| turn.count), Some(200));
-        let closes = CloseRow { reason: "idle".to_owned(), count: 36, rate: Some(3.0) };
+        let closes = ReasonRow { reason: "idle".to_owned(), count: 36, rate: Some(3.0) };
         assert_eq!(picture.closes, [closes]);
         let row = &picture.rows[0];
         assert_eq!((row.received_rate, row.sent_rate), (Some(50.0), Some(100.0)));
+    }
+
+    #[test]
+    fn refused_connections_are_those_of_all_workers_by_reason() {
+        let look = |seconds, counts: [u64; 2]| {
+            let mut workers = vec![worker(0, 0, 0, 0, 0.0), worker(1, 0, 0, 0, 0.0)];
+            for (worker, banned) in workers.iter_mut().zip(counts) {
+                let others = [("refused_banned", banned), ("refused_filter", 1), ("sends", 9)];
+                let others = others.map(|(name, count)| (name.to_owned(), count.into()));
+                worker.stats.others = others.into();
+            }
+            sample(seconds, workers, Vec::new())
+        };
+        let picture = Picture::of(Some(&look(1, [3, 4])), &look(3, [5, 8]));
+        let row = |reason: &str, count, rate| ReasonRow {
+            reason: reason.to_owned(),
+            count,
+            rate: Some(rate),
+        };
+        assert_eq!(picture.refused, [row("banned", 13, 3.0), row("filter", 2, 0.0)]);
+        assert_eq!(Picture::of(None, &look(3, [5, 8])).refused[0].rate, None);
     }
 
     #[test]
@@ -441,6 +495,7 @@ mod tests {
                 row.queued_bytes = u64::from(number * 5 % 7);
                 row.received_bytes = u64::from(number * 6 % 7);
                 row.sent_bytes = u64::from((number * 2 + 3) % 7);
+                (row.held_back, row.closing) = (number == 2, number == 5);
                 row.groups = if number == 4 { vec!["a".to_owned()] } else { Vec::new() };
                 row
             })

@@ -59,6 +59,8 @@ pub(super) enum Mode {
         name: String,
         peer: String,
     },
+    /// Accepting is to be paused if it is on, and resumed if not, if the answer is yes.
+    Accepting(bool),
     /// To be drained, once the word is typed.
     Drain(String),
 }

@@ -74,6 +74,7 @@ mod sim;
 mod top;
 #[cfg(unix)]
 mod top_changes;
+mod top_levels;
 #[cfg(unix)]
 mod top_once;
 #[cfg(unix)]

@@ -47,8 +47,18 @@ fn accepting_is_paused_and_resumed() {
     let mut view = View::start(serving.admin());
     view.wait_for(" accepting ");
     view.press("p");
+    view.wait_for("Pause accepting?");
+    view.press("p");
+    view.wait_for("not paused");
+    let session = serving.connect();
+    check_echo(&session, b"hello");
+    view.press("p");
+    view.wait_for("Pause accepting?");
+    view.press("y");
     view.wait_for("NOT ACCEPTING");
     view.press("p");
+    view.wait_for("Resume accepting?");
+    view.press("y");
     view.wait_for(" accepting ");
     let session = serving.connect();
     check_echo(&session, b"hello");
@@ -62,9 +72,9 @@ fn accepting_is_paused_and_resumed_in_a_view_that_looks_no_more() {
     view.wait_for(" accepting ");
     view.press(" ");
     view.wait_for("PAUSED");
-    view.press("p");
+    view.press("py");
     view.wait_for("NOT ACCEPTING");
-    view.press("p");
+    view.press("py");
     view.wait_for(" accepting ");
     serving.stop();
 }
@@ -95,7 +105,7 @@ const SERVER: &str = r#"{"version":"9","backend":"uring","addresses":[],"uptime_
 fn leaving(admin: SocketAddr, asked: &Receiver<String>) -> View {
     let mut view = View::start(admin);
     view.wait_for(" accepting ");
-    view.press("p");
+    view.press("py");
     view.press("q");
     view.wait_for("waiting for pause accepting; q again leaves");
     assert_eq!(asked.recv_timeout(PATIENCE).as_deref(), Ok("/api/v1/accepting/pause"));
@@ -117,7 +127,7 @@ fn the_end_waits_no_longer_if_it_is_asked_for_again_or_the_change_has_failed() {
     let mut view = leaving(admin, &asked);
     say.send("503 Service Unavailable").unwrap();
     view.wait_for("pause accepting failed: 503 so it is");
-    view.press("p");
+    view.press("py");
     view.press("q");
     view.wait_for("waiting for pause accepting");
     view.press("q");

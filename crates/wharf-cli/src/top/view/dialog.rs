@@ -27,6 +27,16 @@ pub(super) fn kick(
     draw(&lines, theme, area, buffer);
 }
 
+pub(super) fn accepting(is_accepting: bool, theme: &Theme, area: Rect, buffer: &mut Buffer) {
+    let question = if is_accepting {
+        "Pause accepting? Who connects waits in the system's queue; sessions go on."
+    } else {
+        "Resume accepting? Those who have waited come first."
+    };
+    let lines = [question, "y does so, any other key does not"].map(str::to_owned);
+    draw(&lines, theme, area, buffer);
+}
+
 pub(super) fn drain(typed: &str, theme: &Theme, area: Rect, buffer: &mut Buffer) {
     let lines = [
         "Drain the server? It accepts nobody any more, ends all sessions, and ends.".to_owned(),

@@ -2,6 +2,7 @@
 
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
+use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::Theme;
@@ -22,16 +23,19 @@ pub(super) fn draw(
         Span::styled("wharf top ", theme.title()),
         Span::raw(format!("{}  ", shown(&state.admin))),
         accepting(picture, theme),
+        Span::raw("  "),
+        sessions(picture, theme),
         Span::raw(format!(
-            "  {}  {}  {}",
-            Counted(picture.sessions, "session"),
+            "  {}  {}",
             Counted(picture.groups, "group"),
             Counted(picture.rooms, "room")
         )),
     ]);
     let addresses: Vec<String> = picture.addresses.iter().map(|it| shown(it)).collect();
+    let most = picture.sessions_max.map(|most| format!("sessions-max {}  ", text::count(most)));
+    let most = most.unwrap_or_default();
     let second = format!(
-        "wharf {}  {}  up {}  on {}",
+        "wharf {}  {}  up {}  {most}on {}",
         shown(&picture.version),
         shown(&picture.backend),
         text::age(picture.uptime_seconds),
@@ -41,6 +45,13 @@ pub(super) fn draw(
     if area.height > 1 {
         buffer.set_line(area.x, area.y + 1, &Line::styled(second, theme.faint()), area.width);
     }
+}
+
+/// As many as there may be are bad: who comes then is reset.
+fn sessions(picture: &Picture, theme: &Theme) -> Span<'static> {
+    let is_full = picture.sessions_max.is_some_and(|most| picture.sessions >= most);
+    let style = if is_full { theme.bad() } else { Style::new() };
+    Span::styled(Counted(picture.sessions, "session").to_string(), style)
 }
 
 fn accepting(picture: &Picture, theme: &Theme) -> Span<'static> {

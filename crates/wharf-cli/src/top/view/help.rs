@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::{Theme, dialog};
 
-const LINES: [&str; 19] = [
+const LINES: [&str; 21] = [
     "Left Right < >   sort the sessions by another column",
     "r                turn the order round",
     "/                only peers whose address begins with a text",
@@ -13,7 +13,7 @@ const LINES: [&str; 19] = [
     "Up Down PgUp PgDn Home End    choose a session",
     "Esc              choose none; then, no filters",
     "k Delete         close the chosen session; asks first",
-    "p                pause or resume accepting",
+    "p                pause or resume accepting; asks first",
     "d                drain the server; asks for a word first",
     "Space            look no more, or go on",
     "q Ctrl-C         quit",
@@ -22,6 +22,8 @@ const LINES: [&str; 19] = [
     "timer lag: how late timers fire, which is what sessions wait.",
     "load: the share of time that a worker spends in turns, estimated.",
     "Times are known by bucket: <=64us is at most that, over half of it.",
+    "BACKLOG: who waits to be accepted, of how many may, where the system tells.",
+    "S: h is held back, nothing is received from it for now; c is being closed.",
     "Rates of sessions are found among those that the server tells of,",
     "which are the ones with the highest totals: see the last line.",
     "Any key leaves this.",

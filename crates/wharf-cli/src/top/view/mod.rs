@@ -1,10 +1,10 @@
 //! The picture, drawn: nothing here asks anybody or changes anything but the cells of a buffer.
 
-mod closes;
 mod dialog;
 mod footer;
 mod header;
 mod help;
+mod reasons;
 mod sessions;
 mod table;
 mod theme;
@@ -23,13 +23,13 @@ const ROWS_MIN: u16 = 24;
 /// The most rows that a plain picture gives to sessions.
 const PLAIN_SESSIONS_MAX: usize = 20;
 /// Rows that are neither of workers nor of sessions: those of `Parts` and the titles of both tables.
-const FIXED_ROWS: usize = 10;
+const FIXED_ROWS: usize = 11;
 
 /// Where everything stands.
 struct Parts {
     header: Rect,
     throughput: Rect,
-    closes: Rect,
+    reasons: Rect,
     workers: Rect,
     sessions: Rect,
     footer: Rect,
@@ -44,14 +44,14 @@ impl Parts {
         let rows = [
             Constraint::Length(2),
             Constraint::Length(4),
-            Constraint::Length(1),
+            Constraint::Length(2),
             Constraint::Length(workers.saturating_add(1)),
             Constraint::Min(3),
             Constraint::Length(1),
         ];
-        let [header, throughput, closes, workers, sessions, footer] =
+        let [header, throughput, reasons, workers, sessions, footer] =
             Layout::vertical(rows).areas(area);
-        Self { header, throughput, closes, workers, sessions, footer }
+        Self { header, throughput, reasons, workers, sessions, footer }
     }
 }
 
@@ -74,7 +74,7 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer
     if let Some(picture) = &state.picture {
         header::draw(state, picture, theme, parts.header, buffer);
         throughput::draw(state, picture, theme, parts.throughput, buffer);
-        closes::draw(picture, theme, parts.closes, buffer);
+        reasons::draw(picture, theme, parts.reasons, buffer);
         workers::draw(picture, theme, parts.workers, buffer);
         sessions::draw(state, picture, theme, parts.sessions, buffer);
     }
@@ -84,6 +84,7 @@ pub(super) fn draw(state: &State, theme: &Theme, area: Rect, buffer: &mut Buffer
         Mode::Kick { name, peer, .. } => {
             dialog::kick(name, peer, state.ascii, theme, area, buffer);
         }
+        Mode::Accepting(is_accepting) => dialog::accepting(*is_accepting, theme, area, buffer),
         Mode::Drain(typed) => dialog::drain(typed, theme, area, buffer),
         Mode::Table | Mode::Filter(..) => {}
     }

@@ -13,7 +13,7 @@ use crate::top::state::State;
 use crate::top::text;
 
 /// The columns between the peer and the groups.
-const NUMBERS: [Shape; 8] = [
+const NUMBERS: [Shape; 9] = [
     (3, Side::Right),
     (6, Side::Right),
     (6, Side::Right),
@@ -22,13 +22,14 @@ const NUMBERS: [Shape; 8] = [
     (6, Side::Right),
     (6, Side::Right),
     (6, Side::Right),
+    (1, Side::Left),
 ];
 /// What they take, each with what keeps it apart, as the peer is from them.
-const NUMBERS_COLUMNS: u16 = 3 + 7 * 6 + 9;
+const NUMBERS_COLUMNS: u16 = 3 + 7 * 6 + 1 + 10;
 /// The longest address of IPv6 and its port, with nothing shortened.
 const PEER_COLUMNS_MAX: u16 = 47;
 /// What is left for the groups, which is as much as leaves the longest address of IPv4 whole on 80 columns.
-const GROUP_COLUMNS_MIN: u16 = 5;
+const GROUP_COLUMNS_MIN: u16 = 3;
 
 pub(super) fn draw(
     state: &State,
@@ -52,7 +53,7 @@ pub(super) fn draw(
         row.y += 1;
         let is_chosen = state.selected.as_ref() == Some(&session.id);
         let style = if is_chosen { theme.chosen() } else { Style::new() };
-        draw_row(&cells(session, state.ascii), &shapes, row, style, buffer);
+        draw_row(&cells(session, state.ascii, theme), &shapes, row, style, buffer);
     }
     if picture.rows.is_empty() && area.height > 1 {
         let line = if state.is_filtered() {
@@ -65,11 +66,11 @@ pub(super) fn draw(
 }
 
 /// What is left of the width is for the peers, as far as they need it, and for the groups.
-fn shapes(width: u16, longest_peer: usize) -> [Shape; 10] {
+fn shapes(width: u16, longest_peer: usize) -> [Shape; 11] {
     let rest = width.saturating_sub(NUMBERS_COLUMNS);
     let wanted = u16::try_from(longest_peer).unwrap_or(PEER_COLUMNS_MAX).clamp(4, PEER_COLUMNS_MAX);
     let peer = wanted.min(rest.saturating_sub(GROUP_COLUMNS_MIN));
-    let [worker, age, silent, queue, received_rate, sent_rate, received, sent] = NUMBERS;
+    let [worker, age, silent, queue, received_rate, sent_rate, received, sent, mark] = NUMBERS;
     [
         (peer, Side::Left),
         worker,
@@ -80,6 +81,7 @@ fn shapes(width: u16, longest_peer: usize) -> [Shape; 10] {
         sent_rate,
         received,
         sent,
+        mark,
         (rest.saturating_sub(peer), Side::Left),
     ]
 }
@@ -95,20 +97,26 @@ fn title(state: &State, theme: &Theme, column: Column, width: u16) -> (String, S
     (format!("{name}{mark}"), theme.head().patch(theme.chosen()))
 }
 
-fn cells(row: &SessionRow, ascii: bool) -> [(String, Style); 10] {
+fn cells(row: &SessionRow, ascii: bool, theme: &Theme) -> [(String, Style); 11] {
     let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), text::bytes);
     let bytes = |bytes: u64| text::bytes(bytes as f64);
+    let plain = |text: String| (text, Style::new());
+    let (mark, style) = match (row.closing, row.held_back) {
+        (true, _) => ("c", theme.warn()),
+        (false, true) => ("h", theme.warn()),
+        (false, false) => ("", Style::new()),
+    };
     [
-        text::shown(&row.peer, ascii),
-        row.worker.to_string(),
-        text::age(row.age_seconds),
-        text::age(row.silent_seconds),
-        bytes(row.queued_bytes),
-        rate(row.received_rate),
-        rate(row.sent_rate),
-        bytes(row.received_bytes),
-        bytes(row.sent_bytes),
-        text::list(&row.groups, ascii),
+        plain(text::shown(&row.peer, ascii)),
+        plain(row.worker.to_string()),
+        plain(text::age(row.age_seconds)),
+        plain(text::age(row.silent_seconds)),
+        plain(bytes(row.queued_bytes)),
+        plain(rate(row.received_rate)),
+        plain(rate(row.sent_rate)),
+        plain(bytes(row.received_bytes)),
+        plain(bytes(row.sent_bytes)),
+        (mark.to_owned(), style),
+        plain(text::list(&row.groups, ascii)),
     ]
-    .map(|text| (text, Style::new()))
 }

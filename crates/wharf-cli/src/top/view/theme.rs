@@ -52,6 +52,11 @@ impl Theme {
         Style::new().fg(Color::Red).add_modifier(Modifier::BOLD)
     }
 
+    /// What is not bad yet.
+    pub(super) const fn warn(&self) -> Style {
+        Style::new().fg(Color::Yellow).add_modifier(Modifier::BOLD)
+    }
+
     pub(super) const fn graph(&self) -> Style {
         Style::new().fg(Color::Blue)
     }
