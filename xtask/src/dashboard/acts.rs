@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use super::MEMBERS;
-use super::browser::Browser;
+use super::browser::{Browser, Log};
 use super::served::Served;
 use crate::Result;
 use crate::checks::ensure;
@@ -125,10 +125,91 @@ pub(super) fn kick(browser: &Browser, served: &Served) -> Result<String> {
     drop(session);
     served.until("one more that was closed", |server| closed(server) == Some(before + 1))?;
     browser.until("document.querySelector('#sessions td.empty')")?;
+    // The button that had the focus is gone, and it has not gone to the top of the page.
+    browser.until(
+        "document.activeElement === document.querySelector('#sessions').closest('.scroll')",
+    )?;
     let asked = browser.run(&format!("return {KICKS}"))?;
     ensure(asked == 1, || format!("{asked} kicks were asked for, with one yes and one no"))?;
     browser.clear("#peer")?;
     Ok(format!("{peer} has its end of stream, and the server counts it"))
+}
+
+/// Whoever is about to copy an address is not disturbed by a table that is renewed.
+pub(super) fn selected(browser: &Browser) -> Result<String> {
+    browser.until(&format!("{ROWS}.length === 50"))?;
+    let renewed = "performance.getEntriesByType('resource').filter((it) => it.name.includes('/sessions?')).length";
+    let peer = browser.run(&format!(
+        "performance.clearResourceTimings();
+        const cell = {ROWS}[3].cells[1];
+        getSelection().selectAllChildren(cell);
+        return cell.innerText"
+    ))?;
+    browser.until(&format!("{renewed} >= 2"))?;
+    let kept = browser.run("return getSelection().toString().trim()")?;
+    browser.run("getSelection().removeAllRanges()")?;
+    ensure(kept == peer, || format!("of {peer} is left {kept}"))?;
+    Ok(format!("{peer}, over two renewals"))
+}
+
+/// Keeps an address out with a kick, sees that it is refused, and lets it in again.
+pub(super) fn ban(browser: &Browser, served: &Served) -> Result<String> {
+    let asked = "performance.getEntriesByType('resource').filter((it) => /limits|bans/.test(it.name)).length";
+    let closed = browser.run(&format!("return {asked}"))?;
+    ensure(closed == 0, || format!("{closed} questions about what nobody looks at"))?;
+    browser.click("#rules summary")?;
+    browser.until("document.querySelector('#limits').rows.length > 6")?;
+    let most = served.says()?["sessions_max"].as_u64().unwrap_or_default();
+    let told = "document.querySelector('#limits tbody').rows[0].innerText.replaceAll(',', '')";
+    browser.until(&format!("{told}.endsWith('{most}')"))?;
+    browser.until("document.querySelector('#bans-count').innerText === '0'")?;
+
+    let mut session = TcpStream::connect(served.server.address)?;
+    session.set_read_timeout(Some(END_MAX))?;
+    let peer = session.local_addr()?.to_string();
+    browser.press("#peer", &peer)?;
+    browser.until(&format!("{PEERS}.join() === '{peer}'"))?;
+    browser.click("#sessions tbody button")?;
+    browser.click("#confirm-ban option[value='600']")?;
+    browser.click("#confirm-yes")?;
+    std::io::copy(&mut session.by_ref(), &mut std::io::sink())?;
+    browser.until(
+        "document.querySelector('#bans tbody').rows[0]?.innerText.startsWith('127.0.0.1')",
+    )?;
+    // It is reset, which may be before it could be told of.
+    if let Ok(mut other) = TcpStream::connect(served.server.address) {
+        other.set_read_timeout(Some(END_MAX))?;
+        let count = other.read(&mut [0]).unwrap_or(0);
+        ensure(count == 0, || "who is banned is served".to_owned())?;
+    }
+    browser.until("document.querySelector('#refused tbody').innerText.startsWith('banned')")?;
+    browser.click("#bans tbody button")?;
+    browser.click("#confirm-yes")?;
+    browser.until("document.querySelector('#bans tbody').rows.length === 0")?;
+
+    browser.press("#ban-network", "192.0.2.0/24")?;
+    browser.click("#ban button")?;
+    browser.click("#confirm-yes")?;
+    browser.until(
+        "document.querySelector('#bans tbody').rows[0]?.innerText.startsWith('192.0.2.0/24')",
+    )?;
+    browser.click("#bans tbody button")?;
+    browser.click("#confirm-yes")?;
+    browser.until("document.querySelector('#bans tbody').rows.length === 0")?;
+    browser.clear("#ban-network")?;
+    browser.press("#ban-network", "nobody\u{e007}")?;
+    browser.click("#confirm-yes")?;
+    browser.until(
+        "document.querySelector('#said').innerText.includes('400: network is an address')",
+    )?;
+    // A browser says of each refusal that it was one.
+    let said = browser.log(Log::Console)?;
+    let is_it =
+        |line: &serde_json::Value| line["message"].as_str().is_some_and(|it| it.contains(" 400 "));
+    ensure(matches!(&said[..], [line] if is_it(line)), || format!("the console says {said:?}"))?;
+    browser.click("#rules summary")?;
+    browser.clear("#peer")?;
+    Ok(format!("{peer} is kicked, kept out and let in; a network by hand; at most {most} sessions"))
 }
 
 pub(super) fn pause(browser: &Browser, served: &Served) -> Result<String> {

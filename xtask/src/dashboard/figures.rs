@@ -44,6 +44,11 @@ pub(super) fn appear_and_move(browser: &Browser) -> Result<String> {
     let up = browser.run(&format!("return {}", tile("Up for")))?;
     browser.until(&format!("{} !== {up}", tile("Up for")))?;
     browser.until("document.querySelectorAll('#workers tbody tr').length === 2")?;
+    // One of the two listens.
+    let backlogs =
+        "[...document.querySelectorAll('#workers tr')].map((it) => it.cells[6].innerText)";
+    browser.until(&format!("{backlogs}.filter((it) => /^0 of [\\d,]+$/.test(it)).length === 1"))?;
+    browser.until(&format!("{backlogs}.filter((it) => it === '–').length === 1"))?;
     let frames = browser.run(&format!("return {}", tile("Frames in")))?;
     Ok(format!("{MEMBERS} sessions, frames {frames}, every chart has a line"))
 }
@@ -69,7 +74,11 @@ pub(super) fn dark_and_light(browser: &Browser) -> Result<String> {
         if (light < 150) != is_dark {
             problems.push(format!("'{choice}' on a {system} system has a ground of {light}"));
         }
-        let worst = browser.run(CONTRAST)?;
+        let pale = browser.run(&format!("{LIGHT} {PALETTE}"))?;
+        if pale != Value::Array(Vec::new()) {
+            problems.push(format!("'{choice}' on a {system} system: too pale are {pale}"));
+        }
+        let worst = browser.run(&format!("{LIGHT} {CONTRAST}"))?;
         seen.push(worst["ratio"].as_f64().unwrap_or_default());
         if seen.last().is_some_and(|ratio| *ratio < 4.5) {
             problems.push(format!("'{choice}' on a {system} system: contrast {worst}"));
@@ -80,14 +89,45 @@ pub(super) fn dark_and_light(browser: &Browser) -> Result<String> {
     Ok(format!("follows the system and the switch; the least contrast of text is {least:.1}"))
 }
 
-/// The least contrast of any text with what it stands on, as WCAG has it.
-const CONTRAST: &str = "
+/// How light a color is, and the contrast of two, as WCAG has it.
+const LIGHT: &str = "
     const parts = (color) => color.match(/[\\d.]+/g).map(Number);
     const light = (color) => {
         const linear = (part) => part <= 10.3 ? part / 3294.6 : ((part / 255 + 0.055) / 1.055) ** 2.4;
         const [red, green, blue] = parts(color).map(linear);
         return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
     };
+    const contrast = (one, other) => {
+        const [a, b] = [light(one), light(other)];
+        return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    };";
+
+/// Those colors that are too near to what they may stand on, whether they are seen now or not: 4.5 for text, 3 for
+/// what else has to be made out.
+const PALETTE: &str = "
+    const probe = document.body.appendChild(document.createElement('i'));
+    const color = (name) => {
+        probe.style.color = `var(--${name})`;
+        return getComputedStyle(probe).color;
+    };
+    const pale = [];
+    const check = (names, grounds, least) => {
+        for (const name of names) for (const ground of grounds) {
+            const ratio = contrast(color(name), color(ground));
+            if (ratio < least) pale.push(`${name} on ${ground}: ${ratio.toFixed(2)}`);
+        }
+    };
+    check(['text', 'quiet', 'accent', 'good', 'warn', 'bad'], ['ground', 'sheet'], 4.5);
+    check(['text'], ['bar'], 4.5);
+    check(['control', 'accent', 'series-1', 'series-2', 'series-3'], ['ground', 'sheet'], 3);
+    const placeholder = getComputedStyle(document.querySelector('#peer'), '::placeholder').color;
+    const ratio = contrast(placeholder, color('sheet'));
+    if (ratio < 4.5) pale.push(`a placeholder: ${ratio.toFixed(2)}`);
+    probe.remove();
+    return pale;";
+
+/// The least contrast of any text with what it stands on.
+const CONTRAST: &str = "
     const ground = (it) => {
         for (; it; it = it.parentElement) {
             const color = getComputedStyle(it).backgroundColor;
@@ -98,8 +138,7 @@ const CONTRAST: &str = "
     for (const it of document.querySelectorAll('body *')) {
         const hasText = [...it.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
         if (!hasText || it.offsetParent === null || it.disabled) continue;
-        const [a, b] = [light(getComputedStyle(it).color), light(ground(it))];
-        const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+        const ratio = contrast(getComputedStyle(it).color, ground(it));
         if (ratio < worst.ratio) worst = { ratio, text: it.textContent.slice(0, 40) };
     }
     return worst;";
@@ -123,13 +162,25 @@ pub(super) fn keyboard(browser: &Browser) -> Result<String> {
     let value = "document.querySelector('.chart canvas').ariaValueText";
     browser.until(&format!("/^\\d\\d:\\d\\d:\\d\\d: all workers .*\\/s$/.test({value})"))?;
     let told = browser.run(&format!("return {value}"))?;
-    browser.press(canvas, "\u{e00c}")?; // Escape
+    let moment = "document.querySelector('.chart canvas').ariaValueNow";
+    browser.press(canvas, "\u{e011}")?; // Home
+    browser.until(&format!("{moment} === '-300'"))?;
+    browser.press(canvas, "\u{e010}")?; // End
+    browser.until(&format!("{moment} === '0'"))?;
+    browser.press(canvas, "\u{e012}\u{e00c}")?; // Escape, after a step to the left.
     browser.until(&format!("{value}.startsWith('now: ')"))?;
     let unnamed = browser.run(
         "return [...document.querySelectorAll('button, input, select, canvas')].filter((it) =>
             !(it.ariaLabel || it.labels?.length || it.textContent.trim())).map((it) => it.outerHTML)",
     )?;
     ensure(unnamed == Value::Array(Vec::new()), || format!("without a name: {unnamed}"))?;
+    let first = "document.querySelector('a, button, input, select, [tabindex]')";
+    let skips = browser.run(&format!("{first}.focus(); return {first}.matches('.skip')"))?;
+    ensure(skips == true, || {
+        "the first that the keyboard reaches does not skip the rest".to_owned()
+    })?;
+    browser.press(".skip", "\u{e007}")?; // Enter
+    browser.until("document.activeElement.id === 'sessions-title'")?;
     Ok(format!("three steps back: {told}"))
 }
 
@@ -212,6 +263,20 @@ pub(super) fn restart(browser: &Browser, served: Served, wharf: &Path) -> Result
     let start = served.stop()?;
     let lost = "document.querySelector('#lost')";
     browser.until(&format!("!{lost}.hidden && {lost}.innerText.startsWith('No answer since ')"))?;
+    // What is read out does not change with the time that passes, which does.
+    let alerts = browser.run(
+        "const [told, time] = ['#lost-since', '#lost-for'].map((it) => document.querySelector(it));
+        const [before, first] = [told.innerText, time.innerText];
+        let changes = 0;
+        const all = { childList: true, characterData: true, subtree: true };
+        new MutationObserver(() => { changes += 1; }).observe(told, all);
+        const moment = () => new Promise((go) => setTimeout(go, 100));
+        for (let at = 0; at < 100 && time.innerText === first; at += 1) await moment();
+        return [told.role, before.includes('('), time.innerText === first, changes];",
+    )?;
+    ensure(alerts == serde_json::json!(["alert", false, false, 0]), || {
+        format!("read out: {alerts}")
+    })?;
     let lost = browser.text("#lost")?;
     let _served = start(wharf)?;
     browser.until("document.querySelector('#lost').hidden")?;

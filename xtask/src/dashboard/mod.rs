@@ -51,6 +51,8 @@ pub(crate) fn run(pictures: bool) -> Result<Totals> {
     checks.check("pages and orders of the table", || acts::pages(&browser));
     checks.check("a page is turned once", || acts::turned_once(&browser));
     checks.check("a kick ends a session", || acts::kick(&browser, &served));
+    checks.check("what is selected stays", || acts::selected(&browser));
+    checks.check("a ban keeps an address out", || acts::ban(&browser, &served));
     checks.check("accepting is paused and resumed", || acts::pause(&browser, &served));
     checks.check("dark and light", || figures::dark_and_light(&browser));
     checks.check("360 pixels are wide enough", || figures::narrow(&browser));
@@ -58,6 +60,7 @@ pub(crate) fn run(pictures: bool) -> Result<Totals> {
     checks.check("who has not looked is not asked for", || figures::hidden(&browser));
     checks.check("slow answers do not pile up", || figures::slow(&browser));
     checks.check("another run has no rates", || figures::another_run(&browser));
+    checks.check("a browser that keeps nothing", || walls::forgetful(&browser));
     checks.check("texts of peers are text", || walls::texts(&browser));
     checks
         .check("nobody else was asked, and nothing went wrong", || walls::quiet(&browser, &served));

@@ -44,6 +44,29 @@ pub(super) fn texts(browser: &Browser) -> Result<String> {
     Ok("an image and bold letters are shown as they are written".to_owned())
 }
 
+/// Where nothing may be kept, each access throws: the page goes on, and forgets when it is left.
+pub(super) fn forgetful(browser: &Browser) -> Result<String> {
+    let kept = browser.run(
+        "const names = ['sessionStorage', 'localStorage'];
+        const own = names.map((name) => [name, Object.getOwnPropertyDescriptor(window, name)]);
+        const get = () => { throw new DOMException('no', 'SecurityError'); };
+        for (const name of names) Object.defineProperty(window, name, { configurable: true, get });
+        const { inTab, inBrowser } = await import('/dashboard/kept.js?forgetful');
+        const told = [inTab, inBrowser].flatMap((it) => {
+            const before = it.get('key');
+            it.set('key', 'text');
+            const kept = it.get('key');
+            it.forget('key');
+            return [before, kept, it.get('key')];
+        });
+        for (const [name, descriptor] of own) Object.defineProperty(window, name, descriptor);
+        return told;",
+    )?;
+    let expected = serde_json::json!([null, "text", null, null, "text", null]);
+    ensure(kept == expected, || format!("what it keeps is {kept}"))?;
+    Ok("until it is left".to_owned())
+}
+
 /// Everything so far: what was asked for, and what the console says.
 pub(super) fn quiet(browser: &Browser, served: &Served) -> Result<String> {
     let said = browser.log(Log::Console)?;

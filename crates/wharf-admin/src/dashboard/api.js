@@ -1,5 +1,7 @@
 // Requests to the endpoint. None waits for longer than a bound, and none is sent twice.
 
+import { inTab } from "./kept.js";
+
 const PATIENCE_MS = 5000;
 const KEY = "wharf-admin-token";
 
@@ -14,9 +16,9 @@ export class Lost extends Error {}
 
 // In this tab alone, and gone with it.
 export const token = {
-  get: () => sessionStorage.getItem(KEY),
-  set: (text) => sessionStorage.setItem(KEY, text),
-  forget: () => sessionStorage.removeItem(KEY),
+  get: () => inTab.get(KEY),
+  set: (text) => inTab.set(KEY, text),
+  forget: () => inTab.forget(KEY),
 };
 
 async function ask(path, options) {
@@ -35,4 +37,8 @@ async function ask(path, options) {
 }
 
 export const look = (path) => ask(path, {});
-export const change = (path) => ask(path, { method: "POST", headers: { "X-Wharf-Admin": "1" } });
+export function change(path, what) {
+  const headers = { "X-Wharf-Admin": "1" };
+  if (what) headers["Content-Type"] = "application/json";
+  return ask(path, { method: "POST", headers, body: what && JSON.stringify(what) });
+}

@@ -3,10 +3,15 @@
 
 import { WINDOW_MS } from "./history.js";
 import { clock } from "./format.js";
+import { setText } from "./table.js";
 
 const MARGIN = { left: 62, right: 8, top: 8, bottom: 18 };
 const TICKS = 3;
 const DASHES = [[], [6, 3], [2, 3]];
+// By how many milliseconds keys move the moment that is looked at.
+const STEPS = {
+  ArrowLeft: -1000, ArrowRight: 1000, PageDown: -10_000, PageUp: 10_000, Home: -Infinity, End: Infinity,
+};
 
 // What all charts share: the moment that is looked at, or `null`.
 export class Cursor {
@@ -86,7 +91,7 @@ export class Chart {
     canvas.addEventListener("pointerleave", () => this.#cursor.set(null));
     canvas.addEventListener("blur", () => this.#cursor.set(null));
     canvas.addEventListener("keydown", (event) => {
-      const step = { ArrowLeft: -1000, ArrowRight: 1000, PageDown: -10_000, PageUp: 10_000 }[event.key];
+      const step = STEPS[event.key];
       if (step === undefined && event.key !== "Escape") return;
       event.preventDefault();
       const moved = (this.#cursor.at ?? this.#end) + (step ?? 0);
@@ -206,11 +211,12 @@ export class Chart {
     const sample = this.#looked();
     const told = this.#plan.lines.map(({ name, key }, line) => {
       const text = this.#plan.format(sample?.values?.[key]);
-      this.#legend[line].value.textContent = text;
+      setText(this.#legend[line].value, text);
       return `${name} ${text}`;
     });
     this.#labels.textContent = at === null ? "" : clock(at);
-    this.#canvas.ariaValueNow = String(at === null ? 0 : Math.round((at - this.#end) / 1000));
+    const now = at === null ? 0 : Math.round(Math.max(at - this.#end, -WINDOW_MS) / 1000);
+    this.#canvas.ariaValueNow = String(now);
     this.#canvas.ariaValueText = `${at === null ? "now" : clock(at)}: ${told.join(", ")}`;
   }
 }

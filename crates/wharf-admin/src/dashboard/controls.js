@@ -2,12 +2,16 @@
 
 import { change } from "./api.js";
 import { clock } from "./format.js";
+import { setText } from "./table.js";
 
 const byId = (id) => document.getElementById(id);
 
-// Asks whether it is meant. Whoever presses Escape or Enter at once has said no.
-function isMeant(title, text, yes) {
+// Asks whether it is meant, and with `bans` how long an address is to be kept out as well. Whoever presses Escape or
+// Enter at once has said no.
+function isMeant(title, text, yes, bans = false) {
   const dialog = byId("confirm");
+  byId("confirm-ban").value = "";
+  byId("confirm-choice").hidden = !bans;
   byId("confirm-title").textContent = title;
   byId("confirm-text").textContent = text;
   byId("confirm-yes").textContent = yes;
@@ -24,28 +28,37 @@ export function say(text, isBad = false) {
   byId("said").classList.toggle("bad", isBad);
 }
 
+// The address of a peer without its port; nothing of one that has none.
+function addressOf(peer) {
+  return /^(?:\[(?<six>[^\]]+)\]|(?<four>[\d.]+)):\d+$/.exec(peer)?.groups ?? {};
+}
+
+// What lasts so many seconds, as text; nothing is for ever.
+const secondsOf = (choice) => (choice === "lifted" ? null : Number(choice));
+
 export class Controls {
   #accepting = true;
   #done;
 
   // `done` is called when something has been done, `failed` with what has gone wrong.
   constructor(done, failed) {
-    this.#done = (question, path, outcome) => this.#ask(question, path, outcome).then(done, failed);
+    this.#done = (question, act, outcome) => this.#ask(question, act, outcome).then(done, failed);
     byId("confirm-yes").addEventListener("click", () => byId("confirm").close("yes"));
     byId("confirm-no").addEventListener("click", () => byId("confirm").close());
     byId("accepting").addEventListener("click", () => (this.#accepting ? this.#pause() : this.#resume()));
     byId("drain").addEventListener("click", () => this.#drain());
   }
 
-  async #ask(question, path, outcome) {
+  // `act` does it, and may say what has come of it.
+  async #ask(question, act, outcome) {
     if (!(await isMeant(...question))) return;
-    await change(path);
-    say(outcome);
+    const told = await act();
+    say(outcome ?? told);
   }
 
   show(server) {
     this.#accepting = server.accepting;
-    byId("accepting").textContent = server.accepting ? "Pause accepting" : "Resume accepting";
+    setText(byId("accepting"), server.accepting ? "Pause accepting" : "Resume accepting");
     this.enable(!server.draining);
   }
 
@@ -54,23 +67,42 @@ export class Controls {
     byId("drain").disabled = !isEnabled;
   }
 
-  kick(session) {
-    const text = `${session.name}, ${session.peer}. What is queued for it is sent first. It may connect again.`;
-    this.#done(["Kick this session?", text, "Kick"], `sessions/${session.id}/kick`, `${session.name} is being closed.`);
+  // Whom nothing keeps out may connect again before it is banned: the ban comes first.
+  kick({ id, name, peer }) {
+    const { four, six } = addressOf(peer);
+    const network = four ?? six;
+    const text = `${name}, ${peer}. What is queued for it is sent first. It may connect again, unless its address is banned.`;
+    this.#done(["Kick this session?", text, "Kick", Boolean(network)], async () => {
+      const choice = network && byId("confirm-ban").value;
+      if (choice) await change("bans", { network, seconds: secondsOf(choice) });
+      await change(`sessions/${id}/kick`);
+      return `${name} is being closed${choice ? `, and ${network} is banned` : ""}.`;
+    });
+  }
+
+  ban(network, choice) {
+    const text = `${network}. Who connects from there is reset; sessions that there are stay.`;
+    const act = () => change("bans", { network, seconds: secondsOf(choice) });
+    this.#done(["Ban this network?", text, "Ban"], act, `${network} is banned.`);
+  }
+
+  lift(network) {
+    const text = `${network}. Who connects from there is served again.`;
+    this.#done(["Lift this ban?", text, "Lift"], () => change("bans/lift", { network }), `${network} is banned no more.`);
   }
 
   #pause() {
     const text = "Who connects waits in the system's queue, as many as fit. Sessions go on.";
-    this.#done(["Pause accepting?", text, "Pause"], "accepting/pause", "Accepting is paused.");
+    this.#done(["Pause accepting?", text, "Pause"], () => change("accepting/pause"), "Accepting is paused.");
   }
 
   #resume() {
     const text = "Those who have waited come first.";
-    this.#done(["Resume accepting?", text, "Resume"], "accepting/resume", "Connections are accepted again.");
+    this.#done(["Resume accepting?", text, "Resume"], () => change("accepting/resume"), "Connections are accepted again.");
   }
 
   #drain() {
     const text = "Every session is ended in order, and then the server ends. There is no way back.";
-    this.#done(["Drain the server?", text, "Drain"], "drain", "The server drains.");
+    this.#done(["Drain the server?", text, "Drain"], () => change("drain"), "The server drains.");
   }
 }

@@ -41,13 +41,24 @@ function together(workers, name) {
 // What waits in the send queues of those workers that have answered, in bytes.
 const queued = ({ workers }) => sum(workers.map(({ report }) => report?.queued_bytes ?? 0));
 
+const REFUSED = "refused_";
+
+// How many connections all workers have reset at once, by reason.
+function refused({ workers }) {
+  const names = Object.keys(workers[0]?.stats ?? {}).filter((name) => name.startsWith(REFUSED));
+  const counts = names.map((name) => [name.slice(REFUSED.length), sum(workers.map(({ stats }) => stats[name]))]);
+  return Object.fromEntries(counts);
+}
+
 // What an answer counts, in the form in which two can be compared.
-function counted(at, server, { workers }) {
+function counted(at, server, answer) {
+  const { workers } = answer;
   const stat = (name) => sum(workers.map((worker) => worker.stats[name]));
   return {
     at,
     uptime: server.uptime_seconds,
     closes: server.closes,
+    refused: refused(answer),
     totals: {
       frames: stat("frames_in"),
       received: stat("bytes_in"),
@@ -91,6 +102,11 @@ export class History {
 
   get latest() {
     return this.#samples.at(-1)?.values ?? null;
+  }
+
+  // Connections that were refused since the server began, by reason.
+  get refused() {
+    return this.#samples.findLast(({ counted }) => counted)?.counted.refused ?? {};
   }
 
   // Takes what was answered at a time, in milliseconds.
@@ -144,7 +160,8 @@ export class History {
       mean: sum(frames) / frames.length,
       least: Math.min(...frames),
       workers,
-      closes: this.#closes(now),
+      closes: this.#lately(now, "closes"),
+      refused: this.#lately(now, "refused"),
     };
   }
 
@@ -157,10 +174,10 @@ export class History {
     }));
   }
 
-  // How many sessions have ended within the last minute, or since the last gap, by reason.
-  #closes(now) {
-    const earlier = this.#since(now.at, MINUTE_MS);
-    const closes = Object.entries(now.closes);
-    return Object.fromEntries(closes.map(([reason, total]) => [reason, total - (earlier?.closes[reason] ?? total)]));
+  // How often there was each reason within the last minute, or since the last gap.
+  #lately(now, name) {
+    const earlier = this.#since(now.at, MINUTE_MS)?.[name];
+    const counts = Object.entries(now[name]);
+    return Object.fromEntries(counts.map(([reason, total]) => [reason, total - (earlier?.[reason] ?? total)]));
   }
 }

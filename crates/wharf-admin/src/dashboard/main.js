@@ -5,7 +5,9 @@ import { Controls, say } from "./controls.js";
 import { clock, duration } from "./format.js";
 import { History, isSameRun } from "./history.js";
 import { Overview } from "./overview.js";
+import { Rules } from "./rules.js";
 import { Sessions } from "./sessions.js";
+import { setText } from "./table.js";
 import { followTheme } from "./theme.js";
 
 const EVERY_MS = 1000;
@@ -13,13 +15,17 @@ const EVERY_MS = 1000;
 const SOON_MS = 100;
 // The table is renewed this much more seldom: to find a thousand among many costs the workers more.
 const SESSIONS_EVERY = 2;
+// Limits and bans change only if somebody changes them.
+const RULES_EVERY = 10;
 
 const byId = (id) => document.getElementById(id);
 const history = new History();
 const overview = new Overview();
-const controls = new Controls(wantTable, failed);
+const controls = new Controls(wantAll, failed);
 const sessions = new Sessions((session) => controls.kick(session), wantTable);
+const rules = new Rules(controls, wantRules);
 let isTableWanted = true;
+let areRulesWanted = false;
 // When the figures were asked for last, and how often.
 let askedAt = -Infinity;
 let rounds = 0;
@@ -33,6 +39,16 @@ let timer = null;
 function wantTable() {
   isTableWanted = true;
   soon();
+}
+
+function wantRules() {
+  areRulesWanted = true;
+  soon();
+}
+
+function wantAll() {
+  isTableWanted = true;
+  wantRules();
 }
 
 // Whether nobody looks, or nothing is told without a token.
@@ -59,15 +75,20 @@ async function round() {
   }
   isAsking = false;
   overview.move(history, Date.now());
-  const isHurried = isTableWanted && lostSince === null;
+  const isHurried = (isTableWanted || (rules.isOpen && areRulesWanted)) && lostSince === null;
   schedule(isHurried ? SOON_MS : Math.max(SOON_MS, askedAt + EVERY_MS - performance.now()));
 }
 
 async function ask() {
   if (performance.now() >= askedAt + EVERY_MS - SOON_MS) await askForFigures();
-  if (!isTableWanted) return;
-  isTableWanted = false;
-  await sessions.renew();
+  if (isTableWanted) {
+    isTableWanted = false;
+    await sessions.renew();
+  }
+  if (rules.isOpen && areRulesWanted) {
+    areRulesWanted = false;
+    await rules.renew();
+  }
 }
 
 async function askForFigures() {
@@ -81,6 +102,7 @@ async function askForFigures() {
   overview.show(history, server, workers);
   rounds += 1;
   isTableWanted ||= sessions.isLive && rounds % SESSIONS_EVERY === 0;
+  areRulesWanted ||= rounds % RULES_EVERY === 0;
 }
 
 // Another run of the server counts from the beginning: nothing is compared with what was before.
@@ -111,8 +133,9 @@ function failed(error) {
   sessions.forget();
   controls.enable(false);
   byId("lost").hidden = false;
-  const told = duration((now - lostSince) / 1000);
-  byId("lost").textContent = `No answer since ${clock(lostSince)} (${told}). What stands below is older. It is asked again and again.`;
+  // How long it has been changes all the time, and is not read out.
+  setText(byId("lost-since"), `No answer since ${clock(lostSince)}. What stands below is older. It is asked again and again.`);
+  setText(byId("lost-for"), `(${duration((now - lostSince) / 1000)})`);
 }
 
 // An answer that this page does not understand, mostly that of another version.

@@ -30,7 +30,7 @@ macro_rules! script {
     };
 }
 
-static FILES: [File; 11] = [
+static FILES: [File; 14] = [
     File { path: "/", kind: "text/html; charset=utf-8", text: include_str!("page.html") },
     File {
         path: "/dashboard/style.css",
@@ -43,8 +43,11 @@ static FILES: [File; 11] = [
     script!("controls.js"),
     script!("format.js"),
     script!("history.js"),
+    script!("kept.js"),
     script!("overview.js"),
+    script!("rules.js"),
     script!("sessions.js"),
+    script!("table.js"),
     script!("theme.js"),
 ];
 

@@ -2,6 +2,7 @@
 
 import { Chart, Cursor } from "./chart.js";
 import * as format from "./format.js";
+import { level, number, rows, setText } from "./table.js";
 
 const CHARTS = [
   {
@@ -45,48 +46,29 @@ const CHARTS = [
 
 const TILES = [
   ["Sessions", (server) => format.count(server.sessions)],
+  ["Room for", (server) => format.count(Math.max(0, server.sessions_max - server.sessions)), fullness],
   ["Frames in", (_, now) => format.perSecond(now.frames)],
   ["Bytes in", (_, now) => format.bytesPerSecond(now.received)],
   ["Bytes out", (_, now) => format.bytesPerSecond(now.sent)],
   ["Turn p99", (_, now) => format.seconds(now.turnHigh)],
   ["Timer lag p99", (_, now) => format.seconds(now.lagHigh)],
   ["Queued", (_, now) => format.bytes(now.queued)],
-  ["Groups", (server) => format.count(server.groups)],
-  ["Rooms", (server) => format.count(server.rooms)],
+  ["Groups, rooms", (server) => `${format.count(server.groups)}, ${format.count(server.rooms)}`],
   ["Up for", (server) => format.duration(server.uptime_seconds)],
 ];
 
+// How near the server is to as many sessions as there may be.
+function fullness(server) {
+  return level(server.sessions, server.sessions_max);
+}
+
 const byId = (id) => document.getElementById(id);
 
-// As many rows as there are things, each with its cells; rows that are there stay.
-function rows(table, things, cells) {
-  const body = table.tBodies[0];
-  while (body.rows.length > things.length) body.deleteRow(-1);
-  things.forEach((thing, at) => {
-    const row = body.rows[at] ?? body.insertRow();
-    cells(thing).forEach(({ text, share, className }, column) => {
-      const cell = row.cells[column] ?? row.insertCell();
-      if (share === undefined) cell.textContent = text;
-      else bar(cell, text, share);
-      cell.className = className ?? "";
-    });
-  });
+// Who waits to be accepted, of how many may; not known where the system does not tell.
+function backlog(told) {
+  if (!told) return number(format.count(NaN));
+  return number(`${format.count(told.waiting)} of ${format.count(told.max)}`, level(told.waiting, told.max));
 }
-
-// A number with a bar behind it, as long as its share of the largest.
-function bar(cell, text, share) {
-  if (!cell.firstElementChild) {
-    const box = document.createElement("div");
-    box.className = "bar";
-    box.append(document.createElement("i"), document.createElement("span"));
-    cell.append(box);
-  }
-  const [line, label] = cell.firstElementChild.children;
-  line.style.width = `${Math.round(100 * (share || 0))}%`;
-  label.textContent = text;
-}
-
-const number = (text) => ({ text, className: "number" });
 
 export class Overview {
   #charts;
@@ -95,22 +77,26 @@ export class Overview {
   constructor() {
     const cursor = new Cursor();
     this.#charts = CHARTS.map((plan) => new Chart(byId("charts"), plan, cursor));
-    this.#tiles = TILES.map(([name, value]) => {
+    this.#tiles = TILES.map(([name, value, levelOf]) => {
       const [tile, term, figure] = ["div", "dt", "dd"].map((it) => document.createElement(it));
       term.textContent = name;
       tile.append(term, figure);
       byId("tiles").append(tile);
-      return { figure, value };
+      return { figure, value, levelOf };
     });
   }
 
   // Shows an answer.
   show(history, server, workers) {
     const now = history.latest ?? {};
-    for (const { figure, value } of this.#tiles) figure.textContent = value(server, now);
+    for (const { figure, value, levelOf } of this.#tiles) {
+      setText(figure, value(server, now));
+      figure.className = levelOf?.(server) ?? "";
+    }
     this.#header(server);
     this.#workers(workers.workers, now.workers);
-    this.#closes(server.closes, now.closes);
+    this.#reasons("closes", server.closes, now.closes);
+    this.#reasons("refused", history.refused, now.refused);
   }
 
   // Moves the charts on, whether there was an answer or not.
@@ -123,11 +109,11 @@ export class Overview {
   }
 
   #header(server) {
-    byId("version").textContent = server.version;
+    setText(byId("version"), server.version);
     const workers = `${server.workers} ${server.workers === 1 ? "worker" : "workers"}`;
-    byId("place").textContent = `${server.addresses.join(", ")} · ${server.backend} · ${workers}`;
+    setText(byId("place"), `${server.addresses.join(", ")} · ${server.backend} · ${workers}`);
     const [text, isWarning] = server.draining ? ["draining", true] : server.accepting ? ["accepting", false] : ["not accepting", true];
-    byId("state").textContent = text;
+    setText(byId("state"), text);
     byId("state").classList.toggle("warn", isWarning);
     document.title = `wharf ${server.addresses[0] ?? ""}: ${text}`;
   }
@@ -146,16 +132,17 @@ export class Overview {
         number(format.bytes(report?.queued_bytes)),
         number(format.seconds(rate?.turnHigh ?? NaN)),
         number(format.seconds(rate?.lagHigh ?? NaN)),
+        backlog(report?.accept_backlog),
         { text: state, className: worker.answers ? "" : "warn" },
       ];
     });
   }
 
   // Those that have been met, the most frequent first.
-  #closes(closes, lately) {
-    const met = Object.entries(closes).filter(([, total]) => total > 0).sort(([, a], [, b]) => b - a);
+  #reasons(table, counts, lately) {
+    const met = Object.entries(counts).filter(([, total]) => total > 0).sort(([, a], [, b]) => b - a);
     const shown = met.length > 0 ? met : [["none yet", 0]];
-    rows(byId("closes"), shown, ([reason, total]) => [
+    rows(byId(table), shown, ([reason, total]) => [
       { text: reason },
       number(format.count(total)),
       number(format.count(lately?.[reason] ?? NaN)),

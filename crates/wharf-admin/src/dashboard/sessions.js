@@ -2,6 +2,7 @@
 
 import { look } from "./api.js";
 import * as format from "./format.js";
+import { setText } from "./table.js";
 
 const ROWS = 50;
 // As many as the endpoint tells at a time.
@@ -132,7 +133,6 @@ export class Sessions {
   }
 
   #show(sessions) {
-    const focused = document.activeElement;
     const at = performance.now();
     const totals = new Map(sessions.map((it) => [it.id, [it.received_bytes, it.sent_bytes]]));
     const rows = sessions.map((session) => {
@@ -142,10 +142,19 @@ export class Sessions {
     });
     this.#rows = new Map(rows);
     this.#before = { at, totals };
-    this.#body.replaceChildren(...rows.map(([, { row }]) => row));
+    this.#arrange(rows.map(([, { row }]) => row));
+  }
+
+  // Rows that stand as they should are left alone, with what is selected in them.
+  #arrange(rows) {
+    const body = this.#body;
+    const isSo = rows.length > 0 && rows.length === body.rows.length && rows.every((row, at) => row === body.rows[at]);
+    if (isSo) return;
+    const focused = body.contains(document.activeElement) ? document.activeElement : null;
+    body.replaceChildren(...rows);
     if (rows.length === 0) this.#empty();
-    // A row that is moved loses the focus.
-    if (this.#body.contains(focused)) focused.focus({ preventScroll: true });
+    // A row that is moved loses the focus; that of one which is gone goes to the table.
+    if (focused) (body.contains(focused) ? focused : body.closest(".scroll")).focus({ preventScroll: true });
   }
 
   #row({ id, name }) {
@@ -181,7 +190,7 @@ export class Sessions {
       states.filter(([is]) => is).map(([, name]) => name).join(", ") || "open",
       groups,
     ].forEach((text, column) => {
-      row.cells[column].textContent = text;
+      setText(row.cells[column], text);
     });
     row.cells[9].classList.toggle("warn", session.closing || session.held_back);
     row.cells[10].title = groups;
@@ -199,6 +208,6 @@ export class Sessions {
     const first = page * ROWS + 1;
     const range = count > 0 ? `${format.count(first)} to ${format.count(first + count - 1)}` : "none";
     const missing = silent.length > 0 ? `; worker ${silent.join(", ")} does not answer, its sessions are missing` : "";
-    byId("page").textContent = range + missing;
+    setText(byId("page"), range + missing);
   }
 }

@@ -1,5 +1,7 @@
 // Dark or light: as the system has it, or as somebody has chosen here.
 
+import { inBrowser } from "./kept.js";
+
 const KEY = "wharf-theme";
 
 export function followTheme(changed) {
@@ -8,10 +10,10 @@ export function followTheme(changed) {
     document.documentElement.dataset.theme = choice.value;
     changed();
   };
-  const kept = localStorage.getItem(KEY);
+  const kept = inBrowser.get(KEY);
   choice.value = [...choice.options].some(({ value }) => value === kept) ? kept : "";
   choice.addEventListener("change", () => {
-    localStorage.setItem(KEY, choice.value);
+    inBrowser.set(KEY, choice.value);
     apply();
   });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", changed);
