@@ -46,7 +46,7 @@ pub(super) fn appear_and_move(browser: &Browser) -> Result<String> {
     browser.until("document.querySelectorAll('#workers tbody tr').length === 2")?;
     // One of the two listens.
     let backlogs =
-        "[...document.querySelectorAll('#workers tr')].map((it) => it.cells[6].innerText)";
+        "[...document.querySelectorAll('#workers tr')].map((it) => it.cells[7].innerText)";
     browser.until(&format!("{backlogs}.filter((it) => /^0 of [\\d,]+$/.test(it)).length === 1"))?;
     browser.until(&format!("{backlogs}.filter((it) => it === '–').length === 1"))?;
     let frames = browser.run(&format!("return {}", tile("Frames in")))?;
@@ -153,6 +153,9 @@ pub(super) fn narrow(browser: &Browser) -> Result<String> {
         })?;
         widths.push(width.to_string());
     }
+    let table = "document.querySelector('#workers').closest('.scroll')";
+    let is_whole = browser.run(&format!("return {table}.scrollWidth <= {table}.clientWidth"))?;
+    ensure(is_whole == true, || "the table of workers is cut at 1280 pixels".to_owned())?;
     Ok(format!("no scrolling sideways at {} pixels", widths.join(", ")))
 }
 

@@ -127,13 +127,13 @@ export class Overview {
       const state = worker.ended ? "has ended" : worker.answers ? "answers" : "does not answer";
       return [
         { text: String(worker.worker) },
+        { text: state, className: worker.answers ? "" : "warn" },
         { text: format.count(stats.sessions), share: stats.sessions / sessions },
         { text: format.perSecond(rate?.frames), share: (rate?.frames ?? 0) / frames },
         number(format.bytes(report?.queued_bytes)),
         number(format.seconds(rate?.turnHigh ?? NaN)),
         number(format.seconds(rate?.lagHigh ?? NaN)),
         backlog(report?.accept_backlog),
-        { text: state, className: worker.answers ? "" : "warn" },
       ];
     });
   }
