@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use wharf::sim::Faults;
-use wharf::{OperationCounts, Time};
+use wharf::{Holdings, OperationCounts, Time};
 
 use super::client::{End, Habits, Mood, Progress};
 use super::run::{Checked, Simulation, TURNS_TO_HEAR, violated};
@@ -212,7 +212,8 @@ impl Simulation {
                     format!("worker {worker}: on loan to nobody: {:?}", view.ledger),
                 );
             }
-            let OperationCounts { accepts, timers, .. } = view.holdings.operations;
+            let Some(Holdings { operations, .. }) = self.server.holdings(worker) else { continue };
+            let OperationCounts { accepts, timers, .. } = operations;
             let is_empty = view.queued_bytes_max == 0
                 && view.inbox_bytes == 0
                 && accepts == view.listeners

@@ -320,13 +320,17 @@ impl Simulation {
                 format!("worker {worker} has {sessions} sessions and {sockets} sockets"),
             );
         }
-        let Holdings { operations, sessions, .. } = view.holdings;
+        let Some(holdings) = self.server.holdings(worker) else { return Ok(()) };
+        let Holdings { operations, sessions, .. } = holdings;
         let agree = operations.total() == view.operations
             && sessions.total() == view.sessions
             && operations.closes == sessions.terminating
             && operations.accepts >= view.listeners;
         if !agree {
-            return violated("I1", format!("worker {worker} counts in two ways: {view:?}"));
+            return violated(
+                "I1",
+                format!("worker {worker} counts in two ways: {view:?}, {holdings:?}"),
+            );
         }
         if view.ledger.kernel != 0 {
             return violated("I4", format!("worker {worker}: {:?} between turns", view.ledger));

@@ -82,8 +82,6 @@ pub struct WorkerView {
     /// Operations of its port that have not ended: of sockets, timers (one for each session, and one
     /// when there is none) and listeners.
     pub operations: usize,
-    /// The same and its sessions, by kind.
-    pub holdings: Holdings,
     /// Listeners that it has not been told to stop.
     pub listeners: usize,
     /// Who has its receive buffers.
@@ -168,6 +166,14 @@ impl<H: Session, F: Fn(&Arrival) -> H> SteppedServer<H, F> {
     /// If there is no such worker, or its buffer ledger does not balance.
     pub fn worker(&self, worker: usize) -> Option<WorkerView> {
         self.workers[worker].as_ref().map(Worker::view)
+    }
+
+    /// What a worker holds now, by kind: it looks at all of its sessions and sockets for that. `None` if it is done.
+    ///
+    /// # Panics
+    /// If there is no such worker.
+    pub fn holdings(&self, worker: usize) -> Option<Holdings> {
+        self.workers[worker].as_ref().map(Worker::holdings)
     }
 
     /// Jobs that sessions have [deferred](crate::Context::defer) and that have not run. A stepped server

@@ -259,7 +259,6 @@ impl Core {
             sessions: self.connections.len(),
             sockets: self.port.sockets(),
             operations: self.port.operations(),
-            holdings: self.holdings(),
             listeners: self.listeners.len(),
             ledger: self.port.ledger(),
             is_busy: !self.backlog.is_empty(),

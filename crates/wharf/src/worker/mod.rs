@@ -49,6 +49,7 @@ use self::deadlines::Fired;
 use self::rooms::Rooms;
 use self::tidying::TIDY;
 use crate::arrival::Arrival;
+use crate::holdings::Holdings;
 use crate::inbox::Message;
 use crate::report::DrainReport;
 use crate::server::WorkerView;
@@ -124,6 +125,11 @@ impl<H: Session, F: Fn(&Arrival) -> H> Worker<H, F> {
     pub(crate) fn view(&self) -> WorkerView {
         let view = self.core.view();
         WorkerView { is_busy: view.is_busy || !self.may_sleep(), ..view }
+    }
+
+    /// The same, by kind.
+    pub(crate) fn holdings(&self) -> Holdings {
+        self.core.holdings()
     }
 
     /// One turn: waits for completions, no longer than until `deadline`, gives every one of them to its

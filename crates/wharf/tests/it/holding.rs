@@ -68,7 +68,7 @@ impl Play {
     }
 
     fn holdings(&self) -> Holdings {
-        self.server.worker(0).expect("a worker that goes on").holdings
+        self.server.holdings(0).expect("a worker that goes on")
     }
 
     /// Operations, in the order of their description; and sessions.
