@@ -40,6 +40,10 @@ pub enum SessionsWanted {
     MostReceived(usize),
     /// Of so many that have been sent the most bytes since they began.
     MostSent(usize),
+    /// Of so many from which the most bytes a second have come [of late](SessionReport::received_per_second).
+    FastestReceived(usize),
+    /// Of so many that have been sent the most bytes a second [of late](SessionReport::sent_per_second).
+    FastestSent(usize),
 }
 
 impl SessionsWanted {
@@ -53,7 +57,9 @@ impl SessionsWanted {
             | Self::Oldest(most)
             | Self::LongestSilent(most)
             | Self::MostReceived(most)
-            | Self::MostSent(most) => most,
+            | Self::MostSent(most)
+            | Self::FastestReceived(most)
+            | Self::FastestSent(most) => most,
         };
         most.min(SESSIONS_MAX)
     }
@@ -155,6 +161,15 @@ pub struct SessionReport {
     pub received_frames: u64,
     /// Bytes of its send queue that the system has taken since it began.
     pub sent_bytes: u64,
+    /// Bytes a second that its peer has sent it of late, rounded down.
+    ///
+    /// Of late is since its worker was asked for sessions before, by anybody, but 0.9 seconds ago at least: 0.9 to
+    /// 1.8 seconds while somebody asks more often than that, else for as long as nobody did. What has begun since
+    /// then is counted from its beginning, as over a second if that was less long ago; so is every session at the
+    /// first question to a worker, and within 0.9 seconds of it.
+    pub received_per_second: u64,
+    /// Bytes of its send queue that the system has taken a second of late, in the same way.
+    pub sent_per_second: u64,
     /// Bytes in its send queue, those on their way included.
     pub queued_bytes: usize,
     /// Nothing is received from it for now: its user wants nothing, its queue is full, or it has sent more

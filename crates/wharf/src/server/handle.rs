@@ -277,8 +277,9 @@ impl ServerHandle {
     }
 
     /// Asks every worker how it is, and about some of its sessions. Returns at once; the answers come when
-    /// the workers get to it. On each it costs as much as a message, and for sessions that are sorted a look
-    /// at all of them.
+    /// the workers get to it. On each it costs as much as a message, and for sessions a look at all of
+    /// them. For their [rates](crate::SessionReport::received_per_second) a worker that was asked for sessions keeps 64
+    /// bytes for each, until it has had none for a second.
     ///
     /// ```no_run
     /// # use std::time::Duration;

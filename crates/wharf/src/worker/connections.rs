@@ -21,6 +21,11 @@ impl Connections {
         self.len
     }
 
+    /// Slots that it has room for.
+    pub(crate) const fn slots(&self) -> usize {
+        self.places.len()
+    }
+
     /// Whether there are none.
     pub(crate) const fn is_empty(&self) -> bool {
         self.len == 0

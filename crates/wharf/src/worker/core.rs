@@ -15,6 +15,7 @@ use super::connection::{Connection, PeerStream, State};
 use super::connections::Connections;
 use super::dialing::Dialing;
 use super::local::LocalMessages;
+use super::marks::Marks;
 use super::overload::OwnPart;
 use super::rates::Allowance;
 use super::rooms::RoomWork;
@@ -68,6 +69,8 @@ pub(crate) struct Core {
     /// Where the watchdog sees what this worker does.
     pub(super) watched: Arc<Watched>,
     pub(super) connections: Connections,
+    /// What rates of sessions are counted from, if anybody has asked for sessions.
+    pub(super) marks: Marks,
     /// What it connects.
     pub(super) dialing: Dialing,
     /// What sessions of this worker have for each other.
@@ -145,6 +148,7 @@ impl Core {
             shared,
             gate,
             connections: Connections::default(),
+            marks: Marks::default(),
             local: LocalMessages::default(),
             listeners: Vec::new(),
             listener_addresses: Vec::new(),

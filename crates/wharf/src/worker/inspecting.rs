@@ -5,6 +5,7 @@ use std::cmp::Reverse;
 use wharf_port::{AcceptBacklog, SocketId};
 
 use super::connection::{Connection, State, Traffic};
+use super::marks::Lately;
 use super::{Core, Handler, Worker};
 use crate::group::GroupState;
 use crate::holdings::{Holdings, SessionCounts};
@@ -15,9 +16,12 @@ use crate::session_id::SessionId;
 
 impl<H, F> Worker<H, F> {
     /// Answers a question of another thread's.
-    pub(super) fn answer(&self, question: &Question) {
-        let core = &self.core;
+    pub(super) fn answer(&mut self, question: &Question) {
         let Wanted { sessions, filter, holdings } = &question.wanted;
+        if *sessions != SessionsWanted::None {
+            self.core.mark_sessions();
+        }
+        let core = &self.core;
         question.answer(WorkerReport {
             worker: usize::from(core.index),
             now: core.now,
@@ -77,6 +81,12 @@ impl<H, F> Worker<H, F> {
             SessionsWanted::MostSent(_) => {
                 self.first(most, filter, |it| Reverse(it.traffic.sent_bytes))
             }
+            SessionsWanted::FastestReceived(_) => {
+                self.first(most, filter, |it| Reverse(self.core.lately(it).received_per_second()))
+            }
+            SessionsWanted::FastestSent(_) => {
+                self.first(most, filter, |it| Reverse(self.core.lately(it).sent_per_second()))
+            }
         }
     }
 
@@ -119,6 +129,7 @@ impl<H, F> Worker<H, F> {
         let socket = connection.socket;
         let Handler { peer, .. } = self.handler(socket)?;
         let Traffic { received_bytes, received_frames, sent_bytes } = connection.traffic;
+        let lately = self.core.lately(connection);
         Some(SessionReport {
             id: SessionId::new(self.core.index, socket),
             peer: peer.clone(),
@@ -127,6 +138,8 @@ impl<H, F> Worker<H, F> {
             received_bytes,
             received_frames,
             sent_bytes,
+            received_per_second: lately.received_per_second(),
+            sent_per_second: lately.sent_per_second(),
             queued_bytes: connection.queue.bytes(),
             is_held_back: connection.paused
                 || connection.slow
@@ -139,6 +152,15 @@ impl<H, F> Worker<H, F> {
 }
 
 impl Core {
+    /// Sessions are asked for: their rates are counted from such marks.
+    fn mark_sessions(&mut self) {
+        self.marks.renew(&self.connections, self.now);
+    }
+
+    fn lately(&self, connection: &Connection) -> Lately {
+        self.marks.lately(connection, self.now)
+    }
+
     /// Looks at each socket and each session.
     pub(super) fn holdings(&self) -> Holdings {
         let mut sessions = SessionCounts::default();

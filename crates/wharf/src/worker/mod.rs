@@ -22,6 +22,7 @@ mod groups;
 mod holding;
 mod inspecting;
 mod local;
+mod marks;
 mod messages;
 mod overload;
 mod owned;

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::connections::Connections;
+use super::marks::Marks;
 use super::timers::UserTimers;
 use super::{Core, Worker};
 use crate::send_queue::Chunks;
@@ -32,6 +33,7 @@ impl<H, F> Worker<H, F> {
         }
         self.handlers = Vec::new();
         core.connections = Connections::default();
+        core.marks = Marks::default();
         core.chunks = Chunks::default();
         core.buffers = Vec::new();
         if core.user_timers.table.is_empty() {

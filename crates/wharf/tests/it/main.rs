@@ -54,6 +54,7 @@ mod holding;
 mod ids;
 mod in_place;
 mod inspecting;
+mod inspecting_rates;
 #[cfg(target_os = "linux")]
 mod leftovers;
 mod limits;
