@@ -48,9 +48,10 @@
 //! | `/api/v1/drain` | [drains](wharf::ServerHandle::drain) the server, or does [`AdminOptions::drain`] |
 //!
 //! `/api/v1/sessions` takes `order=` `id`, `queue` (the fullest first), `age` (the oldest first), `silence`,
-//! `received` or `sent` (the most bytes first), `limit=` 1 to 1,000, `peer=`, how the text of the peer's address
-//! begins, `group=`, the name of a group, and with `order=id` `after=ID`, which gives the next page. It is 100
-//! sessions by id if nothing is said. Ids are text, since they have 64 bits. What cannot be answered is a line of
+//! `received` or `sent` (the most bytes first), `received_rate` or `sent_rate` (the most bytes a second
+//! [of late](wharf::SessionReport::received_per_second)), `limit=` 1 to 1,000, `peer=`, how the text of the peer's
+//! address begins, `group=`, the name of a group, and with `order=id` `after=ID`, which gives the next page. It is
+//! 100 sessions by id if nothing is said. Ids are text, since they have 64 bits. What cannot be answered is a line of
 //! text, with a status that says why.
 //!
 //! It runs on one thread of its own, and asks the workers by messages: no lock and no counter is added to

@@ -28,6 +28,8 @@ enum Order {
     Silence,
     Received,
     Sent,
+    ReceivedRate,
+    SentRate,
 }
 
 impl Listing {
@@ -67,6 +69,8 @@ impl Listing {
             Order::Silence => SessionsWanted::LongestSilent(self.limit),
             Order::Received => SessionsWanted::MostReceived(self.limit),
             Order::Sent => SessionsWanted::MostSent(self.limit),
+            Order::ReceivedRate => SessionsWanted::FastestReceived(self.limit),
+            Order::SentRate => SessionsWanted::FastestSent(self.limit),
         }
     }
 
@@ -96,7 +100,11 @@ impl Order {
             "silence" => Ok(Self::Silence),
             "received" => Ok(Self::Received),
             "sent" => Ok(Self::Sent),
-            _ => Err("order is id, queue, age, silence, received or sent"),
+            "received_rate" => Ok(Self::ReceivedRate),
+            "sent_rate" => Ok(Self::SentRate),
+            _ => {
+                Err("order is id, queue, age, silence, received, sent, received_rate or sent_rate")
+            }
         }
     }
 
@@ -109,6 +117,8 @@ impl Order {
             Self::Silence => session.last_receive.as_nanos(),
             Self::Received => u64::MAX - session.received_bytes,
             Self::Sent => u64::MAX - session.sent_bytes,
+            Self::ReceivedRate => u64::MAX - session.received_per_second,
+            Self::SentRate => u64::MAX - session.sent_per_second,
         }
     }
 }
@@ -136,6 +146,8 @@ mod tests {
         assert_eq!(wanted("order=silence"), Ok(SessionsWanted::LongestSilent(100)));
         assert_eq!(wanted("order=received"), Ok(SessionsWanted::MostReceived(100)));
         assert_eq!(wanted("limit=2&order=sent"), Ok(SessionsWanted::MostSent(2)));
+        assert_eq!(wanted("order=received_rate"), Ok(SessionsWanted::FastestReceived(100)));
+        assert_eq!(wanted("order=sent_rate&limit=3"), Ok(SessionsWanted::FastestSent(3)));
         let filter = |query| Listing::read(query).map(|listing| listing.filter);
         let mut both = SessionFilter::default();
         both.peer_prefix = Some("192.0.2.7:".to_owned());
@@ -153,6 +165,8 @@ mod tests {
             ("limit", "limit is"),
             ("order=peer", "order is"),
             ("order=ID", "order is"),
+            ("order=rate", "order is"),
+            ("after=1&order=sent_rate", "after is for order=id"),
             ("after=x", "after is the id"),
             ("after=", "after is the id"),
             ("after=1&order=age", "after is for order=id"),

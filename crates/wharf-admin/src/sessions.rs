@@ -47,6 +47,9 @@ pub(crate) struct Session<'a> {
     received_bytes: u64,
     received_frames: u64,
     sent_bytes: u64,
+    /// Of late.
+    received_per_second: u64,
+    sent_per_second: u64,
     queued_bytes: usize,
     held_back: bool,
     closing: bool,
@@ -65,6 +68,8 @@ impl<'a> Session<'a> {
             received_bytes: session.received_bytes,
             received_frames: session.received_frames,
             sent_bytes: session.sent_bytes,
+            received_per_second: session.received_per_second,
+            sent_per_second: session.sent_per_second,
             queued_bytes: session.queued_bytes,
             held_back: session.is_held_back,
             closing: session.is_closing,

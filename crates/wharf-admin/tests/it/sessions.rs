@@ -49,6 +49,10 @@ fn a_session_is_told_as_its_worker_knows_it() {
     let (age, silent) = (session["age_seconds"].as_f64(), session["silent_seconds"].as_f64());
     assert!(age.unwrap() > silent.unwrap() && silent.unwrap() >= 0.0, "{session}");
     assert!(age.unwrap() < 2.0 * PATIENCE.as_secs_f64(), "{session}");
+    // Nobody has asked before: since it began, and as over a second at least.
+    let rate = session["received_per_second"].clone();
+    let rounded_off = 17.0 / age.unwrap().max(1.0) - rate.as_f64().unwrap();
+    assert!(rate.is_u64() && (0.0..1.0).contains(&rounded_off), "{session}");
     let expected = json!({
         "id": id.as_u64().to_string(),
         "name": id.to_string(),
@@ -59,6 +63,8 @@ fn a_session_is_told_as_its_worker_knows_it() {
         "received_bytes": 17,
         "received_frames": 2,
         "sent_bytes": 17,
+        "received_per_second": rate,
+        "sent_per_second": rate,
         "queued_bytes": 0,
         "held_back": false,
         "closing": false,
@@ -72,6 +78,10 @@ fn a_session_is_told_as_its_worker_knows_it() {
             "{alone} comes later than {session}"
         );
         alone[time] = session[time].clone();
+    }
+    for rate in ["received_per_second", "sent_per_second"] {
+        assert!(alone[rate].is_u64(), "{alone}");
+        alone[rate] = session[rate].clone();
     }
     assert_eq!(alone, expected);
 }
@@ -157,12 +167,38 @@ fn sessions_are_told_by_what_they_moved_and_found_by_peer_and_group() {
 }
 
 #[test]
+fn the_fastest_each_way_come_first() {
+    let fixture = Fixture::start(|_| ());
+    let mut streams: Vec<_> = (0..5).map(|_| fixture.session()).collect();
+    let peer = |stream: &TcpStream| stream.local_addr().unwrap().to_string();
+    let [receives, sends] = [2, 3].map(|at| peer(&streams[at]));
+    let first = |order| sessions(&fixture, &format!("?order={order}_rate")).remove(0);
+    // Rates are of the time since the last question: on a busy machine that may be as short as the next.
+    let mut are_first = || {
+        for _ in 0..10 {
+            echo(&mut streams[2], &[b'x'; 60_000]);
+        }
+        frame(&mut streams[3], b"flood");
+        let flood = 512 * (4 + (64 << 10)) + 4 + 5;
+        streams[3].read_exact(&mut vec![0; flood]).unwrap();
+        let (received, sent) = (first("received"), first("sent"));
+        let peers = [&received, &sent].map(|it| it["peer"].as_str().unwrap().to_owned());
+        let rates = [&received["received_per_second"], &sent["sent_per_second"]];
+        peers == [&*receives, &*sends] && rates.iter().all(|it| it.as_u64() > Some(0))
+    };
+    assert!((0..20).any(|_| are_first()), "{receives} is not the first, or {sends} is not");
+}
+
+#[test]
 fn what_is_not_there_or_asked_for_wrongly_is_said() {
     let fixture = Fixture::start(|_| ());
     for (query, says) in [
         ("limit=0", "limit is a whole number from 1 to 1000\n"),
         ("limit=1001", "limit is a whole number from 1 to 1000\n"),
-        ("order=peer", "order is id, queue, age, silence, received or sent\n"),
+        (
+            "order=peer",
+            "order is id, queue, age, silence, received, sent, received_rate or sent_rate\n",
+        ),
         ("peers=1", "a query has order, limit, after, peer and group\n"),
         (
             "after=1&order=queue",
