@@ -110,6 +110,9 @@ pub(super) struct Session {
     pub(super) queued_bytes: u64,
     pub(super) received_bytes: u64,
     pub(super) sent_bytes: u64,
+    /// Of late, as the server counts it.
+    pub(super) received_per_second: u64,
+    pub(super) sent_per_second: u64,
     /// Nothing is received from it for now.
     #[serde(default)]
     pub(super) held_back: bool,

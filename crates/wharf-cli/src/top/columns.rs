@@ -56,8 +56,7 @@ impl Column {
         }
     }
 
-    /// The order that the server is asked for: which sessions are told at all. The server knows no rates; who
-    /// has the highest is looked for among those with the highest totals.
+    /// The order that the server is asked for: which sessions are told at all.
     pub(super) const fn order(self) -> &'static str {
         match self {
             Self::Peer | Self::Worker | Self::Groups => "id",
@@ -65,8 +64,10 @@ impl Column {
             Self::Silent => "silence",
             // Who reads slowly is held back, mostly.
             Self::Queue | Self::State => "queue",
-            Self::ReceivedRate | Self::Received => "received",
-            Self::SentRate | Self::Sent => "sent",
+            Self::ReceivedRate => "received_rate",
+            Self::SentRate => "sent_rate",
+            Self::Received => "received",
+            Self::Sent => "sent",
         }
     }
 
@@ -83,8 +84,10 @@ impl Column {
             Self::Age => "oldest",
             Self::Silent => "longest silent",
             Self::Queue | Self::State => "fullest queues",
-            Self::ReceivedRate | Self::Received => "most received",
-            Self::SentRate | Self::Sent => "most sent",
+            Self::ReceivedRate => "most received/s",
+            Self::SentRate => "most sent/s",
+            Self::Received => "most received",
+            Self::Sent => "most sent",
         }
     }
 
@@ -107,15 +110,14 @@ impl Column {
     /// Names and workers from the least, all else from the most; of those that are alike, the lowest id.
     pub(super) fn compare(self, one: &SessionRow, other: &SessionRow) -> Ordering {
         let most = |one: f64, other: f64| other.total_cmp(&one);
-        let rate = |rate: Option<f64>| rate.unwrap_or(-1.0);
         let by_column = match self {
             Self::Peer => one.peer.cmp(&other.peer),
             Self::Worker => one.worker.cmp(&other.worker),
             Self::Age => most(one.age_seconds, other.age_seconds),
             Self::Silent => most(one.silent_seconds, other.silent_seconds),
             Self::Queue => other.queued_bytes.cmp(&one.queued_bytes),
-            Self::ReceivedRate => most(rate(one.received_rate), rate(other.received_rate)),
-            Self::SentRate => most(rate(one.sent_rate), rate(other.sent_rate)),
+            Self::ReceivedRate => other.received_rate.cmp(&one.received_rate),
+            Self::SentRate => other.sent_rate.cmp(&one.sent_rate),
             Self::Received => other.received_bytes.cmp(&one.received_bytes),
             Self::Sent => other.sent_bytes.cmp(&one.sent_bytes),
             Self::State => (other.held_back, other.closing).cmp(&(one.held_back, one.closing)),

@@ -1,6 +1,6 @@
 //! What is shown: made of two looks at the server, and of nothing else.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
@@ -9,8 +9,8 @@ use super::change::{Change, rate};
 use super::sample::Sample;
 use super::spread::Spread;
 
-/// A server between two looks at it. Rates are missing where there is nothing to compare with: at the first look,
-/// after a restart of the server, of a worker or session that is new.
+/// A server between two looks at it. Rates but those of sessions are missing where there is nothing to compare with: at
+/// the first look, after a restart of the server, of a worker that is new.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub(super) struct Picture {
     pub(super) version: String,
@@ -78,8 +78,9 @@ pub(super) struct SessionRow {
     pub(super) age_seconds: f64,
     pub(super) silent_seconds: f64,
     pub(super) queued_bytes: u64,
-    pub(super) received_rate: Option<f64>,
-    pub(super) sent_rate: Option<f64>,
+    /// Bytes a second, as the server counts them.
+    pub(super) received_rate: u64,
+    pub(super) sent_rate: u64,
     pub(super) received_bytes: u64,
     pub(super) sent_bytes: u64,
     pub(super) held_back: bool,
@@ -122,7 +123,7 @@ impl Picture {
             workers: rows,
             closes: reasons(before, now, workers.seconds(), |it| it.server.closes.clone()),
             refused: reasons(before, now, workers.seconds(), refused),
-            rows: sessions(before, now),
+            rows: sessions(now),
         }
     }
 }
@@ -207,16 +208,8 @@ fn refused(sample: &Sample) -> BTreeMap<String, u64> {
     counts
 }
 
-fn sessions(before: Option<&Sample>, now: &Sample) -> Vec<SessionRow> {
-    let known: HashMap<&str, &Session> = before
-        .iter()
-        .flat_map(|before| &before.page.sessions)
-        .map(|session| (&*session.id, session))
-        .collect();
-    let seconds = Change::of(before, now, |sample| sample.page_at).seconds();
-    let row =
-        |session: &Session| SessionRow::of(known.get(&*session.id).copied(), session, seconds);
-    let mut rows: Vec<SessionRow> = now.page.sessions.iter().map(row).collect();
+fn sessions(now: &Sample) -> Vec<SessionRow> {
+    let mut rows: Vec<SessionRow> = now.page.sessions.iter().map(SessionRow::of).collect();
     let column = now.wanted.column;
     if !column.is_as_answered() {
         rows.sort_by(|one, other| column.compare(one, other));
@@ -225,8 +218,7 @@ fn sessions(before: Option<&Sample>, now: &Sample) -> Vec<SessionRow> {
 }
 
 impl SessionRow {
-    fn of(before: Option<&Session>, now: &Session, seconds: Option<f64>) -> Self {
-        let rate = |of: fn(&Session) -> u64| rate(of(before?), of(now), seconds);
+    fn of(now: &Session) -> Self {
         Self {
             id: now.id.clone(),
             name: now.name.clone(),
@@ -235,8 +227,8 @@ impl SessionRow {
             age_seconds: now.age_seconds,
             silent_seconds: now.silent_seconds,
             queued_bytes: now.queued_bytes,
-            received_rate: rate(|session| session.received_bytes),
-            sent_rate: rate(|session| session.sent_bytes),
+            received_rate: now.received_per_second,
+            sent_rate: now.sent_per_second,
             received_bytes: now.received_bytes,
             sent_bytes: now.sent_bytes,
             held_back: now.held_back,
@@ -288,6 +280,8 @@ mod tests {
             queued_bytes: 0,
             received_bytes,
             sent_bytes: received_bytes * 2,
+            received_per_second: received_bytes * 3,
+            sent_per_second: received_bytes * 4,
             held_back: false,
             closing: false,
             groups: Vec::new(),
@@ -336,7 +330,7 @@ mod tests {
         let closes = ReasonRow { reason: "idle".to_owned(), count: 36, rate: Some(3.0) };
         assert_eq!(picture.closes, [closes]);
         let row = &picture.rows[0];
-        assert_eq!((row.received_rate, row.sent_rate), (Some(50.0), Some(100.0)));
+        assert_eq!((row.received_rate, row.sent_rate), (450, 600), "the server's own");
     }
 
     #[test]
@@ -361,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_look_has_totals_and_no_rates() {
+    fn the_first_look_has_totals_and_no_rates_but_of_sessions() {
         let now = sample(12, vec![worker(0, 300, 5100, 300, 0.15)], vec![session(1, 150)]);
         for before in [None, Some(&now)] {
             // No time has passed since itself.
@@ -371,10 +365,7 @@ mod tests {
             assert_eq!(picture.workers[0].load, None);
             assert_eq!(picture.workers[0].queued_bytes, Some(5));
             assert_eq!(picture.closes[0].rate, None);
-            assert_eq!(
-                (picture.rows[0].received_rate, picture.rows[0].received_bytes),
-                (None, 150)
-            );
+            assert_eq!((picture.rows[0].received_rate, picture.rows[0].received_bytes), (450, 150));
         }
     }
 
@@ -428,8 +419,6 @@ mod tests {
                         assert_eq!(picture.turn.is_some(), timed > 100, "{timed}");
                         let load = row.load.unwrap_or(0.0);
                         assert!((0.0..=1.0).contains(&load), "{turns} {timed} {sum}: {load}");
-                        let rates = picture.rows.iter().filter_map(|row| row.received_rate);
-                        assert!(rates.into_iter().all(|rate| rate >= 0.0));
                     }
                 }
             }
@@ -454,11 +443,7 @@ mod tests {
         assert_eq!(come.workers[0].throughput, None);
         let rates: Vec<_> =
             gone.rows.iter().map(|row| (row.id.as_str(), row.received_rate)).collect();
-        assert_eq!(
-            rates,
-            [("2", Some(10.0)), ("3", None)],
-            "who is new has no rate, and comes last"
-        );
+        assert_eq!(rates, [("2", 330), ("3", 330)], "who is new has a rate as well");
         let mut silent = two(2, 110);
         silent.workers.workers[0].answers = false;
         silent.workers.workers[0].report = None;
@@ -485,13 +470,14 @@ mod tests {
     fn every_column_has_an_order_of_its_own() {
         let mut rows: Vec<SessionRow> = (0..6u32)
             .map(|number| {
-                let mut row = SessionRow::of(None, &session(u64::from(number), 0), None);
+                let mut row = SessionRow::of(&session(u64::from(number), 0));
                 // A number of its own in each column, none in the order of another.
                 let value = |factor: u32| f64::from(number * factor % 7);
                 row.peer = (number ^ 1).to_string();
                 row.worker = usize::from(number == 3);
                 (row.age_seconds, row.silent_seconds) = (value(1), value(2));
-                (row.received_rate, row.sent_rate) = (Some(value(3)), Some(value(4)));
+                row.received_rate = u64::from(number * 3 % 7);
+                row.sent_rate = u64::from(number * 4 % 7);
                 row.queued_bytes = u64::from(number * 5 % 7);
                 row.received_bytes = u64::from(number * 6 % 7);
                 row.sent_bytes = u64::from((number * 2 + 3) % 7);

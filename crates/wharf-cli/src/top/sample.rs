@@ -113,6 +113,6 @@ mod tests {
             "/api/v1/sessions?order=queue&limit=7&peer=%5B%3A%3A1%5D%3A5%26limit%3D1&group=a%20b%2F%C3%A9%25"
         );
         let all = Wanted { limit: 1, ..Wanted::default() };
-        assert_eq!(all.path(), "/api/v1/sessions?order=received&limit=1");
+        assert_eq!(all.path(), "/api/v1/sessions?order=received_rate&limit=1");
     }
 }

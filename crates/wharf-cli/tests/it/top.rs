@@ -1,5 +1,6 @@
 //! `wharf top`: what it shows of a real server, on a terminal that has a screen.
 
+use std::cell::Cell;
 use std::net::TcpStream;
 
 use crate::program::run;
@@ -45,7 +46,8 @@ fn a_server_is_shown_with_its_workers_and_sessions() {
     view.wait_until("both workers answer", |view| answers(view) == 2);
     // Totals of 1,000 bytes and so on, both ways.
     let row = view.line_with(&peer(&sessions[0])).unwrap();
-    assert_eq!(row.matches(" 1000 ").count(), 2, "{row}");
+    let totals: Vec<_> = row.split_whitespace().skip(7).take(2).collect();
+    assert_eq!(totals, ["1000", "1000"], "{row}");
     view.press("q");
     assert_eq!(view.end(), Some(0));
     serving.stop();
@@ -102,6 +104,36 @@ fn sessions_are_sorted_by_the_column_that_is_chosen() {
     }
     let wanted = [two, three, one];
     view.wait_until("oldest first", |view| view.peers() == wanted);
+    serving.stop();
+}
+
+/// Of all sessions, though one alone is asked for.
+#[test]
+fn the_fastest_is_found_behind_higher_totals() {
+    let (serving, admin, sessions) = serving_with(&[60_000, 50_000, 10]);
+    let fast = peer(&sessions[2]);
+    let mut view = View::spawn(top(admin, "--limit 1"));
+    view.wait_for("IN/Sv");
+    // Once for each picture: its total stays far below the others'.
+    let seen = Cell::new(0);
+    let say = |view: &View| {
+        if seen.replace(view.raw.len()) != view.raw.len() {
+            check_echo(&sessions[2], b"on and on");
+        }
+    };
+    view.wait_until("the first is who is busy, with its rate", |view| {
+        say(view);
+        let rate = |row: String| row.split_whitespace().nth(5).map(|rate| rate != "0");
+        view.peers() == [&*fast] && view.line_with(&fast).and_then(rate) == Some(true)
+    });
+    view.press(&RIGHT.repeat(2));
+    view.wait_until("by the total another is", |view| view.peers() == [peer(&sessions[0])]);
+    view.press(LEFT);
+    view.wait_for("most sent/s");
+    view.wait_until("it is the first both ways", |view| {
+        say(view);
+        view.peers() == [&*fast]
+    });
     serving.stop();
 }
 

@@ -106,11 +106,14 @@ const WORKERS: &str = r#"{"workers":[
      "report":{"queued_bytes":0}}]}"#;
 const SESSIONS: &str = r#"{"sessions":[
     {"id":"1","name":"0-1-1","worker":0,"peer":"192.0.2.1:1","age_seconds":1,"silent_seconds":0,"queued_bytes":0,
-     "received_bytes":7,"sent_bytes":7,"held_back":false,"closing":false,"groups":["all"]},
+     "received_bytes":7,"sent_bytes":7,"received_per_second":0,"sent_per_second":0,
+     "held_back":false,"closing":false,"groups":["all"]},
     {"id":"2","name":"0-2-1","worker":0,"peer":"192.0.2.1:2","age_seconds":1,"silent_seconds":0,"queued_bytes":0,
-     "received_bytes":7,"sent_bytes":7,"held_back":false,"closing":true,"groups":["all"]},
+     "received_bytes":7,"sent_bytes":7,"received_per_second":0,"sent_per_second":0,
+     "held_back":false,"closing":true,"groups":["all"]},
     {"id":"3","name":"0-3-1","worker":0,"peer":"192.0.2.1:3","age_seconds":1,"silent_seconds":0,"queued_bytes":0,
-     "received_bytes":7,"sent_bytes":7,"held_back":true,"closing":false,"groups":["all"]}],"next":null}"#;
+     "received_bytes":7,"sent_bytes":7,"received_per_second":0,"sent_per_second":0,
+     "held_back":true,"closing":false,"groups":["all"]}],"next":null}"#;
 
 #[test]
 fn a_queue_stands_out_when_it_is_nearly_full_and_when_it_is() {

@@ -161,7 +161,7 @@ const WORKERS: &str = r#"{"workers":[{"worker":0,"answers":false,"ended":false,"
     "timer_lag":{"bounds_seconds":[0.1],"counts":[1,2,3],"sum_seconds":0}}]}"#;
 const SESSIONS: &str = r#"{"sessions":[{"id":"1/../../drain","name":"\u001bc","worker":0,
     "peer":"\u001b[1;1HEVIL\u202e","age_seconds":-5,"silent_seconds":0,
-    "queued_bytes":18446744073709551615,"received_bytes":0,"sent_bytes":0,
+    "queued_bytes":18446744073709551615,"received_bytes":0,"sent_bytes":0,"received_per_second":0,"sent_per_second":0,
     "groups":["\u001b[?1049l","\u0000\u007f"]}],"next":null}"#;
 
 #[test]

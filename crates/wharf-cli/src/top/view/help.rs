@@ -5,7 +5,7 @@ use ratatui::layout::Rect;
 
 use super::{Theme, dialog};
 
-const LINES: [&str; 21] = [
+const LINES: [&str; 20] = [
     "Left Right < >   sort the sessions by another column",
     "r                turn the order round",
     "/                only peers whose address begins with a text",
@@ -24,8 +24,7 @@ const LINES: [&str; 21] = [
     "Times are known by bucket: <=64us is at most that, over half of it.",
     "BACKLOG: who waits to be accepted, of how many may, where the system tells.",
     "S: h is held back, nothing is received from it for now; c is being closed.",
-    "Rates of sessions are found among those that the server tells of,",
-    "which are the ones with the highest totals: see the last line.",
+    "Rates of sessions are of the last second or two, as the server counts them.",
     "Any key leaves this.",
 ];
 

@@ -98,7 +98,6 @@ fn title(state: &State, theme: &Theme, column: Column, width: u16) -> (String, S
 }
 
 fn cells(row: &SessionRow, ascii: bool, theme: &Theme) -> [(String, Style); 11] {
-    let rate = |rate: Option<f64>| rate.map_or_else(|| "-".to_owned(), text::bytes);
     let bytes = |bytes: u64| text::bytes(bytes as f64);
     let plain = |text: String| (text, Style::new());
     let (mark, style) = match (row.closing, row.held_back) {
@@ -112,8 +111,8 @@ fn cells(row: &SessionRow, ascii: bool, theme: &Theme) -> [(String, Style); 11] 
         plain(text::age(row.age_seconds)),
         plain(text::age(row.silent_seconds)),
         plain(bytes(row.queued_bytes)),
-        plain(rate(row.received_rate)),
-        plain(rate(row.sent_rate)),
+        plain(bytes(row.received_rate)),
+        plain(bytes(row.sent_rate)),
         plain(bytes(row.received_bytes)),
         plain(bytes(row.sent_bytes)),
         (mark.to_owned(), style),
