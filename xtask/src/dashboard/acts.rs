@@ -68,6 +68,16 @@ pub(super) fn pages(browser: &Browser) -> Result<String> {
     browser.until("document.querySelector('[data-order=sent]').ariaSort === 'descending'")?;
     let sent = "Number.isFinite(parseFloat(document.querySelector('#sessions tbody').rows[0].cells[8].innerText))";
     browser.until(sent)?;
+    for (order, column) in [("received_rate", 6), ("sent_rate", 8)] {
+        // Not by the pointer: columns move as the rates in them change.
+        browser.run(&format!("document.querySelector('[data-order={order}] button').click()"))?;
+        browser.until(&format!("document.querySelector('#order').value === '{order}'"))?;
+        browser.until(&format!(
+            "document.querySelector('[data-order={order}]').ariaSort === 'descending'"
+        ))?;
+        let first = format!("{ROWS}[0].cells[{column}].innerText");
+        browser.until(&format!("{ROWS}.length === 50 && parseFloat({first}) > 0"))?;
+    }
     browser.click("#order option[value=id]")?;
     Ok("two pages by id and by age, orders by the head of a column".to_owned())
 }

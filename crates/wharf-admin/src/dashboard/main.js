@@ -109,7 +109,6 @@ async function askForFigures() {
 function compare(now) {
   if (last && !isSameRun(now, last)) {
     history.gap(Date.now() - 1);
-    sessions.forget();
     isTableWanted = true;
   }
   last = now;
@@ -130,7 +129,6 @@ function failed(error) {
   const now = Date.now();
   lostSince ??= now;
   history.gap(now);
-  sessions.forget();
   controls.enable(false);
   byId("lost").hidden = false;
   // How long it has been changes all the time, and is not read out.

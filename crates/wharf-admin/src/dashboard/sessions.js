@@ -14,8 +14,6 @@ export class Sessions {
   #body = byId("sessions").tBodies[0];
   // By id: the row, and the session as it was told last.
   #rows = new Map();
-  // What each session of the last answer had counted, for rates.
-  #before = { at: 0, totals: new Map() };
   #page = 0;
   // By id: where each page begins. By anything else a page is a part of one long answer.
   #starts = [null];
@@ -42,11 +40,6 @@ export class Sessions {
   // Whether it is to be renewed by itself.
   get isLive() {
     return byId("live").checked;
-  }
-
-  // What was counted so far is of another run of the server, or long ago: nothing is compared with it.
-  forget() {
-    this.#before = { at: 0, totals: new Map() };
   }
 
   #sortable(head) {
@@ -133,15 +126,12 @@ export class Sessions {
   }
 
   #show(sessions) {
-    const at = performance.now();
-    const totals = new Map(sessions.map((it) => [it.id, [it.received_bytes, it.sent_bytes]]));
     const rows = sessions.map((session) => {
       const row = this.#rows.get(session.id)?.row ?? this.#row(session);
-      this.#fill(row, session, at);
+      this.#fill(row, session);
       return [session.id, { row, session }];
     });
     this.#rows = new Map(rows);
-    this.#before = { at, totals };
     this.#arrange(rows.map(([, { row }]) => row));
   }
 
@@ -171,10 +161,7 @@ export class Sessions {
     return row;
   }
 
-  #fill(row, session, at) {
-    const before = this.#before.totals.get(session.id);
-    const elapsed = (at - this.#before.at) / 1000;
-    const rate = (now, then) => format.bytesPerSecond(now >= then && elapsed > 0 ? (now - then) / elapsed : NaN);
+  #fill(row, session) {
     const states = [[session.closing, "closing"], [session.held_back, "held back"]];
     const groups = session.groups.join(", ");
     [
@@ -184,9 +171,9 @@ export class Sessions {
       format.duration(session.silent_seconds),
       format.bytes(session.queued_bytes),
       format.bytes(session.received_bytes),
-      rate(session.received_bytes, before?.[0]),
+      format.bytesPerSecond(session.received_per_second),
       format.bytes(session.sent_bytes),
-      rate(session.sent_bytes, before?.[1]),
+      format.bytesPerSecond(session.sent_per_second),
       states.filter(([is]) => is).map(([, name]) => name).join(", ") || "open",
       groups,
     ].forEach((text, column) => {
