@@ -52,7 +52,9 @@ fn lock_files_are_up_to_date() -> Result<String> {
         command.arg(workspace::root().join(workspace).join("Cargo.toml"));
         let ended = process::run(&mut command, METADATA_MAX)?;
         ensure(ended.code == Some(0), || {
-            format!("{workspace}/Cargo.lock: {}; run cargo update --workspace there", ended.stderr)
+            let is_behind = ended.stderr.contains("cannot update the lock file");
+            let advice = if is_behind { "; run cargo update --workspace there" } else { "" };
+            format!("{workspace}/Cargo.lock: {}{advice}", ended.stderr.trim())
         })?;
     }
     Ok(APART.join(", "))

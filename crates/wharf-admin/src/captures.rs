@@ -131,6 +131,13 @@ impl Routes {
                  token, or have it listen at the file of a Unix socket\n",
             ));
         }
+        if !self.guard.gives_captures() {
+            return Some(answer::text(
+                StatusCode::FORBIDDEN,
+                "captures are not given here: start wharf serve with --capture-chosen none, or an endpoint of your own \
+                 with AdminOptions::captures\n",
+            ));
+        }
         (!self.server.is_set_up_to_capture()).then(|| {
             answer::text(
                 StatusCode::CONFLICT,

@@ -35,7 +35,7 @@ const KEPT_TIMEOUT: Duration = Duration::from_secs(60);
 const KEPT_BYTES_MAX: u64 = 1 << 20;
 /// How long the headers of a request may take to come, from the beginning of the connection or from the answer before.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long all of it may take: a request, and its answer.
+/// How long all of it may take: a request, and then its answer.
 const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Headers of a request, and the bytes of them all.
 const HEADERS_MAX: usize = 64;
@@ -46,8 +46,8 @@ const HEADER_BYTES_MAX: usize = 16 << 10;
 struct Visit {
     since: Instant,
     place: OwnedSemaphorePermit,
-    /// Told of each answer that another request may follow.
-    kept: Notify,
+    /// Told of each request that comes, and of each answer that another may follow.
+    begins: Notify,
     /// Whether the server is to drain behind the answer.
     drains: AtomicBool,
 }
@@ -62,7 +62,7 @@ pub(crate) async fn serve(
     let visit = Arc::new(Visit {
         since: Instant::now(),
         place,
-        kept: Notify::new(),
+        begins: Notify::new(),
         drains: AtomicBool::new(false),
     });
     let service = service_fn(|request| {
@@ -80,7 +80,7 @@ pub(crate) async fn serve(
         loop {
             tokio::select! {
                 _ = connection.as_mut() => break,
-                () = visit.kept.notified() => end.as_mut().reset(Instant::now() + EXCHANGE_TIMEOUT),
+                () = visit.begins.notified() => end.as_mut().reset(Instant::now() + EXCHANGE_TIMEOUT),
                 () = end.as_mut() => break,
             }
         }
@@ -95,13 +95,14 @@ pub(crate) async fn serve(
 
 impl Visit {
     async fn answer(&self, request: Request<Incoming>, routes: &Routes) -> Answer {
+        self.begins.notify_one();
         // Nobody reads the body of a request that only looks.
         let is_look = request.method() == Method::GET && request.body().is_end_stream();
         let (mut answer, then) = routes.answer(request).await;
         self.drains.fetch_or(then == Then::Drain, Ordering::Relaxed);
         let is_short = answer.body().size_hint().upper().is_some_and(|it| it <= KEPT_BYTES_MAX);
         if is_look && is_short && answer.status().is_success() && self.may_be_kept() {
-            self.kept.notify_one();
+            self.begins.notify_one();
         } else {
             answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
         }

@@ -99,7 +99,7 @@ impl AdminSocket {
         let (ends, end) = oneshot::channel();
         let thread = Builder::new()
             .name("wharf-admin".to_owned())
-            .spawn(move || run(&runtime, listener, routes, end))
+            .spawn(move || run(runtime, listener, routes, end))
             .map_err(AdminError::Thread)?;
         Ok(Admin { address, ends: Some(ends), thread: Some(thread) })
     }
@@ -131,7 +131,7 @@ impl Drop for Admin {
 }
 
 fn run(
-    runtime: &Runtime,
+    runtime: Runtime,
     listener: Listener,
     routes: Arc<Routes>,
     end: oneshot::Receiver<Infallible>,
@@ -144,6 +144,8 @@ fn run(
             _ = end => {}
         }
     });
+    // A capture may be written still, which nobody gets any more.
+    runtime.shutdown_background();
 }
 
 /// Accepts for as long as it is polled.

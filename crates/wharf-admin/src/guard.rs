@@ -23,12 +23,14 @@ pub(crate) struct Guard {
     hosts: Vec<String>,
     /// The whole value of the header.
     authorization: Option<String>,
+    /// Captures are given at all.
+    captures: bool,
 }
 
 impl Guard {
     pub(crate) fn new(options: &AdminOptions, address: Option<SocketAddr>) -> Self {
         let authorization = options.token.as_ref().map(|token| format!("Bearer {token}"));
-        Self { address, hosts: options.hosts.clone(), authorization }
+        Self { address, hosts: options.hosts.clone(), authorization, captures: options.captures }
     }
 
     /// Whether a request was meant for this endpoint, and comes from no page of somebody else's: to be asked
@@ -46,6 +48,11 @@ impl Guard {
         // What is told by the time is whether the lengths are the same.
         let is_right = bool::from(given.as_bytes().ct_eq(wanted.as_bytes()));
         is_right.then_some(()).ok_or((StatusCode::UNAUTHORIZED, "a token is needed"))
+    }
+
+    /// Whether captures are given, to those who may have them.
+    pub(crate) const fn gives_captures(&self) -> bool {
+        self.captures
     }
 
     /// Whether those who are let through are more than users of this machine: there is a token, or a file with
@@ -75,29 +82,23 @@ impl Guard {
         Err((StatusCode::MISDIRECTED_REQUEST, line))
     }
 
-    /// Only browsers send an `Origin`, and those of our own pages have ours. None speaks to a Unix socket, unless
-    /// something forwards a port to it: then it is the `Host` that it has asked for.
+    /// Only browsers send an `Origin`, and those of our own pages have ours: where this endpoint listens, or the host
+    /// and port that were asked, where something stands between that encrypts, or forwards a port. Those are ours, too:
+    /// the `Host` has been checked, and no page chooses it.
     fn check_origin(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let Some(origin) = one(headers, &ORIGIN)? else { return Ok(()) };
         let asked = one(headers, &HOST)?.and_then(|host| host.parse::<Authority>().ok());
-        let authority = origin.strip_prefix("http://").and_then(|it| it.parse().ok());
-        let is_own = authority.is_some_and(|it: Authority| {
-            it.port_u16().unwrap_or(80) == self.port(asked.as_ref())
-                && (self.is_own(&it) || self.is_asked_address(&it, asked.as_ref()))
+        let is_own = page(origin).is_some_and(|(it, port)| {
+            let is_asked = asked.as_ref().is_some_and(|asked| is_same(&it, asked, port));
+            is_asked || self.is_at_our_port(&it, origin) && self.is_own(&it)
         });
         is_own.then_some(()).ok_or((StatusCode::FORBIDDEN, "another site's page is not answered"))
     }
 
-    /// The port at which a request finds this endpoint.
-    fn port(&self, asked: Option<&Authority>) -> u16 {
-        let by_host = || asked.and_then(Authority::port_u16).unwrap_or(80);
-        self.address.map_or_else(by_host, |address| address.port())
-    }
-
-    /// Whether a page comes from the very address that it asks. On all addresses of the machine, that some other
-    /// page comes from an address as well says nothing.
-    fn is_asked_address(&self, origin: &Authority, asked: Option<&Authority>) -> bool {
-        self.may_be_called(origin) && asked.and_then(ip_of) == ip_of(origin)
+    /// Whether a page was got where this endpoint listens, which does not encrypt.
+    fn is_at_our_port(&self, page: &Authority, origin: &str) -> bool {
+        let port = page.port_u16().unwrap_or(80);
+        origin.starts_with("http://") && self.address.is_some_and(|address| address.port() == port)
     }
 
     /// Whether a request may call this endpoint so.
@@ -119,6 +120,24 @@ impl Guard {
             }
         }
     }
+}
+
+/// Where a page comes from, and the port that is meant where none is told.
+fn page(origin: &str) -> Option<(Authority, u16)> {
+    let (scheme, authority) = origin.split_once("://")?;
+    let port = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let authority = authority.parse().ok().filter(has_no_user)?;
+    Some((authority, port))
+}
+
+/// Whether two authorities are one host and port; `port` is meant where none is told.
+fn is_same(one: &Authority, other: &Authority, port: u16) -> bool {
+    let port_of = |it: &Authority| it.port_u16().unwrap_or(port);
+    one.host().eq_ignore_ascii_case(other.host()) && port_of(one) == port_of(other)
 }
 
 /// The address that an authority is, if it is one and nothing else.
@@ -236,7 +255,7 @@ mod tests {
         for foreign in [
             "http://203.0.113.5:7779",
             "http://192.168.1.5",
-            "https://192.168.1.5:7779",
+            "https://192.168.1.5",
             "http://evil@192.168.1.5:7779",
             "http://evil.example:7779",
         ] {
@@ -271,11 +290,32 @@ mod tests {
             "http://evil.example",
             "https://localhost:7778",
             "http://localhost:8080",
-            "http://localhost",
+            "ftp://localhost",
+            "http://evil@localhost",
             "",
         ] {
             assert_eq!(with(origin), Some(403), "{origin}");
         }
+    }
+
+    #[test]
+    fn a_page_that_came_through_something_between_is_our_own() {
+        let with = |host, origin| checked(false, "/", &[("host", host), ("origin", origin)]);
+        // What encrypts hands on the name that it was asked by.
+        assert_eq!(with("ops.example", "https://ops.example"), None);
+        assert_eq!(with("Ops.Example:8443", "https://ops.example:8443"), None);
+        // A port that is forwarded.
+        assert_eq!(with("localhost:8080", "http://localhost:8080"), None);
+        assert_eq!(with("localhost", "http://localhost"), None);
+        for (host, origin) in [
+            ("ops.example", "https://ops.example:8443"),
+            ("ops.example:7778", "http://ops.example"),
+            ("ops.example", "https://evil.example"),
+            ("localhost:8080", "http://127.0.0.1:8080"),
+        ] {
+            assert_eq!(with(host, origin), Some(403), "{origin} at {host}");
+        }
+        assert_eq!(with("evil.example", "https://evil.example"), Some(421));
     }
 
     #[test]

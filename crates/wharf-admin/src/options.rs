@@ -26,6 +26,10 @@ pub struct AdminOptions {
     /// IP addresses of loopback and that of `listen`; any IP address if `listen` is all of them (`0.0.0.0`, `::`).
     /// None by default.
     pub hosts: Vec<String>,
+    /// Whether what sessions receive and send is [captured](wharf::capture) and given on request, to whoever may ask at
+    /// all: who watches, too. Not by default. It needs a token or the file of a Unix socket, and a server that is
+    /// [set up](wharf::Server::capture) for it.
+    pub captures: bool,
     /// How long a worker may take to answer before it counts as held up, and how long a request waits for its turn
     /// to ask, of which four are under way at a time. One second by default.
     pub worker_patience: Duration,
@@ -56,7 +60,14 @@ impl AdminOptions {
     /// The same at any address: of TCP, or a Unix socket.
     pub const fn at(listen: Address) -> Self {
         let worker_patience = Duration::from_secs(1);
-        Self { listen, token: None, hosts: Vec::new(), worker_patience, drain: None }
+        Self {
+            listen,
+            token: None,
+            hosts: Vec::new(),
+            captures: false,
+            worker_patience,
+            drain: None,
+        }
     }
 
     /// Whether an endpoint can be set up so; [`Admin::start`](crate::Admin::start) asks the same.
@@ -90,6 +101,7 @@ impl fmt::Debug for AdminOptions {
             .field("listen", &self.listen)
             .field("has_token", &self.token.is_some())
             .field("hosts", &self.hosts)
+            .field("captures", &self.captures)
             .field("worker_patience", &self.worker_patience)
             .field("has_drain", &self.drain.is_some())
             .finish()

@@ -145,8 +145,9 @@ fn at_a_file_its_owner_needs_no_token() {
     let place = tempfile::tempdir().unwrap();
     let at = place.path().join("admin");
     let listen = wharf::UnixAddress::at(&at).unwrap().into();
-    let _admin =
-        wharf_admin::Admin::start(fixture.server(), wharf_admin::AdminOptions::at(listen)).unwrap();
+    let mut options = wharf_admin::AdminOptions::at(listen);
+    options.captures = true;
+    let _admin = wharf_admin::Admin::start(fixture.server(), options).unwrap();
     let ask = |method: &str| {
         let mut stream = UnixStream::connect(&at).unwrap();
         stream.set_read_timeout(Some(crate::support::PATIENCE)).unwrap();
@@ -168,7 +169,10 @@ fn at_a_file_its_owner_needs_no_token() {
 #[test]
 fn a_server_that_is_not_set_up_for_it_says_what_to_set() {
     let token = "a-token-of-some-length";
-    let fixture = Fixture::start(|options| options.token = Some(token.to_owned()));
+    let fixture = Fixture::start(|options| {
+        options.token = Some(token.to_owned());
+        options.captures = true;
+    });
     let _session = fixture.session();
     let id = fixture.server().ask_workers(wharf::SessionsWanted::Oldest(1));
     let reports = id.wait(crate::support::PATIENCE);
@@ -179,6 +183,15 @@ fn a_server_that_is_not_set_up_for_it_says_what_to_set() {
         let answer = fixture.ask(&format!("{head}X-Wharf-Admin: 1\r\n\r\n"));
         check_refused(&answer, 409, "--capture-chosen none");
     }
+}
+
+#[test]
+fn an_endpoint_that_was_not_told_to_gives_none() {
+    let fixture = Fixture::start_capturing_with(nobody(), |options| options.captures = false);
+    let _session = fixture.session();
+    let path = capture(&fixture, 0);
+    check_refused(&fixture.get(&path), 403, "AdminOptions::captures");
+    check_refused(&fixture.post(&path), 403, "AdminOptions::captures");
 }
 
 #[test]

@@ -100,6 +100,7 @@ impl Fixture {
             |server| server.capture(options),
             |options| {
                 options.token = Some(TOKEN.to_owned());
+                options.captures = true;
                 change(options);
             },
         );

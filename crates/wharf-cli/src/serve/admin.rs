@@ -36,13 +36,15 @@ impl AdminPlace {
     }
 }
 
-/// Takes the address of an endpoint that has its server drained by `drain`. To be called before the server starts,
-/// so that a wrong token or an address that is taken costs nobody a session.
+/// Takes the address of an endpoint that has its server drained by `drain`, and may give captures. To be called before
+/// the server starts, so that a wrong token or an address that is taken costs nobody a session.
 pub(super) fn bind(
     place: &AdminPlace,
+    captures: bool,
     drain: impl Fn() + Send + Sync + 'static,
 ) -> Result<AdminSocket, Failure> {
     let mut options = place.options()?;
+    options.captures = captures;
     options.drain = Some(Arc::new(drain));
     AdminSocket::bind(options).map_err(|error| failure(&error))
 }

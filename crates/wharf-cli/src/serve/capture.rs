@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::NamedTempFile;
 use wharf::ServerHandle;
-use wharf::capture::{Capture, CaptureOptions};
+use wharf::capture::{Capture, CaptureOptions, Chosen};
 use wharf_capture::{Recording, What};
 
 use crate::clock::wall;
@@ -38,6 +38,11 @@ enum Goal {
 }
 
 impl CapturePlace {
+    /// Whether sessions are captured when somebody asks for it, and given to whoever asks.
+    pub(super) fn is_on_request(&self) -> bool {
+        self.options.chosen == Chosen::None
+    }
+
     pub(super) fn open(&self) -> Result<Option<CaptureFile>, Failure> {
         let Some(path) = &self.path else { return Ok(None) };
         let name = path.display().to_string();

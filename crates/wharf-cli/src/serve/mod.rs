@@ -86,8 +86,9 @@ where
     F: Fn(&Arrival) -> H + Send + Sync + 'static,
 {
     let events = Events::new();
-    let admin =
-        options.admin.as_ref().map(|place| admin::bind(place, events.drain())).transpose()?;
+    let captures = options.capture.as_ref().is_some_and(CapturePlace::is_on_request);
+    let admin = options.admin.as_ref().map(|place| admin::bind(place, captures, events.drain()));
+    let admin = admin.transpose()?;
     let capture = options.capture.as_ref().map(CapturePlace::open).transpose()?.flatten();
     let running = options.server(handed).start(factory).map_err(|error| start::failure(&error))?;
     let server = running.handle();

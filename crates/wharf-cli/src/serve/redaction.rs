@@ -10,6 +10,9 @@ use wharf::capture::{CaptureOptions, Redacted};
 
 /// What stands for a byte that is not kept.
 const COVER: u8 = b'*';
+/// Matches that are looked for in one frame. To look for the next may take as long as the rest of the frame is, and
+/// whoever is captured says how many there are.
+const MATCHES_MAX: usize = 256;
 /// What a pattern stands behind.
 const MATCHES: &str = "matches:";
 /// All that there is.
@@ -52,11 +55,16 @@ impl Redaction {
     }
 }
 
-/// Matches are looked for in the payload as it was: what is covered is no neighbour that a pattern asks for.
+/// Matches are looked for in the payload as it was: what is covered is no neighbour that a pattern asks for. What comes
+/// behind the last that is looked for is covered as a whole.
 fn cover_matches(pattern: &Regex, payload: &mut [u8]) {
     let given = payload.to_vec();
-    for found in pattern.find_iter(&given) {
+    for (number, found) in (1..).zip(pattern.find_iter(&given)) {
         payload[found.range()].fill(COVER);
+        if number == MATCHES_MAX {
+            payload[found.end()..].fill(COVER);
+            return;
+        }
     }
 }
 
@@ -132,6 +140,14 @@ mod tests {
     fn a_match_does_not_hang_on_what_was_covered_before_it() {
         check(r"\bab", b"abab", b"**ab");
         check(r"^.", b"abc", b"*bc");
+    }
+
+    #[test]
+    fn behind_so_many_matches_everything_is_covered() {
+        let with = |matches: usize| [b"1.".repeat(matches), b"end".to_vec()].concat();
+        let covered = b"*.".repeat(MATCHES_MAX - 1);
+        check("1", &with(MATCHES_MAX - 1), &[&covered[..], b"end"].concat());
+        check("1", &with(MATCHES_MAX), &[&covered[..], b"*****"].concat());
     }
 
     #[test]

@@ -133,11 +133,56 @@ fn nobody_is_left_to_be_asked_for_where_nobody_could_ask() {
     serving.stop();
 }
 
+#[cfg(unix)]
 #[test]
 fn at_a_file_no_token_is_needed_to_ask() {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
     let place = tempfile::tempdir().unwrap();
-    let flags = format!("--capture-chosen none --admin unix:{}/admin", place.path().display());
+    let path = place.path().join("admin");
+    let flags = format!("--workers 1 --capture-chosen none --admin unix:{}", path.display());
     let mut serving = Serving::spawn(serve("echo", &flags));
     assert!(serving.admin_line().contains("admin on unix:"), "it has started");
+    let ask = |method: &str, target: &str| {
+        let mut stream = UnixStream::connect(&path).unwrap();
+        let head = "Host: localhost\r\nConnection: close\r\nX-Wharf-Admin: 1";
+        write!(stream, "{method} {target} HTTP/1.1\r\n{head}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let client = serving.connect();
+    say(&client, "before");
+    hear(&client, "before");
+    let page: Value = serde_json::from_str(body(&ask("GET", "/api/v1/sessions"))).unwrap();
+    let id = page["sessions"][0]["id"].as_str().unwrap();
+    let capture = format!("/api/v1/sessions/{id}/capture");
+    body(&ask("POST", &capture));
+    say(&client, "behind");
+    hear(&client, "behind");
+    let given = ask("GET", &capture);
+    assert!(body(&given).contains("behind") && !given.contains("before"), "{given}");
+    serving.stop();
+}
+
+#[test]
+fn what_is_captured_for_a_file_is_given_to_nobody_who_asks() {
+    let (_place, token) = token_file(TOKEN);
+    let flags = format!(
+        "--workers 1 --capture /dev/null --admin 127.0.0.1:0 --admin-token-file {}",
+        token.display()
+    );
+    let mut serving = Serving::spawn(serve("echo", &flags));
+    let admin = serving.admin();
+    let client = serving.connect();
+    say(&client, "hello");
+    hear(&client, "hello");
+    let path = capture_of(admin, &client);
+    for method in ["GET", "POST"] {
+        let answer = ask(admin, method, &path, &headers());
+        assert_eq!(status(&answer), 403, "{answer}");
+        assert!(answer.contains("--capture-chosen none") && !answer.contains("hello"), "{answer}");
+    }
     serving.stop();
 }

@@ -71,6 +71,7 @@ pub enum Redacted {
 /// Which sessions are captured from their beginning. Any other can be [chosen](crate::ServerHandle::capture_session)
 /// while it is there.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub enum Chosen {
     /// All that are accepted; those that this server has connected are never among them.
     #[default]
@@ -204,7 +205,7 @@ pub struct Capture {
     pub is_redacted: bool,
     /// When the first session began to be captured; `None` if none has.
     pub began: Option<Time>,
-    /// Sessions that were chosen and not captured, since there was no place for them.
+    /// Sessions that were chosen from their beginning and not captured, since there was no place for them.
     pub sessions_missed: u64,
     /// Sessions that had ended and were forgotten for newer ones.
     pub sessions_forgotten: u64,

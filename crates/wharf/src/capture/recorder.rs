@@ -7,7 +7,7 @@ use std::sync::{Arc, PoisonError};
 
 use wharf_port::{Address, Time};
 
-use super::ring::Ring;
+use super::ring::{self, Ring};
 use super::{Capture, CaptureOptions, CapturedEvent, Direction, Happened, RedactionPanicked};
 use crate::framing::Framing;
 use crate::session_id::SessionId;
@@ -50,7 +50,8 @@ impl Recorder {
         let mut kept = self.kept();
         if kept.open.len() + kept.ended.len() >= self.options.sessions_max {
             if kept.ended.pop_front().is_none() {
-                kept.missed += 1;
+                // Who asks for one that is there hears of it.
+                kept.missed += u64::from(is_whole);
                 return false;
             }
             kept.forgotten += 1;
@@ -115,17 +116,21 @@ impl Recorder {
     /// All that there is.
     pub(crate) fn captured(&self) -> Capture {
         let kept = self.kept();
-        let mut sessions: Vec<_> =
+        let sessions: Vec<_> =
             kept.ended.iter().chain(kept.open.values()).map(Ring::session).collect();
+        let (began, missed, forgotten) = (kept.began, kept.missed, kept.forgotten);
+        // Workers wait no longer.
+        drop(kept);
+        let mut sessions: Vec<_> = sessions.into_iter().map(ring::in_order).collect();
         let begin = |events: &[CapturedEvent]| events.first().map(|event| event.sequence);
         sessions.sort_unstable_by_key(|session| begin(&session.events));
         Capture {
             framing: self.framing.clone(),
             frame_bytes_max: self.frame_bytes_max,
             is_redacted: self.options.is_redacted(),
-            began: kept.began,
-            sessions_missed: kept.missed,
-            sessions_forgotten: kept.forgotten,
+            began,
+            sessions_missed: missed,
+            sessions_forgotten: forgotten,
             sessions,
         }
     }
@@ -133,6 +138,7 @@ impl Recorder {
     /// One session alone, if anything of it is kept.
     pub(crate) fn captured_session(&self, id: SessionId) -> Option<Capture> {
         let session = self.kept().ring(id)?.session();
+        let session = ring::in_order(session);
         Some(Capture {
             framing: self.framing.clone(),
             frame_bytes_max: self.frame_bytes_max,

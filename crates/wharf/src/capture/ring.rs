@@ -56,10 +56,9 @@ impl Ring {
         }
     }
 
-    /// The session as it is to be shown; payloads are shared and not copied.
+    /// The session as it is to be shown, but for the order of its events; payloads are shared and not copied.
     pub(super) fn session(&self) -> CapturedSession {
-        let mut events: Vec<_> = self.frames.iter().chain(&self.others).cloned().collect();
-        events.sort_unstable_by_key(|event| event.sequence);
+        let events = self.others.iter().chain(&self.frames).cloned().collect();
         CapturedSession {
             id: self.id,
             peer: self.peer.clone(),
@@ -69,6 +68,12 @@ impl Ring {
             events,
         }
     }
+}
+
+/// The session with its events in their order. They come as two runs, each of which is in order.
+pub(super) fn in_order(mut session: CapturedSession) -> CapturedSession {
+    session.events.sort_by_key(|event| event.sequence);
+    session
 }
 
 const fn payload(event: &CapturedEvent) -> Option<&Arc<[u8]>> {
