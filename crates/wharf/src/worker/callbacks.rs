@@ -26,12 +26,20 @@ impl<H: Session, F> Worker<H, F> {
         if handler.socket != socket {
             return;
         }
+        // Whoever asks for it sees whose callback logged a line. Looked at once per call where nobody does.
+        let span = tracing::debug_span!(
+            target: "wharf::callbacks",
+            "session",
+            %id,
+            peer = %handler.peer,
+            callback = which.name()
+        );
         core.watched.begin(Some(id), which);
         let mut context = Context::new(core, id, &handler.peer);
         // Nothing of the worker's is left half done by a panic: callbacks run between its steps, and
         // each method of the context is a whole one. The handler itself is not used again.
-        let outcome =
-            catch_unwind(AssertUnwindSafe(|| callback(&mut handler.session, &mut context)));
+        let body = || callback(&mut handler.session, &mut context);
+        let outcome = span.in_scope(|| catch_unwind(AssertUnwindSafe(body)));
         core.watched.end();
         match outcome {
             Ok(Ok(())) => {}

@@ -255,11 +255,18 @@ impl<H, F> Worker<H, F> {
             }
             _ => {}
         }
+        let span = tracing::debug_span!(
+            target: "wharf::callbacks",
+            "room",
+            name = state.name(),
+            callback = which.name()
+        );
         core.watched.begin(None, which);
         let mut context = RoomContext::new(core, state);
         let room = placed.room.as_mut();
         // As with a session: nothing of the worker's is left half done, and the room is not used again.
-        let outcome = catch_unwind(AssertUnwindSafe(|| callback(room, &mut context)));
+        let body = || callback(room, &mut context);
+        let outcome = span.in_scope(|| catch_unwind(AssertUnwindSafe(body)));
         let closes = context.closes();
         core.watched.end();
         if let Err(payload) = outcome {
