@@ -74,6 +74,7 @@ mod sim;
 mod top;
 #[cfg(unix)]
 mod top_changes;
+#[cfg(unix)]
 mod top_levels;
 #[cfg(unix)]
 mod top_once;
