@@ -181,11 +181,25 @@ pub(super) fn ban(browser: &Browser, served: &Served) -> Result<String> {
     browser.until(&format!("{PEERS}.join() === '{peer}'"))?;
     browser.click("#sessions tbody button")?;
     browser.click("#confirm-ban option[value='600']")?;
+    // Who has gone meanwhile cannot be kicked, and its address is banned all the same.
+    browser.run(
+        "window.real = window.fetch;
+        window.fetch = async (url, options) => String(url).endsWith('/kick')
+            ? new Response('gone', { status: 404 }) : window.real(url, options);",
+    )?;
     browser.click("#confirm-yes")?;
-    std::io::copy(&mut session.by_ref(), &mut std::io::sink())?;
+    browser.until(
+        "document.querySelector('#said').innerText.endsWith(
+            'is not kicked, and 127.0.0.1 is banned: 404: gone')",
+    )?;
+    browser.run("window.fetch = window.real")?;
     browser.until(
         "document.querySelector('#bans tbody').rows[0]?.innerText.startsWith('127.0.0.1')",
     )?;
+    browser.click("#sessions tbody button")?;
+    browser.click("#confirm-ban option[value='600']")?;
+    browser.click("#confirm-yes")?;
+    std::io::copy(&mut session.by_ref(), &mut std::io::sink())?;
     // It is reset, which may be before it could be told of.
     if let Ok(mut other) = TcpStream::connect(served.server.address) {
         other.set_read_timeout(Some(END_MAX))?;

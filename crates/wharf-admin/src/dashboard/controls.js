@@ -1,6 +1,6 @@
 // What is done to the server, each after a question.
 
-import { change } from "./api.js";
+import { Refused, change } from "./api.js";
 import { clock } from "./format.js";
 import { setText } from "./table.js";
 
@@ -28,9 +28,9 @@ export function say(text, isBad = false) {
   byId("said").classList.toggle("bad", isBad);
 }
 
-// The address of a peer without its port; nothing of one that has none.
+// The address of a peer without its port and its scope, which no ban has; nothing of one that has none.
 function addressOf(peer) {
-  return /^(?:\[(?<six>[^\]]+)\]|(?<four>[\d.]+)):\d+$/.exec(peer)?.groups ?? {};
+  return /^(?:\[(?<six>[^\]%]+)(?:%[^\]]*)?\]|(?<four>[\d.]+)):\d+$/.exec(peer)?.groups ?? {};
 }
 
 // What lasts so many seconds, as text; nothing is for ever.
@@ -42,7 +42,12 @@ export class Controls {
 
   // `done` is called when something has been done, `failed` with what has gone wrong.
   constructor(done, failed) {
-    this.#done = (question, act, outcome) => this.#ask(question, act, outcome).then(done, failed);
+    this.#done = (question, act, outcome) =>
+      this.#ask(question, act, outcome).then(done, (error) => {
+        failed(error);
+        // What is refused is so because something is other than it is shown.
+        if (error instanceof Refused) done();
+      });
     byId("confirm-yes").addEventListener("click", () => byId("confirm").close("yes"));
     byId("confirm-no").addEventListener("click", () => byId("confirm").close());
     byId("accepting").addEventListener("click", () => (this.#accepting ? this.#pause() : this.#resume()));
@@ -75,8 +80,12 @@ export class Controls {
     this.#done(["Kick this session?", text, "Kick", Boolean(network)], async () => {
       const choice = network && byId("confirm-ban").value;
       if (choice) await change("bans", { network, seconds: secondsOf(choice) });
-      await change(`sessions/${id}/kick`);
-      return `${name} is being closed${choice ? `, and ${network} is banned` : ""}.`;
+      const banned = choice ? `, and ${network} is banned` : "";
+      await change(`sessions/${id}/kick`).catch((error) => {
+        // The ban stands all the same.
+        throw error instanceof Refused ? new Refused(`${name} is not kicked${banned}: ${error.message}`) : error;
+      });
+      return `${name} is being closed${banned}.`;
     });
   }
 
