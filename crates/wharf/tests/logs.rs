@@ -5,12 +5,15 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc::channel;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use tracing_subscriber::fmt::MakeWriter;
 use wharf::capture::CaptureOptions;
 use wharf::{Context, Outcome, Room, RoomContext, RoomOptions, Server, Session, SessionId};
+
+#[path = "it/support/log.rs"]
+mod log;
+
+use self::log::Log;
 
 /// Beyond what anything here takes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -25,27 +28,6 @@ impl Session for Panics {
 
 impl Room for Panics {
     fn on_frame(&mut self, _: &mut RoomContext<'_>, _: SessionId, _: &[u8]) {}
-}
-
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
 }
 
 #[test]
@@ -80,7 +62,7 @@ fn panics_of_callbacks_rooms_and_redactions_are_said_once_and_counted() {
     assert_eq!((handle.stats().panics, handle.close_counts().get("panicked")), (7, 4));
     let captured = handle.captured().unwrap();
     assert_eq!(captured.sessions.iter().map(|it| it.frames_left_out).sum::<u64>(), 4);
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     for cause in ["a callback panicked", "a room panicked", "a capture's redaction panicked"] {
         assert_eq!(log.matches(cause).count(), 1, "{log}");
     }

@@ -5,12 +5,15 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tracing_subscriber::filter::LevelFilter;
-use tracing_subscriber::fmt::MakeWriter;
 use wharf::{Context, Outcome, Room, RoomContext, RoomOptions, Server, Session, SessionId};
+
+#[path = "it/support/log.rs"]
+mod log;
+
+use self::log::Log;
 
 /// Beyond what anything here takes.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -31,30 +34,9 @@ impl Room for Lobby {
     fn on_frame(&mut self, _: &mut RoomContext<'_>, _: SessionId, _: &[u8]) {}
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap().write(bytes)
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl MakeWriter<'_> for Log {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 /// The only line of the log with these words.
 fn line_with(log: &Log, words: &str) -> String {
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.text();
     let lines: Vec<_> = log.lines().filter(|line| line.contains(words)).collect();
     assert_eq!(lines.len(), 1, "{log}");
     lines[0].to_owned()

@@ -255,16 +255,21 @@ fn what_has_no_answer_is_heard_before_another_session_goes_on() {
     let recording = Recording::of(&handle.captured().unwrap(), None);
     handle.stop();
     running.join().unwrap();
-    for seed in 0..40 {
-        let server = server("10.0.0.1:7777");
-        let report =
-            replay_in_simulator(&recording, server, board(), hidden_network(seed), &fast());
-        let report = report.unwrap();
+    for (seed, report) in on_every_network(&recording) {
         assert!(report.is_equal(), "seed {seed}: {report}");
         assert_eq!(report.frames_equal, 11);
     }
     let report = real(&recording, BACKENDS[0], &fast(), board());
     assert!(report.is_equal(), "{report}");
+}
+
+/// What comes of a recording of the board on 40 simulated networks, each with its seed.
+fn on_every_network(recording: &Recording) -> impl Iterator<Item = (u64, Report)> + '_ {
+    (0..40).map(|seed| {
+        let server = server("10.0.0.1:7777");
+        let report = replay_in_simulator(recording, server, board(), hidden_network(seed), &fast());
+        (seed, report.unwrap())
+    })
 }
 
 /// A recording of lines, as `DIRECTION SESSION WORDS`, of so many sessions.
@@ -302,11 +307,7 @@ fn what_was_said_before_a_reset_is_heard() {
         assert!(report.is_equal(), "{backend}: {report}");
         assert_eq!((report.frames_sent, report.frames_equal), (20, 10), "{backend}");
     }
-    for seed in 0..40 {
-        let server = server("10.0.0.1:7777");
-        let report =
-            replay_in_simulator(&recording, server, board(), hidden_network(seed), &fast());
-        let report = report.unwrap();
+    for (seed, report) in on_every_network(&recording) {
         assert!(report.is_equal(), "seed {seed}: {report}");
     }
 }
@@ -332,11 +333,7 @@ fn what_a_session_says_that_differs_is_heard_before_another_goes_on() {
         "out 2 words",
     ];
     let recording = told(2, &happened);
-    for seed in 0..40 {
-        let server = server("10.0.0.1:7777");
-        let report =
-            replay_in_simulator(&recording, server, board(), hidden_network(seed), &fast());
-        let report = report.unwrap();
+    for (seed, report) in on_every_network(&recording) {
         assert_eq!((report.different, report.frames_equal), (1, 1), "seed {seed}: {report}");
         assert_eq!(report.differences[0].session, 1, "seed {seed}: {report}");
     }

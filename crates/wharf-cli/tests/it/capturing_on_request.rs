@@ -3,11 +3,12 @@
 use std::net::{SocketAddr, TcpStream};
 
 use serde_json::Value;
+use tempfile::TempDir;
 
 use crate::program::run;
 use crate::replaying::{hear, replay, say};
 use crate::serve_admin::{ask, get, status, token_file};
-use crate::serving::{Serving, serve};
+use crate::serving::{Serving, deadline, moment, serve};
 
 const TOKEN: &str = "a-token-of-some-length";
 
@@ -20,6 +21,15 @@ fn headers() -> String {
 fn body(answer: &str) -> &str {
     assert_eq!(status(answer), 200, "{answer}");
     answer.split_once("\r\n\r\n").unwrap().1
+}
+
+/// A server of one worker with an endpoint that has a token, and the folder of that.
+fn start(service: &str, flags: &str) -> (TempDir, Serving, SocketAddr) {
+    let (place, token) = token_file(TOKEN);
+    let admin = format!("--workers 1 --admin 127.0.0.1:0 --admin-token-file {}", token.display());
+    let mut serving = Serving::spawn(serve(service, &format!("{admin} {flags}")));
+    let admin = serving.admin();
+    (place, serving, admin)
 }
 
 /// The path of the capture of a client's session.
@@ -39,13 +49,7 @@ fn say_to_all(members: &[TcpStream], who: usize, words: &str) {
 
 #[test]
 fn a_member_of_a_chat_is_captured_while_it_runs_and_the_file_is_replayed() {
-    let (place, token) = token_file(TOKEN);
-    let flags = format!(
-        "--workers 1 --capture-chosen none --admin 127.0.0.1:0 --admin-token-file {}",
-        token.display()
-    );
-    let mut serving = Serving::spawn(serve("chat", &flags));
-    let admin = serving.admin();
+    let (place, serving, admin) = start("chat", "--capture-chosen none");
     let mut members: Vec<TcpStream> = Vec::new();
     for number in 0..3 {
         members.push(serving.connect());
@@ -72,23 +76,20 @@ fn a_member_of_a_chat_is_captured_while_it_runs_and_the_file_is_replayed() {
     say_to_all(&members, 0, "more");
     drop(members.remove(1));
     let has_ended = |text: &str| text.contains("\"event\":\"close\"") && text.contains("\"more\"");
-    let is_given = (0..100).any(|_| has_ended(body(&get(admin, &path, &headers()))));
-    assert!(is_given, "what is kept stays");
+    let end = deadline();
+    while !has_ended(body(&get(admin, &path, &headers()))) {
+        assert!(moment() < end, "what is kept stays, and its end with it");
+    }
     let ended = serving.stop();
     assert!(!ended.stderr.contains("captured"), "no file was asked for: {ended:?}");
 }
 
 #[test]
 fn what_was_asked_for_is_in_the_file_of_the_end_if_there_is_one() {
-    let (place, token) = token_file(TOKEN);
-    let file = place.path().join("end.jsonl");
-    let flags = format!(
-        "--framing lines --workers 1 --capture-chosen none --capture {} --admin 127.0.0.1:0 --admin-token-file {}",
-        file.display(),
-        token.display()
-    );
-    let mut serving = Serving::spawn(serve("echo", &flags));
-    let admin = serving.admin();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("end.jsonl");
+    let flags = format!("--framing lines --capture-chosen none --capture {}", file.display());
+    let (_place, serving, admin) = start("echo", &flags);
     let clients = [serving.connect(), serving.connect()];
     for client in &clients {
         say(client, "before");
@@ -168,13 +169,7 @@ fn at_a_file_no_token_is_needed_to_ask() {
 
 #[test]
 fn what_is_captured_for_a_file_is_given_to_nobody_who_asks() {
-    let (_place, token) = token_file(TOKEN);
-    let flags = format!(
-        "--workers 1 --capture /dev/null --admin 127.0.0.1:0 --admin-token-file {}",
-        token.display()
-    );
-    let mut serving = Serving::spawn(serve("echo", &flags));
-    let admin = serving.admin();
+    let (_place, serving, admin) = start("echo", "--capture /dev/null");
     let client = serving.connect();
     say(&client, "hello");
     hear(&client, "hello");

@@ -298,3 +298,13 @@ pub(crate) fn timed<T>(what: impl FnOnce() -> T) -> (Duration, T) {
     let result = what();
     (start.elapsed(), result)
 }
+
+/// When a wait that begins now has failed.
+pub(crate) fn deadline() -> Instant {
+    moment() + PATIENCE
+}
+
+#[expect(clippy::disallowed_methods, reason = "it bounds a wait for another process")]
+pub(crate) fn moment() -> Instant {
+    Instant::now()
+}

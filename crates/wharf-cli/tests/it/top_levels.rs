@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use vt100::Color;
 
 use crate::serving::{Serving, check_echo, connect};
-use crate::topping::{View, endpoint};
+use crate::topping::{View, endpoint_with};
 
 /// The colors of a terminal: as they are by default, of what is near its maximum, and of what is at it.
 const PLAIN: Color = Color::Default;
@@ -69,14 +69,7 @@ fn a_server_without_room_and_those_whom_it_refuses_stand_out() {
 
 /// An endpoint with queues at several levels, and sessions in each state.
 fn endpoint_with_levels() -> SocketAddr {
-    endpoint(|line| {
-        let body = match line.split(' ').nth(1).unwrap_or_default() {
-            "/api/v1/server" => SERVER,
-            "/api/v1/workers" => WORKERS,
-            _ => SESSIONS,
-        };
-        ("200 OK", body)
-    })
+    endpoint_with(SERVER, WORKERS, SESSIONS)
 }
 
 const SERVER: &str = r#"{"version":"9","backend":"uring","addresses":[],"uptime_seconds":1,"accepting":true,

@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpListener};
 
 use crate::serving::{Serving, Signal, check_echo};
-use crate::topping::{ESCAPE, View, endpoint, top};
+use crate::topping::{ESCAPE, View, endpoint_with, top};
 
 #[track_caller]
 fn check_given_back(view: &View) {
@@ -142,14 +142,7 @@ fn colors_are_those_of_the_text_and_none_if_that_is_asked_for() {
 
 /// Answers as an endpoint does whose peers have chosen what would move a cursor, or hide.
 fn hostile_endpoint() -> SocketAddr {
-    endpoint(|line| {
-        let body = match line.split(' ').nth(1).unwrap_or_default() {
-            "/api/v1/server" => SERVER,
-            "/api/v1/workers" => WORKERS,
-            _ => SESSIONS,
-        };
-        ("200 OK", body)
-    })
+    endpoint_with(SERVER, WORKERS, SESSIONS)
 }
 
 const SERVER: &str = r#"{"version":"9\u001b[2J","backend":"\u009b31m","addresses":["a\r\nb"],

@@ -4,14 +4,13 @@ use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener};
 use std::num::NonZero;
 use std::process::{Command, Stdio};
-use std::time::Instant;
 
 use rustix::io::ioctl_fionread;
 use rustix::termios::{LocalModes, tcgetattr};
 
 use crate::program::wharf;
 use crate::pty::Pty;
-use crate::serving::{PATIENCE, Process, Signal};
+use crate::serving::{PATIENCE, Process, Signal, deadline, moment};
 
 pub(crate) const DOWN: &str = "\u{1b}[B";
 pub(crate) const LEFT: &str = "\u{1b}[D";
@@ -53,6 +52,22 @@ pub(crate) fn endpoint(
         }
     });
     address
+}
+
+/// One that answers with these bodies, whatever else it is asked with.
+pub(crate) fn endpoint_with(
+    server: &'static str,
+    workers: &'static str,
+    sessions: &'static str,
+) -> SocketAddr {
+    endpoint(move |line| {
+        let body = match line.split(' ').nth(1).unwrap_or_default() {
+            "/api/v1/server" => server,
+            "/api/v1/workers" => workers,
+            _ => sessions,
+        };
+        ("200 OK", body)
+    })
 }
 
 impl View {
@@ -202,13 +217,4 @@ impl View {
 
 fn cells(count: u16) -> NonZero<u16> {
     NonZero::new(count).unwrap()
-}
-
-fn deadline() -> Instant {
-    moment() + PATIENCE
-}
-
-#[expect(clippy::disallowed_methods, reason = "it bounds a wait for another process")]
-fn moment() -> Instant {
-    Instant::now()
 }

@@ -8,7 +8,9 @@ use std::sync::{Arc, PoisonError};
 use wharf_port::{Address, Time};
 
 use super::ring::{self, Ring};
-use super::{Capture, CaptureOptions, CapturedEvent, Direction, Happened, RedactionPanicked};
+use super::{
+    Capture, CaptureOptions, CapturedEvent, CapturedSession, Direction, Happened, RedactionPanicked,
+};
 use crate::framing::Framing;
 use crate::session_id::SessionId;
 use crate::sync::{AtomicBool, Mutex, MutexGuard, Ordering};
@@ -124,30 +126,33 @@ impl Recorder {
         let mut sessions: Vec<_> = sessions.into_iter().map(ring::in_order).collect();
         let begin = |events: &[CapturedEvent]| events.first().map(|event| event.sequence);
         sessions.sort_unstable_by_key(|session| begin(&session.events));
-        Capture {
-            framing: self.framing.clone(),
-            frame_bytes_max: self.frame_bytes_max,
-            is_redacted: self.options.is_redacted(),
-            began,
-            sessions_missed: missed,
-            sessions_forgotten: forgotten,
-            sessions,
-        }
+        self.capture(began, (missed, forgotten), sessions)
     }
 
     /// One session alone, if anything of it is kept.
     pub(crate) fn captured_session(&self, id: SessionId) -> Option<Capture> {
         let session = self.kept().ring(id)?.session();
         let session = ring::in_order(session);
-        Some(Capture {
+        let began = session.events.first().map(|event| event.at);
+        Some(self.capture(began, (0, 0), vec![session]))
+    }
+
+    /// These sessions, with how many were missed and forgotten.
+    fn capture(
+        &self,
+        began: Option<Time>,
+        (sessions_missed, sessions_forgotten): (u64, u64),
+        sessions: Vec<CapturedSession>,
+    ) -> Capture {
+        Capture {
             framing: self.framing.clone(),
             frame_bytes_max: self.frame_bytes_max,
             is_redacted: self.options.is_redacted(),
-            began: session.events.first().map(|event| event.at),
-            sessions_missed: 0,
-            sessions_forgotten: 0,
-            sessions: vec![session],
-        })
+            began,
+            sessions_missed,
+            sessions_forgotten,
+            sessions,
+        }
     }
 
     /// Whether anything of a session is kept.

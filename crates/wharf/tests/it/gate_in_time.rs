@@ -2,38 +2,31 @@
 
 use std::time::Duration;
 
-use wharf::sim::{Network, NetworkOptions, Peer};
-use wharf::{Arrival, Backend, IpNet, PortOptions, Server, SocketOptions, SteppedServer};
+use wharf::sim::{Network, Peer};
+use wharf::{Backend, IpNet};
 
 use crate::support::record::Echo;
 use crate::support::server::Setup;
+use crate::support::simulated::{self, Simulated};
 
-const SERVER: &str = "10.0.0.1:7777";
 /// Longer than anything takes on the network.
 const MOMENT: Duration = Duration::from_millis(100);
 
 struct Play {
     network: Network,
-    server: SteppedServer<Echo, fn(&Arrival) -> Echo>,
+    server: Simulated<Echo>,
 }
 
 impl Play {
     fn new(proxies: &[&str]) -> Self {
-        let latency = (Duration::from_micros(100), Duration::ZERO);
-        let network = Network::new(NetworkOptions { seed: 11, latency, ..Default::default() });
-        let proxies: Vec<IpNet> = proxies.iter().map(|text| text.parse().unwrap()).collect();
-        let server = Server::bind(SERVER)
-            .workers(1)
-            .limits(Setup::new(Backend::Sim).limits)
-            .port_options(PortOptions { simulated: Some(network.clone()), ..Default::default() })
-            .proxies(proxies)
-            .start_stepped((|_| Echo) as fn(&Arrival) -> Echo)
-            .expect("a server");
+        let network = Network::new(simulated::network(11));
+        let limits = Setup::new(Backend::Sim).limits;
+        let server = simulated::start(&network, limits, proxies, |_| Echo);
         Self { network, server }
     }
 
     fn turn(&mut self) {
-        self.server.turn(0, Some(self.network.now())).expect("a port that works");
+        simulated::turn(&mut self.server, &self.network);
     }
 
     fn pass(&mut self, time: Duration) {
@@ -52,9 +45,7 @@ impl Play {
     }
 
     fn connect(&mut self, from: &str) -> Peer {
-        let bind = Some(format!("{from}:0").parse().unwrap());
-        let options = SocketOptions { bind, ..SocketOptions::default() };
-        let peer = self.network.connect_with(SERVER.parse::<wharf::Address>().unwrap(), &options);
+        let peer = simulated::connect(&self.network, from);
         self.pass(MOMENT);
         peer
     }

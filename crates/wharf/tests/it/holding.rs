@@ -3,16 +3,14 @@
 use std::time::Duration;
 
 use wharf::sim::{Network, NetworkOptions, Peer};
-use wharf::{
-    Arrival, Backend, Holdings, IpNet, PortOptions, Server, SessionId, SessionsWanted, SlowReader,
-    SocketOptions, SteppedServer, WorkerReport,
-};
+use wharf::{Backend, Holdings, SessionId, SessionsWanted, SlowReader, WorkerReport};
 
 use crate::support::record::Echo;
 use crate::support::server::Setup;
+use crate::support::simulated::{self, Simulated};
 
-const SERVER: &str = "10.0.0.1:7777";
 const PROXY: &str = "10.0.0.9";
+const PROXY_NETWORK: &str = "10.0.0.9/32";
 /// Longer than anything takes on the network, and shorter than a session waits for its peer's end.
 const MOMENT: Duration = Duration::from_millis(20);
 /// What an end of a connection holds, and what a sender may have on its way.
@@ -20,34 +18,23 @@ const WINDOW: usize = 512;
 
 struct Play {
     network: Network,
-    server: SteppedServer<Echo, fn(&Arrival) -> Echo>,
+    server: Simulated<Echo>,
 }
 
 impl Play {
     fn new() -> Self {
-        let latency = (Duration::from_micros(100), Duration::ZERO);
-        let network = Network::new(NetworkOptions {
-            seed: 5,
-            latency,
-            window_bytes: WINDOW,
-            ..Default::default()
-        });
+        let options = NetworkOptions { window_bytes: WINDOW, ..simulated::network(5) };
+        let network = Network::new(options);
         let setup = Setup::new(Backend::Sim).limits(|limits| {
             limits.slow_reader = SlowReader::Pause;
             limits.send_bytes_max = 1 << 20;
         });
-        let server = Server::bind(SERVER)
-            .workers(1)
-            .limits(setup.limits)
-            .port_options(PortOptions { simulated: Some(network.clone()), ..Default::default() })
-            .proxies([IpNet::from(PROXY.parse::<std::net::IpAddr>().unwrap())])
-            .start_stepped((|_| Echo) as fn(&Arrival) -> Echo)
-            .expect("a server");
+        let server = simulated::start(&network, setup.limits, &[PROXY_NETWORK], |_| Echo);
         Self { network, server }
     }
 
     fn turn(&mut self) {
-        self.server.turn(0, Some(self.network.now())).expect("a port that works");
+        simulated::turn(&mut self.server, &self.network);
     }
 
     fn pass(&mut self, time: Duration) {
@@ -59,9 +46,7 @@ impl Play {
     }
 
     fn connect(&mut self, from: &str) -> Peer {
-        let bind = Some(format!("{from}:0").parse().unwrap());
-        let options = SocketOptions { bind, ..SocketOptions::default() };
-        let peer = self.network.connect_with(SERVER.parse::<wharf::Address>().unwrap(), &options);
+        let peer = simulated::connect(&self.network, from);
         self.pass(MOMENT);
         assert!(peer.is_connected());
         peer

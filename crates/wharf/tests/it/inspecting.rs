@@ -4,8 +4,8 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use wharf::{
-    Address, Backend, Holdings, SessionFilter, SessionId, SessionReport, SessionsWanted,
-    SlowReader, WorkerReport,
+    Address, Backend, Context, Holdings, Outcome, SessionFilter, SessionId, SessionReport,
+    SessionsWanted, SlowReader, WorkerReport,
 };
 
 use crate::support::gate::Gate;
@@ -99,20 +99,21 @@ fn one_session_is_told_of_with_all_that_is_known(backend: Backend) {
     assert_eq!(sessions(&server, SessionsWanted::One(listed.id)), []);
 }
 
+/// Sends as many long frames as the first byte says, and one behind them.
+fn as_many_as_asked(ctx: &mut Context<'_>, frame: &[u8]) -> Outcome {
+    for _ in 0..usize::from(frame[0]) {
+        ctx.send(&[7; 60_000]);
+    }
+    ctx.send(b"done");
+    Ok(())
+}
+
 fn the_fullest_the_oldest_and_the_most_silent_come_first(backend: Backend) {
     let setup = Setup::new(backend).kernel_buffers(32 << 10, 32 << 10).limits(|limits| {
         limits.slow_reader = SlowReader::Pause;
         limits.send_bytes_max = 64 << 20;
     });
-    let server = setup.start(|_| {
-        on_frame(|ctx, frame| {
-            for _ in 0..usize::from(frame[0]) {
-                ctx.send(&[7; 60_000]);
-            }
-            ctx.send(b"done");
-            Ok(())
-        })
-    });
+    let server = setup.start(|_| on_frame(as_many_as_asked));
     let mut clients: Vec<_> = (0..5).map(|_| server.connect()).collect();
     for client in &mut clients {
         client.ping_for(&[0], b"done");
@@ -299,15 +300,7 @@ fn every_operation_is_of_some_kind(backend: Backend) {
         limits.slow_reader = SlowReader::Pause;
         limits.send_bytes_max = 16 << 20;
     });
-    let server = setup.start(|_| {
-        on_frame(|ctx, frame| {
-            for _ in 0..usize::from(frame[0]) {
-                ctx.send(&[7; 60_000]);
-            }
-            ctx.send(b"done");
-            Ok(())
-        })
-    });
+    let server = setup.start(|_| on_frame(as_many_as_asked));
     let mut clients: Vec<_> = (0..5).map(|_| server.connect()).collect();
     for client in &mut clients {
         client.ping_for(&[0], b"done");

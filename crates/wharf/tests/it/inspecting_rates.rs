@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use wharf::sim::{Network, NetworkOptions, Peer};
-use wharf::{
-    Arrival, Backend, Context, Outcome, PortOptions, Server, Session, SessionReport,
-    SessionsWanted, SteppedServer,
-};
+use wharf::sim::{Network, Peer};
+use wharf::{Backend, Context, Outcome, Session, SessionReport, SessionsWanted};
 
 use crate::support::server::Setup;
+use crate::support::simulated::{self, Simulated};
 
-const SERVER: &str = "10.0.0.1:7777";
 /// Longer than anything takes on the network.
 const MOMENT: Duration = Duration::from_millis(10);
 const SECOND: Duration = Duration::from_secs(1);
@@ -33,24 +30,19 @@ impl Session for Answers {
 
 struct Play {
     network: Network,
-    server: SteppedServer<Answers, fn(&Arrival) -> Answers>,
+    server: Simulated<Answers>,
 }
 
 impl Play {
     fn new() -> Self {
-        let latency = (Duration::from_micros(100), Duration::ZERO);
-        let network = Network::new(NetworkOptions { seed: 5, latency, ..Default::default() });
-        let server = Server::bind(SERVER)
-            .workers(1)
-            .limits(Setup::new(Backend::Sim).limits)
-            .port_options(PortOptions { simulated: Some(network.clone()), ..Default::default() })
-            .start_stepped((|_| Answers) as fn(&Arrival) -> Answers)
-            .expect("a server");
+        let network = Network::new(simulated::network(5));
+        let limits = Setup::new(Backend::Sim).limits;
+        let server = simulated::start(&network, limits, &[], |_| Answers);
         Self { network, server }
     }
 
     fn turn(&mut self) {
-        self.server.turn(0, Some(self.network.now())).expect("a port that works");
+        simulated::turn(&mut self.server, &self.network);
     }
 
     /// Lets everything happen that is under way, and then the time pass that is left.
@@ -64,7 +56,7 @@ impl Play {
     }
 
     fn connect(&mut self) -> Peer {
-        let peer = self.network.connect(SERVER.parse::<wharf::Address>().unwrap());
+        let peer = simulated::connect(&self.network, "10.0.0.2");
         self.pass(MOMENT);
         assert!(peer.is_connected());
         peer

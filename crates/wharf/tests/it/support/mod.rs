@@ -8,6 +8,7 @@ pub(crate) mod client;
 pub(crate) mod gate;
 pub(crate) mod record;
 pub(crate) mod server;
+pub(crate) mod simulated;
 pub(crate) mod time;
 pub(crate) mod wine;
 pub(crate) mod wire;
