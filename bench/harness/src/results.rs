@@ -23,6 +23,9 @@ pub(crate) struct Run {
     /// The soft-interrupt thread's part of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) softirq_thread_ns: Option<f64>,
+    /// CPU time of the load generator per message or delivery, in nanoseconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) generator_ns: Option<f64>,
     /// Messages, deliveries or connections per second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) per_second: Option<f64>,
@@ -50,10 +53,18 @@ pub(crate) struct Run {
     pub(crate) foreign_share: f64,
 }
 
+impl Run {
+    /// CPU time of the server's own threads per message, as the generator's is counted.
+    pub(crate) fn own_ns(&self) -> Option<f64> {
+        Some(self.cpu_ns? - self.softirq_thread_ns.unwrap_or_default())
+    }
+}
+
 /// A figure of a run.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Figure {
     Cpu,
+    GeneratorCpu,
     PerSecond,
     P50,
     P90,
@@ -65,6 +76,7 @@ impl Figure {
     pub(crate) fn of(self, run: &Run) -> Option<f64> {
         match self {
             Self::Cpu => run.cpu_ns,
+            Self::GeneratorCpu => run.generator_ns,
             Self::PerSecond => run.per_second,
             Self::P50 => run.p50_us,
             Self::P90 => run.p90_us,

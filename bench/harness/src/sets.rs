@@ -23,7 +23,7 @@ const BROADCAST: &str = "1000x60x1:chat,1000x252x1:chat,9000x60x1:chat,9000x252x
 
 /// All areas, in the order of the report. Where there are many cases, two areas have them: one with the peers
 /// that come nearest, in as many rounds as a bound near 1 takes, and one with every peer in fewer.
-pub(crate) const SETS: [Set; 11] = [
+pub(crate) const SETS: [Set; 12] = [
     Set {
         name: "echo",
         title: "Echo of bytes",
@@ -89,6 +89,13 @@ pub(crate) const SETS: [Set; 11] = [
         title: "Active sessions beside idle ones",
         cases: "1000x64x1:raw&1000x64x1+8000idle:raw",
         servers: Some("bare,mio,tokio,wharf-uring,wharf-readiness"),
+    },
+    Set {
+        name: "generator",
+        title: "The load generator, beside the loop that it loads",
+        cases: "1000x64x1:raw,1000x64x16:raw,1000x1024x16:raw,1000x16384x1:raw,9000x64x1:raw,\
+                1000x60x16:u32le,1000x60x8:chat",
+        servers: Some("bare"),
     },
 ];
 

@@ -109,6 +109,7 @@ fn evaluate(
         user_ns: user_share.map(|share| share * server_ns),
         system_ns: user_share.map(|share| (1.0 - share) * server_ns),
         softirq_thread_ns: Some(softirq_thread_ns),
+        generator_ns: report["own_cpu_ns_per_message"].as_f64(),
         per_second: Some(per_second),
         p50_us: Some(number(latency, "p50")?),
         p90_us: Some(number(latency, "p90")?),

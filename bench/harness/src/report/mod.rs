@@ -86,13 +86,17 @@ fn traffic(case: &CaseResults, method: &Method) -> String {
     let bases: Vec<_> = bases.into_iter().flatten().collect();
     let unit = if case.case.starts_with("accept") { "connection" } else { "message" };
     let has_spread = case.case.contains("+unpinned");
+    // Results of before it was counted do not have it.
+    let has_generator = case.servers.iter().any(|it| !it.values(|run| run.generator_ns).is_empty());
     let mut table = format!("| server | CPU ns per {unit} | user | system |");
+    table += if has_generator { " generator |" } else { "" };
     for base in &bases {
         let _ = write!(table, " / {} | / {} paired |", base.name, base.name);
     }
     let _ = write!(table, " {unit}s/s | p50 us | p90 us | p99 us | p99.9 us |");
     table += if has_spread { " busiest thread |" } else { "" };
     table += " note |\n|---|---|---|---|";
+    table += if has_generator { "---|" } else { "" };
     table += &"---|---|".repeat(bases.len());
     table += "---|---|---|---|---|---|";
     table += if has_spread { "---|\n" } else { "\n" };
@@ -100,6 +104,9 @@ fn traffic(case: &CaseResults, method: &Method) -> String {
         let _ = write!(table, "| {} | {} |", outcome.name, cell(outcome, |run| run.cpu_ns));
         for part in [|run: &Run| run.user_ns, |run: &Run| run.system_ns] {
             let _ = write!(table, " {} |", cells::median_of(outcome, part));
+        }
+        if has_generator {
+            let _ = write!(table, " {} |", cells::median_of(outcome, |run| run.generator_ns));
         }
         for base in &bases {
             let _ = write!(table, " {} | {} |", ratio(outcome, base), paired(outcome, base));

@@ -58,12 +58,21 @@ const BROADCAST: [&str; 4] =
 const BURSTS: [&str; 4] =
     ["1000x60x8:chat", "1000x252x8:chat", "9000x60x8:chat", "9000x252x8:chat"];
 const RATES: [&str; 2] = ["1000x64@20000:raw", "1000x64@100000:raw"];
+const GENERATOR: [&str; 7] = [
+    "1000x64x1:raw",
+    "1000x64x16:raw",
+    "1000x1024x16:raw",
+    "1000x16384x1:raw",
+    "9000x64x1:raw",
+    "1000x60x16:u32le",
+    "1000x60x8:chat",
+];
 const WORKERS: [&str; 2] = ["1000x64x1@third+unpinned:raw", "1000x60x8@third+unpinned:chat"];
 
 /// All bounds, in the order of the report.
 pub(crate) fn bounds() -> Vec<Target> {
-    use Against::{BestPeer, Nobody, Server};
-    use Figure::{Cpu, P50, P90, P99, PerSecond, SessionBytes};
+    use Against::{BestPeer, Loaded, Nobody, Server};
+    use Figure::{Cpu, GeneratorCpu, P50, P90, P99, PerSecond, SessionBytes};
     use Rule::{AtLeast, AtMost, BestAtMost};
 
     let (bare, skip, mio, tokio) =
@@ -98,6 +107,7 @@ pub(crate) fn bounds() -> Vec<Target> {
         row("rates", &RATES, READINESS, Cpu, mio, AtMost, 1.08),
         row("workers", &WORKERS, "wharf-uring-2", Cpu, Server(OWN), AtMost, 1.15),
         row("workers", &WORKERS, "wharf-readiness-2", Cpu, Server(READINESS), AtMost, 1.15),
+        row("generator", &GENERATOR, "bare", GeneratorCpu, Loaded, AtMost, 1.25),
     ];
     let mut targets: Vec<Target> = rows.iter().flat_map(Row::targets).collect();
     targets.extend(growths());

@@ -33,6 +33,8 @@ pub(crate) enum Against {
     Other(&'static str, String),
     /// The growth of the anchor from another case to this.
     Growth(String),
+    /// What its server needs for the same messages, for the generator.
+    Loaded,
     /// Nobody: the bound is the figure.
     Nobody,
 }
@@ -171,6 +173,12 @@ fn series(
             let base = format!("growth of {ANCHOR} from {from}");
             Ok(Series { base, bound: target.bound, values, best: None })
         }
+        Against::Loaded => Ok(Series {
+            base: target.against_words(),
+            bound: target.bound,
+            values: own.values(|run| Some(run.generator_ns? / run.own_ns()?)),
+            best: None,
+        }),
         Against::Nobody => Ok(Series {
             base: target.against_words(),
             bound: target.bound,
@@ -232,6 +240,7 @@ impl Target {
     pub(crate) fn words(&self) -> String {
         let figure = match self.figure {
             Figure::Cpu => "CPU",
+            Figure::GeneratorCpu => return "wharf load CPU".to_owned(),
             Figure::PerSecond => "a second",
             Figure::P50 => "p50",
             Figure::P90 => "p90",
@@ -248,6 +257,7 @@ impl Target {
             Against::BestPeer => "best peer".to_owned(),
             Against::Other(name, case) => format!("{name} in {case}"),
             Against::Growth(from) => format!("growth of {ANCHOR} from {from}"),
+            Against::Loaded => self.server.to_owned(),
             Against::Nobody => "-".to_owned(),
         }
     }

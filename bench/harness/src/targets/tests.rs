@@ -79,6 +79,20 @@ fn other_bounds_are_held_against_the_median() {
 }
 
 #[test]
+fn the_generator_is_held_against_the_server_that_it_loads() {
+    let figure = Figure::GeneratorCpu;
+    let target = Target { server: "bare", figure, ..target(Against::Loaded, Rule::AtMost, 1.25) };
+    let servers = |generator: f64| {
+        // What the soft-interrupt thread did for the server, nobody counts for the generator.
+        let run = Run { cpu_ns: Some(110.0), softirq_thread_ns: Some(10.0), ..Run::default() };
+        let run = Run { generator_ns: Some(generator), ..run };
+        vec![Outcome { name: "bare".into(), runs: vec![Some(run); 3], ..Outcome::default() }]
+    };
+    assert_eq!(verdict(&target, servers(125.0)), Verdict::Held);
+    assert_eq!(verdict(&target, servers(126.0)), Verdict::Missed);
+}
+
+#[test]
 fn at_least_is_the_other_way_round() {
     let target = target(Against::Server("bare"), Rule::AtLeast, 0.95);
     let with = |own: f64| vec![outcome("wharf-uring", &[own; 15]), outcome("bare", &[100.0; 15])];

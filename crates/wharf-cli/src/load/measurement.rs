@@ -135,9 +135,13 @@ impl Window {
         self.server_cpu?.checked_div(self.received)
     }
 
-    /// Whole nanoseconds of this process's CPU time for each message, and how many hundredths of a core that
-    /// was; `None` if they are not known or nothing came back.
-    pub(super) fn own_nanos_per_message(&self) -> Option<(u64, u128)> {
+    /// Nanoseconds of this process's CPU time for each message, as of the server's.
+    pub(super) fn own_nanos_per_message(&self) -> Option<f64> {
+        ratio(self.own_cpu?.into(), self.received.into())
+    }
+
+    /// The same in whole nanoseconds, and how many hundredths of a core that was.
+    pub(super) fn whole_own_nanos_per_message(&self) -> Option<(u64, u128)> {
         let nanos = self.own_cpu?;
         let percent = u128::from(nanos) * 100 / u128::from(self.nanos.max(1));
         Some((nanos.checked_div(self.received)?, percent))
@@ -162,7 +166,8 @@ mod tests {
         assert_eq!((window.per_second(), window.whole_per_second()), (Some(2.6), 2));
         assert_eq!(window.server_nanos_per_message(), Some(2.5));
         assert_eq!(window.whole_server_nanos_per_message(), Some(2));
-        assert_eq!(window.own_nanos_per_message(), Some((187_500_000, 50)));
+        assert_eq!(window.own_nanos_per_message(), Some(187_500_000.2));
+        assert_eq!(window.whole_own_nanos_per_message(), Some((187_500_000, 50)));
         assert_eq!(window.micros().to_string(), "1.50 s");
     }
 
@@ -173,5 +178,6 @@ mod tests {
         assert_eq!(window.server_nanos_per_message(), None);
         assert_eq!(window.whole_server_nanos_per_message(), None);
         assert_eq!(window.own_nanos_per_message(), None);
+        assert_eq!(window.whole_own_nanos_per_message(), None);
     }
 }

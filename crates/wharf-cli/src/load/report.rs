@@ -33,6 +33,8 @@ pub(super) struct Report {
     pub(super) bytes_per_second: Option<f64>,
     pub(super) latency_us: LatencyMicros,
     pub(super) server_cpu_ns_per_message: Option<f64>,
+    /// Of `wharf load` itself.
+    pub(super) own_cpu_ns_per_message: Option<f64>,
 }
 
 impl Report {
@@ -50,6 +52,7 @@ impl Report {
             bytes_per_second: Some(per_second * options.size as f64),
             latency_us: outcome.latency.micros(),
             server_cpu_ns_per_message: window.server_nanos_per_message(),
+            own_cpu_ns_per_message: window.own_nanos_per_message(),
         }
     }
 }
@@ -125,7 +128,7 @@ impl fmt::Display for Summary<'_> {
             writeln!(f, "  server CPU  not measured: the server ended, or nothing came back")?;
         }
         // Who looks for the server's limit must see when it is this program's own.
-        if let Some((nanos, percent)) = window.own_nanos_per_message() {
+        if let Some((nanos, percent)) = window.whole_own_nanos_per_message() {
             writeln!(f, "  own CPU     {} ns per message, {percent} % of a core", grouped(nanos))?;
         }
         Ok(())

@@ -120,6 +120,7 @@ fn the_json_has_the_fields_that_scripts_rely_on() {
             "latency_us",
             "missing",
             "mode",
+            "own_cpu_ns_per_message",
             "per_second",
             "received",
             "sent",
@@ -243,14 +244,16 @@ fn a_depth_limits_what_is_in_flight() {
 
 #[test]
 #[cfg(target_os = "linux")]
-fn the_servers_cpu_time_is_measured() {
+fn the_cpu_time_of_the_server_and_of_the_load_is_measured() {
     // The server is this process.
     let flags =
         format!("--sessions 4 --duration 0.5 --warmup off --server-pid {}", std::process::id());
     let (ended, json) = run_json(load_echo(server::echo(), &flags));
     assert_eq!(ended.code, Some(0), "{ended:?}");
-    let nanos = json["server_cpu_ns_per_message"].as_f64().unwrap();
-    assert!((100.0..10_000_000.0).contains(&nanos), "{json}");
+    for whose in ["server", "own"] {
+        let nanos = json[format!("{whose}_cpu_ns_per_message")].as_f64().unwrap();
+        assert!((100.0..10_000_000.0).contains(&nanos), "{json}");
+    }
 }
 
 #[test]

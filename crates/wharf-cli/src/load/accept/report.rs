@@ -71,7 +71,7 @@ impl Accepted<'_> {
         let Self { options, counts, tally, connects, measurement, .. } = self;
         let window = measurement.window();
         let rate = window.per_second().unwrap_or(0.0);
-        let cpu = window.server_nanos_per_message();
+        let (cpu, own_cpu) = (window.server_nanos_per_message(), window.own_nanos_per_message());
         let if_echoed = |count: u64| options.echoes.then_some(count);
         AcceptReport {
             report: Report {
@@ -85,6 +85,7 @@ impl Accepted<'_> {
                 bytes_per_second: options.echoes.then_some(rate * options.load.size as f64),
                 latency_us: measurement.latency.micros(),
                 server_cpu_ns_per_message: cpu.filter(|_| options.echoes),
+                own_cpu_ns_per_message: own_cpu.filter(|_| options.echoes),
             },
             connections: counts.connected,
             connect_failed: counts.failures.count(),

@@ -70,7 +70,7 @@ impl Idled<'_> {
         let Self { options, counts, tally, measurement, .. } = self;
         let window = measurement.window();
         let rate = window.per_second().filter(|_| options.every.is_some());
-        let cpu = window.server_nanos_per_message();
+        let (cpu, own_cpu) = (window.server_nanos_per_message(), window.own_nanos_per_message());
         let if_sent = |count: u64| options.every.map(|_| count);
         IdleReport {
             report: Report {
@@ -84,6 +84,7 @@ impl Idled<'_> {
                 bytes_per_second: rate.map(|rate| rate * options.load.size as f64),
                 latency_us: measurement.latency.micros(),
                 server_cpu_ns_per_message: cpu.filter(|_| options.every.is_some()),
+                own_cpu_ns_per_message: own_cpu.filter(|_| options.every.is_some()),
             },
             opened: counts.opened,
             connect_failed: counts.failures.count(),
