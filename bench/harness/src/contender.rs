@@ -30,7 +30,7 @@ enum Role {
 type Known = (&'static str, Role, Option<&'static str>, &'static [&'static str]);
 
 /// How many servers have names.
-pub(crate) const NAMED: usize = 20;
+pub(crate) const NAMED: usize = 21;
 
 /// The servers with names, in the order of the tables.
 const KNOWN: [Known; NAMED] = [
@@ -54,6 +54,7 @@ const KNOWN: [Known; NAMED] = [
     ("wharf-readiness-2", Role::Own, None, &["--backend", "readiness", "--workers", "2"]),
     ("wharf-uring-4", Role::Own, None, &["--backend", "uring", "--workers", "4"]),
     ("wharf-readiness-4", Role::Own, None, &["--backend", "readiness", "--workers", "4"]),
+    ("wharf-spin", Role::Own, None, &["--backend", "uring", "--workers", "1", "--spin", "50"]),
 ];
 
 /// Whether a server is one that others have made of the same thing.
@@ -93,7 +94,7 @@ impl Contender {
     pub(crate) fn built(programs: &Programs, with_gathering: bool) -> Vec<Self> {
         let is_variant = |name: &str| {
             name == "bare-direct"
-                || ["-2", "-4"].iter().any(|ending| name.ends_with(ending))
+                || ["-2", "-4", "-spin"].iter().any(|ending| name.ends_with(ending))
                 || (name.ends_with("-gather") && !with_gathering)
         };
         let is_wanted = |known: &&Known| !is_variant(known.0);

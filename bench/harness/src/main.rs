@@ -82,9 +82,7 @@ struct RunArgs {
     #[arg(long, conflicts_with_all = ["set", "quick"])]
     cases: Option<String>,
 
-    /// Sets of cases, separated by commas: echo, half-load, framed, broadcast, accept, idle, rates,
-    /// workers, idle-beside; or all.
-    #[arg(long, conflicts_with = "quick")]
+    #[arg(long, conflicts_with = "quick", help = sets::help())]
     set: Option<String>,
 
     /// Servers to compare, separated by commas [default: those of the set; some without one].

@@ -54,9 +54,10 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// CPU time of the server's own threads per message, as the generator's is counted.
-    pub(crate) fn own_ns(&self) -> Option<f64> {
-        Some(self.cpu_ns? - self.softirq_thread_ns.unwrap_or_default())
+    /// The generator's CPU time for that of the server's own threads. What the soft-interrupt thread does for
+    /// the server does not count: nobody counts that for the generator.
+    pub(crate) fn generator_ratio(&self) -> Option<f64> {
+        Some(self.generator_ns? / (self.cpu_ns? - self.softirq_thread_ns.unwrap_or_default()))
     }
 }
 

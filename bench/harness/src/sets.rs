@@ -23,7 +23,7 @@ const BROADCAST: &str = "1000x60x1:chat,1000x252x1:chat,9000x60x1:chat,9000x252x
 
 /// All areas, in the order of the report. Where there are many cases, two areas have them: one with the peers
 /// that come nearest, in as many rounds as a bound near 1 takes, and one with every peer in fewer.
-pub(crate) const SETS: [Set; 12] = [
+pub(crate) const SETS: [Set; 13] = [
     Set {
         name: "echo",
         title: "Echo of bytes",
@@ -76,13 +76,21 @@ pub(crate) const SETS: [Set; 12] = [
         name: "rates",
         title: "Light load at a fixed rate",
         cases: "1000x64@20000:raw,1000x64@100000:raw",
-        servers: None,
+        servers: Some(
+            "bare,mio,tokio,compio,monoio,asio,libuv,wharf-uring,wharf-readiness,wharf-spin",
+        ),
     },
     Set {
         name: "workers",
         title: "Two workers at a third of the capacity, nothing pinned, the server's threads alone",
         cases: "1000x64x1@third+unpinned:raw,1000x60x8@third+unpinned:chat",
         servers: Some("wharf-uring,wharf-uring-2,wharf-readiness,wharf-readiness-2"),
+    },
+    Set {
+        name: "growth",
+        title: "The same messages on more sessions, in the same rounds",
+        cases: "64x64x1:raw&1000x64x1:raw&9000x64x1:raw",
+        servers: Some("bare,mio,wharf-uring,wharf-readiness"),
     },
     Set {
         name: "idle-beside",
@@ -98,6 +106,12 @@ pub(crate) const SETS: [Set; 12] = [
         servers: Some("bare"),
     },
 ];
+
+/// How sets are asked for.
+pub(crate) fn help() -> String {
+    let names: Vec<_> = all().map(|set| set.name).collect();
+    format!("Sets of cases, separated by commas: {}; or all", names.join(", "))
+}
 
 /// The areas that are asked for by name, or all for `all`.
 pub(crate) fn named(names: &str) -> Result<Vec<&'static Set>> {

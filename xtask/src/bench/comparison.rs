@@ -16,9 +16,8 @@ pub(crate) struct Comparison {
     #[arg(long, conflicts_with_all = ["set", "cases", "servers", "rounds", "seconds", "arguments"])]
     short: bool,
 
-    /// Only these areas, separated by commas: echo, echo-peers, half-load, framed, broadcast, broadcast-peers,
-    /// accept, idle, rates, workers, idle-beside. Each leaves a file in bench/results/, and the report is made
-    /// anew [default: all of them, which takes hours].
+    /// Only these areas, separated by commas, such as framed,accept: `cargo xtask bench -- --help` lists them. Each
+    /// leaves a file in bench/results/, and the report is made anew [default: all of them, which takes hours].
     #[arg(long, value_name = "NAMES")]
     set: Option<String>,
 

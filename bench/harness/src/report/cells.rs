@@ -19,6 +19,18 @@ pub(super) fn median_of(outcome: &Outcome, figure: impl Fn(&Run) -> Option<f64>)
     median(&outcome.values(figure)).map_or("-".into(), short)
 }
 
+/// The generator's CPU time for that of the server's own threads: the median of the rounds.
+pub(super) fn generator_ratio(outcome: &Outcome) -> String {
+    let ratios = outcome.values(Run::generator_ratio);
+    median(&ratios).map_or("-".into(), |ratio| format!("{ratio:.2}"))
+}
+
+/// The share of the server's busiest thread.
+pub(super) fn busiest_thread(outcome: &Outcome) -> String {
+    let share = |run: &Run| run.busiest_thread_share.map(|share| share * 100.0);
+    format!("{} %", median_of(outcome, share))
+}
+
 /// The ratio of the medians.
 pub(super) fn ratio(outcome: &Outcome, base: &Outcome) -> String {
     let medians = [outcome, base].map(|outcome| median(&outcome.values(|run| run.cpu_ns)));

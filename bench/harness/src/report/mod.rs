@@ -6,7 +6,7 @@ mod targets;
 use std::fmt::Write;
 
 use crate::report::cells::{cell, paired, ratio, short};
-use crate::results::{CaseResults, Machine, Method, Outcome, Results, Run};
+use crate::results::{CaseResults, Machine, Method, Outcome, Results};
 use crate::sets;
 
 pub(crate) use targets::section as targets;
@@ -81,53 +81,52 @@ pub(crate) fn table(case: &CaseResults, method: &Method) -> String {
     table
 }
 
+/// A column of a table: what stands at its head, and what it says of a server.
+type Column<'a> = (String, Box<dyn Fn(&Outcome) -> String + 'a>);
+
 fn traffic(case: &CaseResults, method: &Method) -> String {
-    let bases = BASES.map(|name| case.server(name));
-    let bases: Vec<_> = bases.into_iter().flatten().collect();
-    let unit = if case.case.starts_with("accept") { "connection" } else { "message" };
-    let has_spread = case.case.contains("+unpinned");
-    // Results of before it was counted do not have it.
-    let has_generator = case.servers.iter().any(|it| !it.values(|run| run.generator_ns).is_empty());
-    let mut table = format!("| server | CPU ns per {unit} | user | system |");
-    table += if has_generator { " generator |" } else { "" };
-    for base in &bases {
-        let _ = write!(table, " / {} | / {} paired |", base.name, base.name);
-    }
-    let _ = write!(table, " {unit}s/s | p50 us | p90 us | p99 us | p99.9 us |");
-    table += if has_spread { " busiest thread |" } else { "" };
-    table += " note |\n|---|---|---|---|";
-    table += if has_generator { "---|" } else { "" };
-    table += &"---|---|".repeat(bases.len());
-    table += "---|---|---|---|---|---|";
-    table += if has_spread { "---|\n" } else { "\n" };
+    let columns = columns(case, method);
+    let row = |cells: Vec<String>| format!("| {} |\n", cells.join(" | "));
+    let mut table = row(columns.iter().map(|(head, _)| head.clone()).collect());
+    let _ = writeln!(table, "{}|", "|---".repeat(columns.len()));
     for outcome in &case.servers {
-        let _ = write!(table, "| {} | {} |", outcome.name, cell(outcome, |run| run.cpu_ns));
-        for part in [|run: &Run| run.user_ns, |run: &Run| run.system_ns] {
-            let _ = write!(table, " {} |", cells::median_of(outcome, part));
-        }
-        if has_generator {
-            let _ = write!(table, " {} |", cells::median_of(outcome, |run| run.generator_ns));
-        }
-        for base in &bases {
-            let _ = write!(table, " {} | {} |", ratio(outcome, base), paired(outcome, base));
-        }
-        let columns: [fn(&Run) -> Option<f64>; 5] = [
-            |run| run.per_second,
-            |run| run.p50_us,
-            |run| run.p90_us,
-            |run| run.p99_us,
-            |run| run.p999_us,
-        ];
-        for value in columns {
-            let _ = write!(table, " {} |", cell(outcome, value));
-        }
-        if has_spread {
-            let share = |run: &Run| run.busiest_thread_share.map(|share| share * 100.0);
-            let _ = write!(table, " {} % |", cells::median_of(outcome, share));
-        }
-        let _ = writeln!(table, " {} |", note(outcome, method));
+        table += &row(columns.iter().map(|(_, cell)| cell(outcome)).collect());
     }
     table
+}
+
+fn columns<'a>(case: &'a CaseResults, method: &'a Method) -> Vec<Column<'a>> {
+    let unit = if case.case.starts_with("accept") { "connection" } else { "message" };
+    let mut columns: Vec<Column<'a>> = Vec::new();
+    let mut add = |head: &str, cell: Box<dyn Fn(&Outcome) -> String + 'a>| {
+        columns.push((head.to_owned(), cell));
+    };
+    add("server", Box::new(|outcome| outcome.name.clone()));
+    add(&format!("CPU ns per {unit}"), Box::new(|outcome| cell(outcome, |run| run.cpu_ns)));
+    add("user", Box::new(|outcome| cells::median_of(outcome, |run| run.user_ns)));
+    add("system", Box::new(|outcome| cells::median_of(outcome, |run| run.system_ns)));
+    // Results of before it was counted do not have it.
+    if case.servers.iter().any(|outcome| !outcome.values(|run| run.generator_ns).is_empty()) {
+        add("generator", Box::new(|outcome| cells::median_of(outcome, |run| run.generator_ns)));
+        add("generator / server", Box::new(cells::generator_ratio));
+    }
+    for base in BASES.iter().filter_map(|name| case.server(name)) {
+        // A server by itself is no comparison.
+        if case.servers.len() > 1 {
+            add(&format!("/ {}", base.name), Box::new(|outcome| ratio(outcome, base)));
+            add(&format!("/ {} paired", base.name), Box::new(|outcome| paired(outcome, base)));
+        }
+    }
+    add(&format!("{unit}s/s"), Box::new(|outcome| cell(outcome, |run| run.per_second)));
+    add("p50 us", Box::new(|outcome| cell(outcome, |run| run.p50_us)));
+    add("p90 us", Box::new(|outcome| cell(outcome, |run| run.p90_us)));
+    add("p99 us", Box::new(|outcome| cell(outcome, |run| run.p99_us)));
+    add("p99.9 us", Box::new(|outcome| cell(outcome, |run| run.p999_us)));
+    if case.case.contains("+unpinned") {
+        add("busiest thread", Box::new(cells::busiest_thread));
+    }
+    add("note", Box::new(|outcome| note(outcome, method)));
+    columns
 }
 
 fn memory(case: &CaseResults) -> String {

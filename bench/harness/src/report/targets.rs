@@ -52,6 +52,7 @@ fn measured(judged: &Judged) -> String {
         (Some(value), Some((low, high))) => {
             format!("{value:.digits$} [{low:.digits$}, {high:.digits$}]")
         }
-        _ => "-".to_owned(),
+        (Some(value), None) => format!("{value:.digits$}"),
+        (None, _) => "-".to_owned(),
     }
 }

@@ -133,7 +133,7 @@ impl Row {
 fn growths() -> impl Iterator<Item = Target> {
     [("64x64x1:raw", "1000x64x1:raw"), ("1000x64x1:raw", "9000x64x1:raw")].into_iter().map(
         |(from, to)| Target {
-            area: "echo",
+            area: "growth",
             case: to.to_owned(),
             server: OWN,
             figure: Figure::Cpu,

@@ -8,7 +8,7 @@ mod bounds;
 use std::fmt::{self, Display};
 
 use crate::contender::is_peer;
-use crate::results::{CaseResults, Figure, Outcome, Results};
+use crate::results::{CaseResults, Figure, Outcome, Results, Run};
 use crate::statistics::{interval_90, median, range};
 
 pub(crate) use bounds::bounds;
@@ -176,7 +176,7 @@ fn series(
         Against::Loaded => Ok(Series {
             base: target.against_words(),
             bound: target.bound,
-            values: own.values(|run| Some(run.generator_ns? / run.own_ns()?)),
+            values: own.values(Run::generator_ratio),
             best: None,
         }),
         Against::Nobody => Ok(Series {
@@ -205,6 +205,8 @@ fn decide(target: &Target, series: Series) -> Judged {
         (Some(value), _, Rule::AtMost) => held(value <= bound),
         (Some(value), _, Rule::AtLeast) => held(value >= bound),
     };
+    // The quotient of two single rounds has none.
+    let interval = interval.filter(|_| target.rule != Rule::BestAtMost);
     Judged { base, bound, value, interval, rounds: values.len(), verdict }
 }
 
