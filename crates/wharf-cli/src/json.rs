@@ -1,12 +1,11 @@
 //! Results as JSON, for scripts.
 
-use std::fs::File;
-use std::io::{self, Write};
 use std::path::PathBuf;
 
 use serde::Serialize;
 
 use crate::failure::{self, Exit, Failure};
+use crate::output_file::OutputFile;
 
 /// Where the JSON goes.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -21,39 +20,30 @@ impl From<PathBuf> for JsonTarget {
     }
 }
 
-/// Where the JSON goes, opened before the run so that a wrong path does not cost the result. A file
-/// is emptied then: an old result is never taken for the one of a run that failed.
+/// Where the JSON goes.
 #[derive(Debug)]
 pub(crate) enum JsonSink {
     None,
     Stdout,
-    File(File, String),
+    File(OutputFile),
 }
 
 impl JsonSink {
     pub(crate) fn open(target: Option<&JsonTarget>) -> Result<Self, Failure> {
+        const ADVICE: &str = "give a path that can be written, or - for the standard output";
         match target {
             None => Ok(Self::None),
             Some(JsonTarget::Stdout) => Ok(Self::Stdout),
             Some(JsonTarget::File(path)) => {
-                let name = path.display().to_string();
-                let file = File::create(path).map_err(|error| {
-                    Failure::arguments(format_args!(
-                        "cannot write --json {name}: {error}; give a path that can be written, or - \
-                         for the standard output"
-                    ))
-                })?;
-                Ok(Self::File(file, name))
+                OutputFile::open("--json", path, ADVICE).map(Self::File)
             }
         }
     }
 
     pub(crate) fn write(&mut self, report: &impl Serialize) -> Result<(), Failure> {
-        let broken = |name: &str, error: io::Error| {
-            Failure::new(Exit::Failed, format_args!("cannot write --json {name}: {error}"))
-        };
-        let mut line =
-            serde_json::to_string(report).map_err(|error| broken("at all", error.into()))?;
+        let mut line = serde_json::to_string(report).map_err(|error| {
+            Failure::new(Exit::Failed, format_args!("cannot write --json at all: {error}"))
+        })?;
         line.push('\n');
         match self {
             Self::None => Ok(()),
@@ -61,9 +51,7 @@ impl JsonSink {
                 failure::print(line);
                 Ok(())
             }
-            Self::File(file, name) => {
-                file.write_all(line.as_bytes()).map_err(|error| broken(name, error))
-            }
+            Self::File(file) => file.write(&line),
         }
     }
 }

@@ -33,6 +33,7 @@ pub mod fuzzing;
 mod json;
 mod load;
 mod models;
+mod output_file;
 mod proxy;
 mod replay;
 mod serve;

@@ -233,7 +233,8 @@ impl Mode for Echo {
             }
         }
         // With a number of messages, the wait for answers is what has just ended.
-        if self.run.length.duration().is_some() { now + PATIENCE } else { now }
+        let has_waited = self.run.length.duration().is_none() && !self.run.stop.is_asked();
+        if has_waited { now } else { now + PATIENCE }
     }
 
     fn end_streams(&mut self) {

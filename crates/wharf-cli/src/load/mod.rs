@@ -9,6 +9,7 @@
 //! | [`session`] | how far each stream has been due, sent, answered |
 //! | [`schedule`] | when messages are due in an open loop |
 //! | [`run`], [`crowd`], [`phase`] | what the runs of all modes have |
+//! | [`stop`] | ends a run early, by a signal |
 //! | [`port`] | a port, opened, waited for and shut down |
 //! | [`mode`] | what a mode adds, and the steps that all take |
 //! | [`mod@echo`], [`mod@chat`], [`mod@accept`], [`mod@idle`], [`guests`] | the modes |
@@ -44,6 +45,7 @@ mod schedule;
 mod series;
 mod session;
 mod source;
+mod stop;
 mod tally;
 mod visit;
 
@@ -68,6 +70,7 @@ use plot::{Plot, PlotSink};
 use progress::Progress;
 use report::{Report, Summary};
 use run::{Outcome, Setup};
+use stop::Stop;
 
 /// Runs `wharf load echo`.
 pub(crate) fn echo(options: &LoadOptions) -> Result<(), Failure> {
@@ -117,6 +120,7 @@ fn load(
         sessions,
         progress.as_ref(),
     )?;
+    outputs.stop.listen()?;
     let outcome = execute(Setup {
         port,
         sockets,
@@ -125,6 +129,7 @@ fn load(
         length: options.length,
         server_cpu,
         with_series: outputs.plot.is_wanted(),
+        stop: outputs.stop.clone(),
         progress,
     })?;
 
@@ -157,11 +162,8 @@ struct Started {
 impl Started {
     fn new(options: &LoadOptions) -> Result<Self, Failure> {
         let server_cpu = options.server_pid.map(server_cpu).transpose()?;
-        let outputs = Outputs {
-            to_stdout: options.json == Some(JsonTarget::Stdout),
-            json: JsonSink::open(options.json.as_ref())?,
-            plot: PlotSink::open(options.plot.as_deref())?,
-        };
+        let json = JsonSink::open(options.json.as_ref())?;
+        let plot = PlotSink::open(options.plot.as_deref())?;
         connect::check_descriptors(options.sessions)?;
         let too_large =
             |_| Failure::arguments("--size or --sessions is too large for this machine");
@@ -172,6 +174,8 @@ impl Started {
             let backend = port.backend();
             eprintln!("wharf: backend {backend}, since the best one is not to be had: {reason}");
         }
+        let to_stdout = options.json == Some(JsonTarget::Stdout);
+        let outputs = Outputs { to_stdout, json, plot, stop: Stop::new(&port) };
         let pattern = Pattern::new(&options.framing, size, sessions);
         Ok(Self { server_cpu, outputs, port, sessions, pattern })
     }
@@ -182,6 +186,17 @@ struct Outputs {
     to_stdout: bool,
     json: JsonSink,
     plot: PlotSink,
+    /// Whether the result is that of a run that was ended early.
+    stop: Stop,
+}
+
+/// The JSON of a run.
+#[derive(Serialize)]
+struct Written<'a, R> {
+    #[serde(flatten)]
+    report: &'a R,
+    /// Whether a signal ended it before its time.
+    ended_early: bool,
 }
 
 impl Outputs {
@@ -192,12 +207,16 @@ impl Outputs {
         report: &impl Serialize,
         plot: &Plot<'_>,
     ) -> Result<(), Failure> {
+        let ended_early = self.stop.is_asked();
+        if ended_early {
+            eprintln!("wharf: ended early, by a signal: the result is of the time until then");
+        }
         if self.to_stdout {
             eprint!("{summary}");
         } else {
             failure::print(summary);
         }
-        self.json.write(report)?;
+        self.json.write(&Written { report, ended_early })?;
         self.plot.write(plot)
     }
 }

@@ -123,8 +123,13 @@ pub(super) trait Mode {
         ControlFlow::Continue(match run.phase {
             // All lost before anything was measured.
             Phase::WarmUp { .. } if open == 0 => Phase::ends(now),
+            Phase::WarmUp { .. } if run.stop.is_asked() => {
+                Phase::Answers { until: self.stop_sending(now) }
+            }
             Phase::WarmUp { until } if until <= now => self.run_mut().open_window(now),
-            Phase::Measuring { .. } if open == 0 || give_up_at <= now || self.is_measured() => {
+            Phase::Measuring { .. }
+                if open == 0 || give_up_at <= now || run.stop.is_asked() || self.is_measured() =>
+            {
                 self.run_mut().measurement.close(now);
                 Phase::Answers { until: self.stop_sending(now) }
             }

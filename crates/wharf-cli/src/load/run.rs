@@ -13,6 +13,7 @@ use super::port;
 use super::progress::{LiveLine, Progress, Words, millis};
 use super::series::Series;
 use super::session::{Session, Sessions};
+use super::stop::Stop;
 use super::tally::Tally;
 use crate::failure::Failure;
 
@@ -29,6 +30,7 @@ pub(super) struct Setup {
     pub(super) server_cpu: Option<CpuMeter>,
     /// Whether the throughput over time is wanted.
     pub(super) with_series: bool,
+    pub(super) stop: Stop,
     pub(super) progress: Option<Progress>,
 }
 
@@ -55,6 +57,7 @@ pub(super) struct Run {
     pub(super) measurement: Measurement,
     pub(super) unsent: u64,
     pub(super) live_line: LiveLine,
+    pub(super) stop: Stop,
 }
 
 impl Run {
@@ -64,7 +67,7 @@ impl Run {
         words: &'static Words,
         lane: impl Fn(&Pattern, usize) -> usize,
     ) -> Result<Self, Failure> {
-        let Setup { port, sockets, pattern, pace, length, server_cpu, with_series, progress } =
+        let Setup { port, sockets, pattern, pace, length, server_cpu, with_series, stop, progress } =
             setup;
         let mut sessions = Sessions::default();
         for (number, socket) in sockets.into_iter().enumerate() {
@@ -81,6 +84,7 @@ impl Run {
             measurement: Measurement::new(server_cpu, with_series)?,
             unsent: 0,
             live_line: LiveLine::new(progress, words, now),
+            stop,
         })
     }
 

@@ -18,7 +18,7 @@ struct Member {
 
 /// Sends everything to everybody; `spoil` may change what a member is sent. It gets the member's number
 /// and the position of the bytes in its stream.
-fn chat_spoiled<F>(spoil: F) -> SocketAddr
+pub(crate) fn chat_spoiled<F>(spoil: F) -> SocketAddr
 where
     F: Fn(usize, usize, &mut Vec<u8>) + Clone + Send + 'static,
 {

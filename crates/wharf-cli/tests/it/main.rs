@@ -18,6 +18,8 @@ mod load_guests;
 #[cfg(unix)]
 mod load_idle;
 mod load_plot;
+#[cfg(unix)]
+mod load_stop;
 mod models;
 #[cfg(unix)]
 mod pages;

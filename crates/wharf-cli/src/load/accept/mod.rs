@@ -23,6 +23,7 @@ use super::phase::{PATIENCE, long_ago};
 use super::port;
 use super::progress::{LiveLine, Progress, Words, millis};
 use super::schedule::Schedule;
+use super::stop::Stop;
 use super::tally::{Loss, Tally};
 use super::visit::{Stage, Visit};
 use super::{Outputs, Started};
@@ -44,7 +45,8 @@ pub(super) fn run(options: &AcceptOptions) -> Result<(), Failure> {
     let _ = port.abort(first);
     let measurement = Measurement::new(server_cpu, outputs.plot.is_wanted())?;
     let mut accept = Accept::new(options, port, way, sessions, pattern, measurement)?;
-    accept.work()?;
+    outputs.stop.listen()?;
+    accept.work(&outputs.stop)?;
     accept.finish(&mut outputs)
 }
 
@@ -113,7 +115,7 @@ impl<'a> Accept<'a> {
     }
 
     /// Begins connections for the whole of the duration, then waits for those under way.
-    fn work(&mut self) -> Result<(), Failure> {
+    fn work(&mut self, stop: &Stop) -> Result<(), Failure> {
         // This wait does not wait: it ends the connection that found the way, and asks for the time.
         let start = self.wait(Time::ZERO)?;
         if let Pace::Rate { per_second, .. } = self.options.load.pace {
@@ -125,7 +127,7 @@ impl<'a> Accept<'a> {
         self.measurement.open(start);
         self.connects.count_from(start);
         let mut now = start;
-        while now < end {
+        while now < end && !stop.is_asked() {
             self.begin_due(now);
             now = self.wait(self.deadline(end))?;
             self.look(now);

@@ -32,6 +32,12 @@ impl Chat {
                 self.run.phase = Phase::ends(now);
                 return Ok(now);
             }
+            if self.run.stop.is_asked() {
+                // Nothing is owed to anybody yet.
+                self.half_close_all();
+                self.run.phase = Phase::ends(now);
+                return Ok(now);
+            }
             if self.meeting.is_over() && !self.sending {
                 self.began = now;
                 self.run.expect(self.run.crowd.open());

@@ -130,6 +130,12 @@ impl Chat {
         self.sending = crowd.port.send(self.sender, segments).is_ok();
     }
 
+    fn half_close_all(&mut self) {
+        for socket in self.run.crowd.sockets(Session::is_open) {
+            self.run.crowd.half_close(socket);
+        }
+    }
+
     /// Compares what has come of the stream.
     #[inline]
     fn on_stream(&mut self, socket: SocketId, bytes: &[u8], now: Time) {
@@ -229,8 +235,6 @@ impl Mode for Chat {
             let end = self.flight.end();
             self.lose_all(Loss::Unanswered, |member| member.is_open() && member.answered < end);
         }
-        for socket in self.run.crowd.sockets(Session::is_open) {
-            self.run.crowd.half_close(socket);
-        }
+        self.half_close_all();
     }
 }

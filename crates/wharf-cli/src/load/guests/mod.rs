@@ -21,6 +21,7 @@ use super::phase::PATIENCE;
 use super::port;
 use super::progress::Progress;
 use super::run::Setup;
+use super::stop::Stop;
 use super::{Echo, Outputs, Started};
 use crate::args::Target;
 use crate::failure::Failure;
@@ -85,6 +86,7 @@ fn run<'a, G: Guests>(
         progress.as_ref(),
     )?;
     let mut guests = guests(way.clone(), port.random());
+    outputs.stop.listen()?;
     let setup = Setup {
         port,
         sockets,
@@ -93,6 +95,7 @@ fn run<'a, G: Guests>(
         length: honest.length,
         server_cpu,
         with_series: outputs.plot.is_wanted(),
+        stop: outputs.stop.clone(),
         progress,
     };
     let outcome = Beside::execute(setup, &mut guests)?;
@@ -109,6 +112,7 @@ fn still_answers(options: &GuestOptions, way: &Way) -> Result<Option<String>, Fa
     let Ok((_, sockets)) = connected else { return Ok(Some(dead("it does not connect"))) };
     let size = usize::try_from(honest.size).unwrap_or(usize::MAX);
     let outcome = Echo::execute(Setup {
+        stop: Stop::new(&port),
         port,
         sockets,
         pattern: Pattern::new(&honest.framing, size, 1),

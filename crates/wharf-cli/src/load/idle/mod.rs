@@ -19,6 +19,7 @@ use super::phase::{PATIENCE, long_ago};
 use super::port;
 use super::progress::{LiveLine, Progress, Words};
 use super::schedule::Schedule;
+use super::stop::Stop;
 use super::tally::{Loss, Tally};
 use super::visit::{Stage, Visit};
 use super::{Outputs, Started};
@@ -39,7 +40,8 @@ pub(super) fn run(options: &IdleOptions) -> Result<(), Failure> {
     let _ = port.abort(first);
     let measurement = Measurement::new(server_cpu, outputs.plot.is_wanted())?;
     let mut idle = Idle::new(options, port, way, pattern, measurement)?;
-    idle.work()?;
+    outputs.stop.listen()?;
+    idle.work(&outputs.stop)?;
     idle.finish(&mut outputs)
 }
 
@@ -111,7 +113,7 @@ impl<'a> Idle<'a> {
     }
 
     /// Opens them all, keeps them for the duration, and waits for the last answers.
-    fn work(&mut self) -> Result<(), Failure> {
+    fn work(&mut self, stop: &Stop) -> Result<(), Failure> {
         // This wait does not wait: it asks for the time.
         let start = self.wait(Time::ZERO)?;
         let wanted = self.options.load.sessions;
@@ -125,7 +127,7 @@ impl<'a> Idle<'a> {
         self.connects.count_from(start);
         let mut now = start;
         let mut until = None;
-        while until.is_none_or(|until| now < until) {
+        while until.is_none_or(|until| now < until) && !stop.is_asked() {
             self.begin_due(now);
             self.send_due(now);
             if until.is_none() && self.counts.ended_connects() == wanted {
