@@ -9,7 +9,7 @@ use super::crowd::verify;
 use super::mode::Mode;
 use super::options::Pace;
 use super::pattern::Pattern;
-use super::phase::{PATIENCE, Phase};
+use super::phase::Phase;
 use super::progress::Words;
 use super::run::{Outcome, Run, SEND_BYTES_MAX, Setup};
 use super::schedule::Schedule;
@@ -234,7 +234,7 @@ impl Mode for Echo {
         }
         // With a number of messages, the wait for answers is what has just ended.
         let has_waited = self.run.length.duration().is_none() && !self.run.stop.is_asked();
-        if has_waited { now } else { now + PATIENCE }
+        if has_waited { now } else { now + self.run.patience }
     }
 
     fn end_streams(&mut self) {

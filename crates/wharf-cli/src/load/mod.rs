@@ -127,6 +127,7 @@ fn load(
         pattern,
         pace: options.pace,
         length: options.length,
+        patience: options.patience,
         server_cpu,
         with_series: outputs.plot.is_wanted(),
         stop: outputs.stop.clone(),
@@ -144,7 +145,7 @@ fn load(
         series: &outcome.series,
     };
     outputs.write(&summary, &report, &plot)?;
-    match outcome.tally.verdict(report.missing.unwrap_or_default(), phase::PATIENCE) {
+    match outcome.tally.verdict(report.missing.unwrap_or_default(), options.patience) {
         None => Ok(()),
         Some(verdict) => Err(Failure::new(Exit::Failed, verdict)),
     }

@@ -119,10 +119,11 @@ pub(super) trait Mode {
     fn next_phase(&mut self, now: Time) -> ControlFlow<(), Phase> {
         let run = self.run();
         let (open, living) = (run.crowd.open(), run.crowd.living());
-        let give_up_at = run.phase.deadline(run.crowd.moved_at);
+        let patience = run.patience;
+        let give_up_at = run.phase.deadline(run.crowd.moved_at, patience);
         ControlFlow::Continue(match run.phase {
             // All lost before anything was measured.
-            Phase::WarmUp { .. } if open == 0 => Phase::ends(now),
+            Phase::WarmUp { .. } if open == 0 => Phase::ends(now, patience),
             Phase::WarmUp { .. } if run.stop.is_asked() => {
                 Phase::Answers { until: self.stop_sending(now) }
             }
@@ -135,7 +136,7 @@ pub(super) trait Mode {
             }
             Phase::Answers { until } if open == 0 || until <= now || self.is_answered() => {
                 self.end_streams();
-                Phase::ends(now)
+                Phase::ends(now, patience)
             }
             Phase::Ends { until } if living == 0 || until <= now => {
                 self.lose_all(Loss::NotEnded, |session| session.state == State::HalfClosed);

@@ -21,6 +21,8 @@ pub(crate) struct LoadOptions {
     pub(crate) framing: Framing,
     pub(crate) pace: Pace,
     pub(crate) length: Length,
+    /// How long the server has for an answer that is awaited.
+    pub(crate) patience: Duration,
     pub(crate) backend: Backend,
     /// The local addresses that sessions come from, in turn.
     pub(crate) source: Option<IpNet>,

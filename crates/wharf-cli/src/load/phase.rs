@@ -6,19 +6,18 @@
 //!                         new is     and the server
 //!                         sent       ends them as well
 //! ```
+//!
+//! The server has the run's patience for the answers that are due when sending stops, and again for its ends
+//! of stream. When the number of messages is given instead of a time, that is how long nothing at all may
+//! come back.
 
 use std::time::Duration;
 
 use wharf_port::Time;
 
-/// How long the server has for the answers that are due when sending stops, and again for its ends
-/// of stream. When the number of messages is given instead of a time: how long nothing at all may
-/// come back.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
-
-/// What began before that has run out of patience.
-pub(super) fn long_ago(now: Time) -> Time {
-    let patience = u64::try_from(PATIENCE.as_nanos()).unwrap_or(u64::MAX);
+/// What began before that has run out of `patience`.
+pub(super) fn long_ago(now: Time, patience: Duration) -> Time {
+    let patience = u64::try_from(patience.as_nanos()).unwrap_or(u64::MAX);
     Time::from_nanos(now.as_nanos().saturating_sub(patience))
 }
 
@@ -46,18 +45,18 @@ pub(super) enum Phase {
 
 impl Phase {
     /// The last of the phases in which anything is waited for.
-    pub(super) fn ends(now: Time) -> Self {
-        Self::Ends { until: now + PATIENCE }
+    pub(super) fn ends(now: Time, patience: Duration) -> Self {
+        Self::Ends { until: now + patience }
     }
 
     /// When it ends at the latest, if nothing has come or gone since `moved_at`.
-    pub(super) fn deadline(self, moved_at: Time) -> Time {
+    pub(super) fn deadline(self, moved_at: Time, patience: Duration) -> Time {
         match self {
             Self::WarmUp { until }
             | Self::Measuring { until: Some(until) }
             | Self::Answers { until }
             | Self::Ends { until } => until,
-            Self::Measuring { until: None } => moved_at + PATIENCE,
+            Self::Measuring { until: None } => moved_at + patience,
             Self::Over => Time::ZERO,
         }
     }

@@ -1,10 +1,14 @@
 //! The completion port of a run: opened, waited for and shut down, with failures as the program tells them.
 
+use std::time::Duration;
+
 use wharf_port::{CompletionPort, PortOptions, Time};
 
 use super::options::LoadOptions;
-use super::phase::PATIENCE;
 use crate::failure::{Exit, Failure};
+
+/// How long the system has to close what is left.
+const CLOSING_MAX: Duration = Duration::from_secs(5);
 
 /// Opens a port on the backend that is asked for.
 pub(super) fn open(options: &LoadOptions) -> Result<CompletionPort, Failure> {
@@ -21,7 +25,7 @@ pub(super) fn wait(port: &mut CompletionPort, deadline: Time) -> Result<Time, Fa
 
 /// Closes what is left. What does not close is told, and no failure of the run: all has been measured.
 pub(super) fn shut_down(port: CompletionPort) {
-    if let Err(error) = port.shut_down(PATIENCE) {
+    if let Err(error) = port.shut_down(CLOSING_MAX) {
         eprintln!("wharf: {error}");
     }
 }

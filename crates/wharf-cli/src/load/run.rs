@@ -1,5 +1,7 @@
 //! What the runs of all modes have: a crowd of sessions, a phase, a measurement and a live line.
 
+use std::time::Duration;
+
 use wharf_port::{CompletionPort, SocketId, Time};
 
 use super::cpu::CpuMeter;
@@ -27,6 +29,7 @@ pub(super) struct Setup {
     pub(super) pattern: Pattern,
     pub(super) pace: Pace,
     pub(super) length: Length,
+    pub(super) patience: Duration,
     pub(super) server_cpu: Option<CpuMeter>,
     /// Whether the throughput over time is wanted.
     pub(super) with_series: bool,
@@ -53,6 +56,7 @@ pub(super) struct Run {
     pub(super) pattern: Pattern,
     pub(super) pace: Pace,
     pub(super) length: Length,
+    pub(super) patience: Duration,
     pub(super) phase: Phase,
     pub(super) measurement: Measurement,
     pub(super) unsent: u64,
@@ -67,8 +71,8 @@ impl Run {
         words: &'static Words,
         lane: impl Fn(&Pattern, usize) -> usize,
     ) -> Result<Self, Failure> {
-        let Setup { port, sockets, pattern, pace, length, server_cpu, with_series, stop, progress } =
-            setup;
+        let Setup { port, sockets, pattern, pace, length, patience, .. } = setup;
+        let Setup { server_cpu, with_series, stop, progress, .. } = setup;
         let mut sessions = Sessions::default();
         for (number, socket) in sockets.into_iter().enumerate() {
             let lane = lane(&pattern, number);
@@ -80,6 +84,7 @@ impl Run {
             pattern,
             pace,
             length,
+            patience,
             phase: Phase::WarmUp { until: now + length.warmup() },
             measurement: Measurement::new(server_cpu, with_series)?,
             unsent: 0,
@@ -91,7 +96,7 @@ impl Run {
     /// When the next turn has to begin even if nothing has come back; `due` is when the next message is.
     pub(super) fn deadline(&self, due: Option<Time>) -> Time {
         let due = due.filter(|_| self.phase.sends());
-        let phase = self.phase.deadline(self.crowd.moved_at);
+        let phase = self.phase.deadline(self.crowd.moved_at, self.patience);
         let until = phase.min(self.measurement.series.next());
         [due, self.live_line.due()].into_iter().flatten().fold(until, Time::min)
     }

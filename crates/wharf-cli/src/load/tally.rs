@@ -119,7 +119,7 @@ impl Tally {
     /// What went wrong, in one line; `None` if nothing did. `missing` are messages that were sent and
     /// did not come back.
     pub(super) fn verdict(&self, missing: u64, patience: Duration) -> Option<String> {
-        let seconds = patience.as_secs();
+        let seconds = patience.as_secs_f64();
         let mut said = Vec::new();
         if self.wrong > 0 {
             let first = self.first_wrong.map_or_else(String::new, |first| format!(" ({first})"));
@@ -136,8 +136,10 @@ impl Tally {
         lost(self.reset, "reset by the server");
         lost(self.ended_early, "ended by the server before the run was over");
         lost(self.extra, "got more bytes than it sent");
-        lost(self.unanswered, &format!("not answered within {seconds} s"));
-        lost(self.not_ended, &format!("not ended by the server within {seconds} s of our end"));
+        lost(self.unanswered, &format!("not answered within {seconds} s (--patience)"));
+        let not_ended =
+            format!("not ended by the server within {seconds} s of our end (--patience)");
+        lost(self.not_ended, &not_ended);
         match self.first_other {
             Some(Loss::Receive(error)) => lost(self.other, &format!("lost: {error}")),
             Some(Loss::Send(error)) => lost(self.other, &format!("lost: {error}")),

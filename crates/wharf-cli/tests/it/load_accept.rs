@@ -111,6 +111,14 @@ fn what_is_wrong_or_missing_is_told() {
 }
 
 #[test]
+fn a_connection_has_the_patience_that_is_asked_for() {
+    let silent = server::serve(|_, stream| server::swallow(&stream));
+    let flags = "--sessions 1 --size 8 --duration 0.1 --patience 0.3";
+    let ended = run(load_accept(silent, flags));
+    assert!(ended.failure(1).contains("not answered within 0.3 s (--patience)"), "{ended:?}");
+}
+
+#[test]
 fn connects_that_fail_are_counted_and_do_not_hold_up_the_end() {
     let ended = run(load_accept(server::nobody(), "--duration 0.1"));
     assert!(ended.failure_alone(4).contains("nobody listens there"));

@@ -224,6 +224,20 @@ fn is_late(json: &Value, quantile: &str) -> bool {
 }
 
 #[test]
+fn a_server_has_the_patience_that_is_asked_for() {
+    // It is silent for 300 ms: in the midst of a number of messages, and when the time of a run is over.
+    for (place, length) in [(64 * 100, "--messages 200"), (0, "--duration 0.1 --warmup off")] {
+        let server = stalling_at(place);
+        let flags = format!("--sessions 1 --rate 2000 {length}");
+        let ended = run(load_echo(server, &format!("{flags} --patience 0.1")));
+        let line = ended.failure(1);
+        assert!(line.contains("not answered within 0.1 s (--patience)"), "{line}");
+        let ended = run(load_echo(server, &format!("{flags} --patience 20")));
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+    }
+}
+
+#[test]
 fn a_depth_limits_what_is_in_flight() {
     // The server answers only when as many messages have come as there may be, and no more.
     let server = server::serve(|_, stream| {
@@ -274,6 +288,7 @@ fn names_are_resolved_and_every_flag_comes_from_the_environment_too() {
         .env("WHARF_DEPTH", "2")
         .env("WHARF_RATE", "100000")
         .env("WHARF_MESSAGES", "4")
+        .env("WHARF_PATIENCE", "20")
         .env("WHARF_FRAMING", "u16be")
         .env("WHARF_BACKEND", BACKEND)
         .env("WHARF_JSON", "-");

@@ -1,12 +1,13 @@
 //! The flags of all modes.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use wharf::IpNet;
 use wharf_port::{Backend, SocketId};
 
-use crate::args::values::{Bytes, Target, network, number};
+use crate::args::values::{Bytes, Target, network, number, seconds};
 use crate::failure::Failure;
 use crate::json::JsonTarget;
 use crate::load::{Framing, Length, LoadOptions, Pace};
@@ -33,6 +34,18 @@ pub(super) struct CommonArgs {
         value_parser = number(1, SocketId::SLOTS_MAX.into())
     )]
     sessions: u64,
+
+    /// How long an answer may take that is awaited: of the last messages when sending stops, the server's end of
+    /// stream behind them, a connection; with --messages, how long nothing at all may come back; in seconds.
+    #[arg(
+        long,
+        env = "WHARF_PATIENCE",
+        value_name = "SECS",
+        default_value = "5",
+        allow_negative_numbers = true,
+        value_parser = seconds(1_000_000)
+    )]
+    patience: Duration,
 
     // rustdoc would look for a link in the brackets.
     #[arg(
@@ -105,6 +118,7 @@ impl CommonArgs {
         Ok(LoadOptions {
             pace,
             length,
+            patience: self.patience,
             connect: self.connect,
             sessions: self.sessions,
             size,

@@ -19,7 +19,7 @@ use super::latency::Latency;
 use super::measurement::Measurement;
 use super::options::{AcceptOptions, Ending, Pace};
 use super::pattern::Pattern;
-use super::phase::{PATIENCE, long_ago};
+use super::phase::long_ago;
 use super::port;
 use super::progress::{LiveLine, Progress, Words, millis};
 use super::schedule::Schedule;
@@ -141,7 +141,7 @@ impl<'a> Accept<'a> {
         self.measurement.close(now);
         self.counts.unstarted = self.due - self.begun.min(self.due);
         self.live_line.say_last();
-        let last = now + PATIENCE;
+        let last = now + self.options.load.patience;
         while self.visits.len() > 0 && now < last {
             now = self.wait(last.min(now + LOOK_INTERVAL))?;
             self.look(now);
@@ -286,7 +286,7 @@ impl<'a> Accept<'a> {
             return;
         }
         self.look_at = now + LOOK_INTERVAL;
-        let moment = long_ago(now);
+        let moment = long_ago(now, self.options.load.patience);
         for visit in self.visits.iter_mut().filter(|visit| visit.stays_since(moment)) {
             if visit.stage == Stage::Connecting {
                 // Its completion may come yet: it was asked to close, and is no failure then.

@@ -13,7 +13,6 @@ use crate::load::connect::Way;
 use crate::load::latency::{Latency, LatencyMicros};
 use crate::load::measurement::Measurement;
 use crate::load::options::{AcceptOptions, Ending, Pace};
-use crate::load::phase::PATIENCE;
 use crate::load::plot::Plot;
 use crate::load::report::{Report, grouped, write_latency, write_messages};
 use crate::load::tally::Tally;
@@ -58,7 +57,7 @@ pub(super) fn write(outputs: &mut Outputs, accepted: &Accepted<'_>) -> Result<()
     };
     outputs.write(accepted, &accepted.report(), &plot)?;
     let missing = counts.sent - counts.echoed;
-    if let Some(verdict) = tally.verdict(missing, PATIENCE) {
+    if let Some(verdict) = tally.verdict(missing, options.load.patience) {
         return Err(Failure::new(Exit::Failed, verdict));
     }
     let advice = "ask for fewer --sessions at a time, or for a lower --rate";

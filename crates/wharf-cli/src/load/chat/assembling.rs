@@ -29,13 +29,13 @@ impl Chat {
             let show = self.run.live_line.due();
             now = self.wait(show.map_or(deadline, |show| show.min(deadline)))?;
             if self.run.crowd.open() == 0 {
-                self.run.phase = Phase::ends(now);
+                self.run.phase = Phase::ends(now, self.run.patience);
                 return Ok(now);
             }
             if self.run.stop.is_asked() {
                 // Nothing is owed to anybody yet.
                 self.half_close_all();
-                self.run.phase = Phase::ends(now);
+                self.run.phase = Phase::ends(now, self.run.patience);
                 return Ok(now);
             }
             if self.meeting.is_over() && !self.sending {

@@ -23,7 +23,7 @@ use self::meeting::{Meeting, Met};
 use super::crowd::{Lost, verify};
 use super::mode::Mode;
 use super::options::{Length, Pace};
-use super::phase::{PATIENCE, Phase};
+use super::phase::Phase;
 use super::progress::Words;
 use super::run::{Outcome, Run, SEND_BYTES_MAX, Setup};
 use super::session::{Session, State};
@@ -223,7 +223,7 @@ impl Mode for Chat {
         if matches!(self.run.pace, Pace::Rate { .. }) {
             self.run.unsent = unsent;
         }
-        now + PATIENCE
+        now + self.run.patience
     }
 
     fn is_answered(&self) -> bool {

@@ -17,7 +17,6 @@ use wharf_port::{Completion, CompletionPort, SocketId, Time};
 use super::connect::{self, Way};
 use super::options::{GuestOptions, Length, Pace, SlowOptions, StormOptions};
 use super::pattern::Pattern;
-use super::phase::PATIENCE;
 use super::port;
 use super::progress::Progress;
 use super::run::Setup;
@@ -93,6 +92,7 @@ fn run<'a, G: Guests>(
         pattern,
         pace: honest.pace,
         length: honest.length,
+        patience: honest.patience,
         server_cpu,
         with_series: outputs.plot.is_wanted(),
         stop: outputs.stop.clone(),
@@ -118,10 +118,11 @@ fn still_answers(options: &GuestOptions, way: &Way) -> Result<Option<String>, Fa
         pattern: Pattern::new(&honest.framing, size, 1),
         pace: Pace::Closed { depth: 1 },
         length: Length::Messages(1),
+        patience: honest.patience,
         server_cpu: None,
         with_series: false,
         progress: None,
     })?;
-    let verdict = outcome.tally.verdict(outcome.sent - outcome.received, PATIENCE);
+    let verdict = outcome.tally.verdict(outcome.sent - outcome.received, honest.patience);
     Ok(verdict.map(|verdict| dead(&verdict)))
 }

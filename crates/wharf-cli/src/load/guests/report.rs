@@ -7,7 +7,6 @@ use super::Outputs;
 use crate::failure::{Exit, Failure};
 use crate::load::closures::ClosuresReport;
 use crate::load::options::GuestOptions;
-use crate::load::phase::PATIENCE;
 use crate::load::plot::Plot;
 use crate::load::report::{Report, Summary, grouped};
 use crate::load::run::Outcome;
@@ -115,7 +114,7 @@ impl OfHonest<'_> {
             series: &outcome.series,
         };
         outputs.write(&text, &report, &plot)?;
-        let honest = outcome.tally.verdict(missing, PATIENCE);
+        let honest = outcome.tally.verdict(missing, options.honest.patience);
         let said = honest.into_iter().chain(guests.verdicts);
         match said.collect::<Vec<_>>().join("; ") {
             verdict if verdict.is_empty() => Ok(()),

@@ -266,7 +266,7 @@ impl Guests for Slow<'_> {
         }
         if now >= self.look_at {
             self.look_at = now + TICK;
-            let moment = long_ago(now);
+            let moment = long_ago(now, self.options.guests.honest.patience);
             let is_late = |guest: &&mut Guest| guest.visit.connects_since(moment);
             for guest in self.sessions.iter_mut().filter(is_late) {
                 guest.visit.abort(port);

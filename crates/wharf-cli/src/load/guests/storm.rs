@@ -16,7 +16,7 @@ use crate::load::connect_failures::ConnectFailures;
 use crate::load::crowd::verify;
 use crate::load::options::StormOptions;
 use crate::load::pattern::Pattern;
-use crate::load::phase::{PATIENCE, long_ago};
+use crate::load::phase::long_ago;
 use crate::load::report::grouped;
 use crate::load::tally::{Loss, Tally};
 use crate::load::visit::{Stage, Visit};
@@ -121,7 +121,7 @@ impl<'a> Storm<'a> {
 
     /// What was wrong with what came back, if anything was.
     fn verdict(&self) -> Option<String> {
-        let verdict = self.tally.verdict(self.missing, PATIENCE)?;
+        let verdict = self.tally.verdict(self.missing, self.options.guests.honest.patience)?;
         Some(format!("in the storm (--seed {}): {verdict}", self.seed))
     }
 
@@ -286,7 +286,7 @@ impl<'a> Storm<'a> {
 
     /// Gives up those that have run out of patience.
     fn look(&mut self, port: &mut CompletionPort, now: Time) {
-        let moment = long_ago(now);
+        let moment = long_ago(now, self.options.guests.honest.patience);
         for guest in self.guests.iter_mut().filter(|guest| guest.visit.stays_since(moment)) {
             if guest.visit.stage == Stage::Connecting {
                 self.failures.add(ConnectError::TimedOut);

@@ -15,7 +15,7 @@ use super::latency::Latency;
 use super::measurement::Measurement;
 use super::options::{IdleOptions, Pace};
 use super::pattern::Pattern;
-use super::phase::{PATIENCE, long_ago};
+use super::phase::long_ago;
 use super::port;
 use super::progress::{LiveLine, Progress, Words};
 use super::schedule::Schedule;
@@ -140,7 +140,7 @@ impl<'a> Idle<'a> {
             self.show(now);
         }
         self.measurement.close(now);
-        let last = now + PATIENCE;
+        let last = now + self.options.load.patience;
         while self.counts.received < self.counts.sent && self.has_unanswered() && now < last {
             now = self.wait(last)?;
         }
@@ -298,7 +298,7 @@ impl<'a> Idle<'a> {
             return;
         }
         self.look_at = now + LOOK_INTERVAL;
-        let moment = long_ago(now);
+        let moment = long_ago(now, self.options.load.patience);
         for visit in self.sessions.iter_mut().filter(|visit| visit.connects_since(moment)) {
             visit.abort(&mut self.port);
             self.counts.failures.add(ConnectError::TimedOut);

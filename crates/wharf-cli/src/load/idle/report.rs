@@ -15,7 +15,6 @@ use crate::load::connect::Way;
 use crate::load::latency::{Latency, LatencyMicros};
 use crate::load::measurement::Measurement;
 use crate::load::options::{IdleOptions, Pace};
-use crate::load::phase::PATIENCE;
 use crate::load::plot::Plot;
 use crate::load::report::{Micros, Report, grouped, write_latency, write_messages};
 use crate::load::tally::Tally;
@@ -58,7 +57,7 @@ pub(super) fn write(outputs: &mut Outputs, idled: &Idled<'_>) -> Result<(), Fail
         series: &measurement.series,
     };
     outputs.write(idled, &idled.report(), &plot)?;
-    if let Some(verdict) = tally.verdict(counts.sent - counts.received, PATIENCE) {
+    if let Some(verdict) = tally.verdict(counts.sent - counts.received, options.load.patience) {
         return Err(Failure::new(Exit::Failed, verdict));
     }
     let advice = "ask for fewer --sessions, or for a lower --rate";
