@@ -117,6 +117,7 @@ fn the_json_has_the_fields_that_scripts_rely_on() {
         names(&json),
         [
             "bytes_per_second",
+            "ended_early",
             "latency_us",
             "missing",
             "mode",
