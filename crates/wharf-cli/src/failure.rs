@@ -17,6 +17,9 @@ pub(crate) enum Exit {
     NotConnected = 4,
 }
 
+/// What its line begins with.
+const PREFIX: &str = "wharf: error: ";
+
 /// A failure of a command: what went wrong, why, and what to do, in one line.
 #[derive(Debug)]
 pub(crate) struct Failure {
@@ -26,7 +29,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(exit: Exit, line: impl fmt::Display) -> Self {
-        Self { exit, text: format!("wharf: error: {}\n", shown(&line.to_string())) }
+        Self { exit, text: format!("{PREFIX}{}\n", shown(&line.to_string())) }
     }
 
     /// A command line that makes no sense.
@@ -55,6 +58,11 @@ impl Failure {
         let line = self.text.trim_end();
         self.text = format!("{line}{}\n", shown(&more(line)));
         self
+    }
+
+    /// What it says, as a part of another failure's line.
+    pub(crate) fn reason(&self) -> &str {
+        self.text.strip_prefix(PREFIX).unwrap_or(&self.text).trim_end()
     }
 
     /// The exit code and the text.

@@ -109,7 +109,10 @@ fn still_answers(options: &GuestOptions, way: &Way) -> Result<Option<String>, Fa
     let mut port = port::open(honest)?;
     let target = Target::Address(way.address.clone());
     let connected = connect::connect_all(&mut port, &target, honest.source, 1, None);
-    let Ok((_, sockets)) = connected else { return Ok(Some(dead("it does not connect"))) };
+    let sockets = match connected {
+        Ok((_, sockets)) => sockets,
+        Err(failure) => return Ok(Some(dead(failure.reason()))),
+    };
     let size = usize::try_from(honest.size).unwrap_or(usize::MAX);
     let outcome = Echo::execute(Setup {
         stop: Stop::new(&port),
