@@ -135,8 +135,14 @@ fn load(
     })?;
 
     let report = Report::new(mode, options, &outcome);
-    let summary =
-        Summary { options, address: way.address, backend, report: &report, outcome: &outcome };
+    let summary = Summary {
+        options,
+        address: way.address,
+        backend,
+        report: &report,
+        outcome: &outcome,
+        bad: None,
+    };
     let plot = Plot {
         title: format!("wharf load {mode}"),
         subtitle: summary.in_a_line(),

@@ -64,6 +64,8 @@ pub(super) struct Summary<'a> {
     pub(super) backend: Backend,
     pub(super) report: &'a Report,
     pub(super) outcome: &'a Outcome,
+    /// Sessions that do no good beside those that are measured, in the modes that have them.
+    pub(super) bad: Option<u64>,
 }
 
 impl Summary<'_> {
@@ -83,7 +85,13 @@ impl Summary<'_> {
 
     fn write_asked(&self, f: &mut impl Write) -> fmt::Result {
         let options = self.options;
-        write!(f, "{} sessions", grouped(options.sessions))?;
+        match self.bad {
+            None => write!(f, "{} sessions", grouped(options.sessions))?,
+            Some(bad) => {
+                let honest = grouped(options.sessions);
+                write!(f, "{} bad sessions beside {honest} honest", grouped(bad))?;
+            }
+        }
         match options.pace {
             Pace::Closed { depth } => write!(f, ", depth {depth}")?,
             Pace::Rate { per_second, depth } => {
@@ -99,7 +107,7 @@ impl Summary<'_> {
 
 impl fmt::Display for Summary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { options, address, backend, report, outcome } = self;
+        let Self { options, address, backend, report, outcome, .. } = self;
         let window = &outcome.window;
         write!(f, "{} {address}: ", report.mode)?;
         self.write_asked(f)?;

@@ -43,31 +43,77 @@ fn who_reads_nothing_is_closed_and_the_honest_are_served() {
 fn who_reads_as_much_as_it_sends_is_kept() {
     let serving = Serving::start("--slow disconnect --send-max 64KiB --send-buffer 64KiB");
     let flags = "--sessions 5 --honest 2 --send-rate 64KiB --read-rate 1MiB --rate 50 --duration 1";
-    let json = all_well(load("slow-reader", serving.addresses()[0], flags));
+    let (ended, json) = run_json(load("slow-reader", serving.addresses()[0], flags));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.contains(": 5 bad sessions beside 2 honest, "), "{ended:?}");
     assert_eq!(count(&json["closed_by_server"], "count"), 0, "{json}");
-    assert_eq!(count(&json, "opened"), 5, "{json}");
+    assert_eq!((count(&json, "opened"), count(&json, "sessions")), (5, 5), "{json}");
 }
 
 #[test]
 fn a_slow_reader_reads_no_more_than_its_rate() {
-    // The server sends all the time: what it gets rid of is what they read, and what buffers hold.
+    // They send much: what the server gets rid of is what they read, and what buffers hold.
     let (sender, receiver) = std::sync::mpsc::channel();
     let server = server::serve(move |number, stream| {
-        if number == 0 {
-            return server::pump(&stream, &stream, |_| {});
-        }
         let mut sent = 0;
-        let chunk = [0; 4 << 10];
-        while std::io::Write::write_all(&mut &stream, &chunk).is_ok() {
-            sent += chunk.len();
+        server::pump(&stream, &stream, |bytes| sent += bytes.len());
+        if number > 0 {
+            let _ = sender.send(sent);
         }
-        let _ = sender.send(sent);
     });
-    let flags = "--sessions 1 --honest 1 --read-rate 4KiB --rate 20 --duration 1 --warmup off";
+    let flags = "--sessions 1 --honest 1 --send-rate 512MiB --read-rate 4KiB --rate 20 \
+                 --duration 1 --warmup off";
     all_well(load("slow-reader", server, flags));
     let sent = receiver.recv_timeout(std::time::Duration::from_secs(30)).unwrap();
     // On the loopback the buffers of both sides hold some 3 MiB; who reads at once takes hundreds.
     assert!(sent < 16 << 20, "{sent}");
+}
+
+#[test]
+fn what_comes_back_to_slow_sessions_is_compared() {
+    // The honest session is the first one; to the others byte 5 comes back wrong.
+    let server = || {
+        server::echo_spoiled(|number, position, bytes| {
+            if number > 0 && (position..position + bytes.len()).contains(&5) {
+                bytes[5 - position] ^= 1;
+            }
+        })
+    };
+    for (mode, flags) in [
+        ("slow-reader", "--send-rate 1KiB --read-rate 1MiB --framing u32le"),
+        ("slowloris", "--drip 0.01"),
+    ] {
+        let flags = format!("--sessions 2 --honest 1 --rate 50 --duration 1 {flags}");
+        let (ended, json) = run_json(load(mode, server(), &flags));
+        let line = ended.failure(1);
+        assert!(line.contains("of the slow sessions: 2 messages came back wrong"), "{line}");
+        assert!(line.contains("byte 5 is"), "{line}");
+        assert_eq!((count(&json, "wrong"), count(&json, "missing")), (2, 0), "{json}");
+        assert_eq!(json["sent"], json["received"], "{json}");
+    }
+}
+
+/// Of the addresses that they come from, the first two are the machine's: those of the honest sessions.
+#[cfg(target_os = "linux")]
+#[test]
+fn sessions_that_cannot_be_opened_are_no_success() {
+    let Ok(listener) = TcpListener::bind("[::1]:0") else {
+        return eprintln!("there is no IPv6 here");
+    };
+    let server = listener.local_addr().unwrap();
+    server::serve_at(listener, |_, stream| server::pump(&stream, &stream, |_| {}));
+    for (mode, field, says) in [
+        ("slow-reader", "opened", "3 of 3 slow sessions could not be opened"),
+        ("slowloris", "opened", "3 of 3 slow sessions could not be opened"),
+        ("storm", "connections", "connects of the storm failed"),
+    ] {
+        let flags = "--sessions 3 --honest 2 --source ::/112 --rate 50 --duration 0.2";
+        let (ended, json) = run_json(load(mode, server, flags));
+        let line = ended.failure(4);
+        assert!(line.contains(says), "{mode}: {line}");
+        assert_eq!(count(&json, field), 0, "{json}");
+        assert!(count(&json, "connect_failed") >= 3, "{json}");
+    }
 }
 
 #[test]

@@ -17,6 +17,15 @@ where
 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
+    serve_at(listener, serve_one);
+    address
+}
+
+/// The same at an address of one's own.
+pub(crate) fn serve_at<F>(listener: TcpListener, serve_one: F)
+where
+    F: Fn(usize, TcpStream) + Clone + Send + 'static,
+{
     std::thread::spawn(move || {
         for (number, stream) in listener.incoming().enumerate() {
             // Wine tells of a connection that was reset in the queue by a failed accept.
@@ -26,7 +35,6 @@ where
             std::thread::spawn(move || serve_one(number, stream));
         }
     });
-    address
 }
 
 fn ready(stream: TcpStream) -> TcpStream {

@@ -58,28 +58,35 @@ pub(super) enum LoadMode {
     /// answered.
     ///
     /// Exit code: 0 all is well, 1 wrong or missing bytes, or no answer in the end (or it could not start),
-    /// 2 wrong arguments, 4 could not connect the honest sessions.
+    /// 2 wrong arguments, 4 could not connect the honest sessions, or none of the storm's.
     #[command(
         mut_arg("sessions", |sessions| sessions.help("How many connections of the storm at a time")),
         mut_arg("honest", |honest| honest.default_value("1")),
     )]
     Storm(StormArgs),
     /// Send and read slowly, or read nothing, beside honest sessions that are measured; tell how many the server
-    /// closed, and when.
+    /// closed, and when. What comes back is compared.
     ///
-    /// Exit code: 0 all is well, 1 wrong or missing bytes of honest sessions (or it could not start), 2 wrong
-    /// arguments, 4 could not connect the honest sessions.
+    /// Exit code: 0 all is well, 1 wrong bytes, or missing ones of honest sessions (or it could not start), 2 wrong
+    /// arguments, 4 could not connect all sessions.
     #[command(mut_arg("sessions", |sessions| sessions.help("How many slow sessions")))]
     SlowReader(SlowReaderArgs),
     /// Drip frames byte by byte, beside honest sessions that are measured; tell how many the server closed, and
-    /// when.
+    /// when. What comes back is compared.
     ///
-    /// Exit code: 0 all is well, 1 wrong or missing bytes of honest sessions (or it could not start), 2 wrong
-    /// arguments, 4 could not connect the honest sessions.
-    #[command(mut_arg("sessions", |sessions| sessions.help("How many sessions that drip")))]
+    /// Exit code: 0 all is well, 1 wrong bytes, or missing ones of honest sessions (or it could not start), 2 wrong
+    /// arguments, 4 could not connect all sessions.
+    #[command(
+        mut_arg("sessions", |sessions| sessions.help("How many sessions that drip")),
+        mut_arg("framing", |framing| framing.help(DRIP_FRAMING)),
+    )]
     Slowloris(SlowlorisArgs),
 }
 
+const DRIP_FRAMING: &str = "How messages are told apart, as the server does it: raw, lines, u16le, u16be, u32le, \
+                            u32be, game, fixed:N, delimiter:TEXT or \
+                            length:OFFSET:WIDTH:le|be[:whole][:ADJUSTMENT]; raw has no frames, and each byte \
+                            that is dripped is a message";
 const IDLE_RATE: &str = "Sessions opened per second [default: as many as the server takes]";
 const IDLE_SIZE: &str = "Payload of the messages of --every, up to 16MiB; framed with u16, up to 65535 \
                          [default: 64]";

@@ -5,9 +5,11 @@
 //! | [`beside`] | a run of honest sessions with guests on the same port |
 //! | [`mod@slow`] | guests that read slowly, and guests that drip their frames |
 //! | [`mod@storm`] | guests that come, send and go as chance has it |
+//! | [`rate`] | how fast they send and read |
 //! | [`report`] | what came of them |
 
 mod beside;
+mod rate;
 mod report;
 mod slow;
 mod storm;

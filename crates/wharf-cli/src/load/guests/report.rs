@@ -8,7 +8,7 @@ use crate::failure::{Exit, Failure};
 use crate::load::closures::ClosuresReport;
 use crate::load::options::GuestOptions;
 use crate::load::plot::Plot;
-use crate::load::report::{Report, Summary, grouped};
+use crate::load::report::{Report, Summary};
 use crate::load::run::Outcome;
 
 /// What the JSON says of the guests of a mode.
@@ -74,6 +74,8 @@ pub(super) struct OfGuests {
     pub(super) missing: u64,
     /// Why not all was well, if it was not.
     pub(super) verdicts: Vec<String>,
+    /// Whether they were there at all, as many as there have to be.
+    pub(super) connected: Result<(), Failure>,
 }
 
 /// What came of the honest sessions, and where the result goes.
@@ -97,9 +99,9 @@ impl OfHonest<'_> {
             backend,
             report: &report,
             outcome: &outcome,
+            bad: Some(options.sessions),
         };
-        let subtitle =
-            format!("{} bad sessions beside {}", grouped(options.sessions), summary.in_a_line());
+        let subtitle = summary.in_a_line();
         let text = format!("{summary}{}", guests.lines);
         report.sessions = options.sessions;
         let missing = outcome.sent - outcome.received;
@@ -117,7 +119,7 @@ impl OfHonest<'_> {
         let honest = outcome.tally.verdict(missing, options.honest.patience);
         let said = honest.into_iter().chain(guests.verdicts);
         match said.collect::<Vec<_>>().join("; ") {
-            verdict if verdict.is_empty() => Ok(()),
+            verdict if verdict.is_empty() => guests.connected,
             verdict => Err(Failure::new(Exit::Failed, verdict)),
         }
     }

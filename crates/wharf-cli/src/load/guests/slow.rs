@@ -9,23 +9,23 @@ use wharf_port::{
 };
 
 use super::Guests;
+use super::rate::{Rate, Reading, TICK};
 use super::report::{OfGuests, Own};
+use crate::failure::{Exit, Failure};
 use crate::load::by_slot::BySlot;
 use crate::load::closures::Closures;
 use crate::load::connect::Way;
 use crate::load::connect_failures::ConnectFailures;
+use crate::load::crowd::verify;
 use crate::load::options::{SlowOptions, Slowness};
 use crate::load::pattern::Pattern;
-use crate::load::phase::long_ago;
+use crate::load::phase::{PATIENCE, long_ago};
 use crate::load::report::grouped;
+use crate::load::tally::{Loss, Tally};
 use crate::load::visit::{Stage, Visit};
 
 /// Connects under way at a time.
 const IN_FLIGHT_MAX: u64 = 256;
-/// How often a slow reader sends, and has bytes to read.
-const TICK: Duration = Duration::from_millis(100);
-/// Ticks in a second.
-const TICKS: u64 = 10;
 /// What a slow reader's kernel buffers for it: little, so that the server soon feels it.
 const RECEIVE_BUFFER_BYTES: u32 = 16 << 10;
 /// The payload of a frame that is dripped, where the framing allows it: nobody finishes one.
@@ -35,9 +35,10 @@ const FRAME_BYTES: u64 = 60_000;
 #[derive(Debug)]
 struct Guest {
     visit: Visit,
-    /// Bytes that it may receive; below zero it has had too many, and is paused.
-    allowance: i64,
-    is_paused: bool,
+    /// How it reads, if that has a rate.
+    reading: Option<Reading>,
+    /// How it sends, if that has a rate.
+    sending: Option<Rate>,
 }
 
 /// All of them.
@@ -51,6 +52,8 @@ pub(super) struct Slow<'a> {
     opened: u64,
     failures: ConnectFailures,
     closed: Closures,
+    /// What was wrong with what came back.
+    tally: Tally,
     /// When each has its next turn. All have the same distance: the order stays.
     turns: VecDeque<(Time, SocketId)>,
     look_at: Time,
@@ -77,6 +80,7 @@ impl<'a> Slow<'a> {
             opened: 0,
             failures: ConnectFailures::default(),
             closed: Closures::default(),
+            tally: Tally::default(),
             turns: VecDeque::new(),
             look_at: Time::ZERO,
         }
@@ -88,7 +92,34 @@ impl<'a> Slow<'a> {
             connect_failed: self.failures.count(),
             closed_by_server: self.closed.report(),
         };
-        OfGuests { lines: self.lines(), own, wrong: 0, missing: 0, verdicts: Vec::new() }
+        let verdict = self.tally.verdict(0, PATIENCE);
+        OfGuests {
+            lines: self.lines(),
+            own,
+            wrong: self.tally.wrong,
+            missing: 0,
+            verdicts: verdict.map(|it| format!("of the slow sessions: {it}")).into_iter().collect(),
+            connected: self.all_opened(),
+        }
+    }
+
+    /// Whether all were there: a run with fewer of them says less than was asked.
+    fn all_opened(&self) -> Result<(), Failure> {
+        let wanted = self.options.guests.sessions;
+        let advice = "check how many the server takes, or ask for fewer --sessions";
+        self.failures.verdict(wanted, "slow sessions could not be opened", advice)?;
+        if self.opened == wanted {
+            return Ok(());
+        }
+        Err(Failure::new(
+            Exit::NotConnected,
+            format_args!(
+                "{} of {} slow sessions were not open when the run was over: give a longer \
+                 --duration, or ask for fewer --sessions",
+                grouped(wanted - self.opened),
+                grouped(wanted),
+            ),
+        ))
     }
 
     fn lines(&self) -> String {
@@ -119,7 +150,13 @@ impl<'a> Slow<'a> {
                 let number = usize::try_from(self.begun).unwrap_or_default();
                 let lane = self.pattern.lane(number);
                 let visit = Visit::new(socket, (number, lane), options, now, now);
-                self.sessions.insert(socket, Guest { visit, allowance: 0, is_paused: false });
+                let (reading, sending) = match self.options.slowness {
+                    Slowness::Reader { read_rate, send_rate } => {
+                        (read_rate.map(Reading::new), Some(Rate::new(send_rate)))
+                    }
+                    Slowness::Dripper { .. } => (None, None),
+                };
+                self.sessions.insert(socket, Guest { visit, reading, sending });
                 self.begun += 1;
             }
             Err(error) => self.fail(&options, error, true),
@@ -162,22 +199,12 @@ impl<'a> Slow<'a> {
         if guest.visit.stage != Stage::Open {
             return false;
         }
-        let bytes = match self.options.slowness {
-            Slowness::Dripper { .. } => 1,
-            Slowness::Reader { send_rate, read_rate } => {
-                if let Some(rate) = read_rate {
-                    let rate = i64::try_from(rate.div_ceil(TICKS)).unwrap_or(i64::MAX);
-                    guest.allowance = guest.allowance.saturating_add(rate).min(rate);
-                    if guest.is_paused && guest.allowance >= 0 {
-                        guest.is_paused = false;
-                        let _ = port.resume_receive(socket);
-                    }
-                }
-                send_rate.div_ceil(TICKS)
-            }
-        };
+        if guest.reading.as_mut().is_some_and(Reading::tick) {
+            let _ = port.resume_receive(socket);
+        }
+        let bytes = guest.sending.as_mut().map_or(1, Rate::tick);
         let session = &mut guest.visit.session;
-        if !session.sending {
+        if bytes > 0 && !session.sending {
             let segments = self.pattern.sent(session.lane, session.staged, bytes);
             session.staged += bytes;
             session.sending = true;
@@ -186,16 +213,19 @@ impl<'a> Slow<'a> {
         true
     }
 
-    fn on_bytes(&mut self, port: &mut CompletionPort, socket: SocketId, bytes: usize) {
+    /// Compares what has come back with what was sent.
+    fn on_bytes(&mut self, port: &mut CompletionPort, socket: SocketId, bytes: &[u8]) {
         let Some(guest) = self.sessions.get_mut(socket) else { return };
-        if let Slowness::Reader { .. } = self.options.slowness
-            && guest.visit.stage == Stage::Open
-        {
-            guest.allowance = guest.allowance.saturating_sub_unsigned(bytes as u64);
-            if guest.allowance < 0 && !guest.is_paused {
-                guest.is_paused = true;
-                let _ = port.pause_receive(socket);
-            }
+        if guest.visit.stage != Stage::Open {
+            return;
+        }
+        let session = &mut guest.visit.session;
+        let verified = verify(session, session.staged, bytes, &self.pattern, &mut self.tally);
+        if verified.extra > 0 {
+            self.tally.count_loss(Loss::Extra);
+            guest.visit.abort(port);
+        } else if guest.reading.as_mut().is_some_and(|reading| reading.took(bytes.len())) {
+            let _ = port.pause_receive(socket);
         }
     }
 
@@ -225,7 +255,7 @@ impl Guests for Slow<'_> {
                 self.on_connected(port, socket, result, now);
             }
             Completion::Received { socket, what: Received::Data(bytes) } => {
-                self.on_bytes(port, socket, bytes.len());
+                self.on_bytes(port, socket, &bytes);
             }
             Completion::Received { socket, what: Received::End } => {
                 self.on_closed(port, socket, false, now);

@@ -10,6 +10,7 @@ use wharf_port::{
 
 use super::Guests;
 use super::report::{OfGuests, Own, StormEndings};
+use crate::failure::{Exit, Failure};
 use crate::load::by_slot::BySlot;
 use crate::load::connect::Way;
 use crate::load::connect_failures::ConnectFailures;
@@ -116,6 +117,7 @@ impl<'a> Storm<'a> {
             wrong: self.tally.wrong,
             missing: self.missing,
             verdicts: [self.verdict(), dead].into_iter().flatten().collect(),
+            connected: was_made(self.connections, &self.failures),
         }
     }
 
@@ -300,6 +302,19 @@ impl<'a> Storm<'a> {
     }
 }
 
+/// Whether there was a storm. That some of its connects fail is a part of it.
+fn was_made(connections: u64, failures: &ConnectFailures) -> Result<(), Failure> {
+    if connections > 0 {
+        return Ok(());
+    }
+    let advice = "check how many the server takes, or ask for fewer --sessions";
+    failures.verdict(failures.count(), "connects of the storm failed", advice)?;
+    Err(Failure::new(
+        Exit::NotConnected,
+        "the storm made no connection before the run was over: give a longer --duration",
+    ))
+}
+
 impl Guests for Storm<'_> {
     fn owns(&mut self, socket: SocketId) -> bool {
         self.guests.get_mut(socket).is_some()
@@ -351,5 +366,24 @@ impl Guests for Storm<'_> {
         for guest in self.guests.iter_mut().filter(|guest| guest.visit.stage != Stage::Over) {
             guest.visit.abort(port);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storm_without_a_connection_was_none() {
+        let mut failures = ConnectFailures::default();
+        let said = |made: Result<(), Failure>| {
+            let failure = made.unwrap_err();
+            assert_eq!(failure.parts().0, Exit::NotConnected);
+            failure.parts().1.to_owned()
+        };
+        assert!(said(was_made(0, &failures)).contains("made no connection"));
+        failures.add(ConnectError::Refused);
+        assert!(said(was_made(0, &failures)).contains("1 of 1 connects of the storm failed"));
+        assert!(was_made(1, &failures).is_ok());
     }
 }
