@@ -56,7 +56,7 @@ fn soon<T>(receiver: &Receiver<T>, in_vain: &str) -> T {
     receiver.recv_timeout(PATIENCE).unwrap_or_else(|_| panic!("{in_vain}"))
 }
 
-/// A server that echoes, and tells when a connection has sent so many bytes; that of number 0 is only to find it.
+/// A server that echoes, and tells when a connection has sent so many bytes.
 fn echo_that_tells(bytes: usize) -> (SocketAddr, Receiver<()>) {
     let (sender, receiver) = channel();
     let server = server::echo_spoiled(move |_, position, _| {
@@ -67,8 +67,19 @@ fn echo_that_tells(bytes: usize) -> (SocketAddr, Receiver<()>) {
     (server, receiver)
 }
 
-/// A server that answers nothing, and tells of each connection but the first.
+/// A server that answers nothing, and tells when it is sent something.
 fn silent_that_tells() -> (SocketAddr, Receiver<()>) {
+    let (sender, receiver) = channel();
+    let server = server::serve(move |_, stream| {
+        server::wait_for_more(&stream);
+        let _ = sender.send(());
+        server::swallow(&stream);
+    });
+    (server, receiver)
+}
+
+/// A server that tells of each connection but the first, which is only to find it.
+fn keeping_that_tells() -> (SocketAddr, Receiver<()>) {
     let (sender, receiver) = channel();
     let server = server::serve(move |number, stream| {
         if number > 0 {
@@ -145,7 +156,8 @@ fn a_signal_ends_every_mode() {
     let json = ended_early("accept", echo_that_tells(0), flags, Signal::INT);
     assert!(json["connections"].as_u64() > Some(0) && json["missing"] == 0, "{json}");
 
-    let json = ended_early("idle", silent_that_tells(), "--sessions 3 --duration 600", Signal::INT);
+    let json =
+        ended_early("idle", keeping_that_tells(), "--sessions 3 --duration 600", Signal::INT);
     assert_eq!(json["lost"]["count"], 0, "{json}");
 
     for mode in ["storm", "slowloris"] {
@@ -158,12 +170,7 @@ fn a_signal_ends_every_mode() {
 #[test]
 fn a_second_signal_ends_it_at_once_and_leaves_the_files_as_they_were() {
     // It waits for answers that do not come.
-    let (sender, told) = channel();
-    let server = server::serve(move |_, stream| {
-        server::wait_for_more(&stream);
-        let _ = sender.send(());
-        server::swallow(&stream);
-    });
+    let (server, told) = silent_that_tells();
     let mut running = Running::start("echo", server, "--sessions 1 --rate 10 --duration 600");
     soon(&told, "the server is not asked");
     // Two signals at a time may be one: more of them, as long as it has not ended.
