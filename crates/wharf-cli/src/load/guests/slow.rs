@@ -19,7 +19,7 @@ use crate::load::connect_failures::ConnectFailures;
 use crate::load::crowd::verify;
 use crate::load::options::{SlowOptions, Slowness};
 use crate::load::pattern::Pattern;
-use crate::load::phase::{PATIENCE, long_ago};
+use crate::load::phase::long_ago;
 use crate::load::report::grouped;
 use crate::load::tally::{Loss, Tally};
 use crate::load::visit::{Stage, Visit};
@@ -92,7 +92,7 @@ impl<'a> Slow<'a> {
             connect_failed: self.failures.count(),
             closed_by_server: self.closed.report(),
         };
-        let verdict = self.tally.verdict(0, PATIENCE);
+        let verdict = self.tally.verdict(0, self.options.guests.honest.patience);
         OfGuests {
             lines: self.lines(),
             own,
