@@ -59,10 +59,29 @@ impl Framing {
             (self.payload_min()..=self.payload_max()).contains(&size),
             "{size} bytes as {self}"
         );
-        let Header::Length { before, behind, width, big_endian, more } = &self.header else {
+        match &self.header {
+            Header::None => Vec::new(),
+            Header::Length { more, .. } => {
+                self.saying(u64::try_from(i128::from(size) + more).unwrap_or_default())
+            }
+        }
+    }
+
+    /// A header that no server should wait behind, if there is one: its length is less than what it counts
+    /// of the header, or 4 GiB and more.
+    pub(crate) fn illegal_header(&self) -> Option<Vec<u8>> {
+        match self.header {
+            Header::Length { more, .. } if more > 0 => Some(self.saying(0)),
+            Header::Length { width: 4.., .. } => Some(self.saying(u64::MAX)),
+            _ => None,
+        }
+    }
+
+    /// A header with a length of these digits, as many as it has.
+    fn saying(&self, length: u64) -> Vec<u8> {
+        let Header::Length { before, behind, width, big_endian, .. } = &self.header else {
             return Vec::new();
         };
-        let length = u64::try_from(i128::from(size) + more).unwrap_or_default();
         let mut digits: Vec<u8> = length.to_le_bytes()[..*width].to_vec();
         if *big_endian {
             digits.reverse();
@@ -181,6 +200,19 @@ mod tests {
             assert_eq!(framing.header(3), header, "{text}");
             assert_eq!(framing.trailer(), trailer, "{text}");
             assert!(trailer.iter().all(|byte| !framing.takes(*byte)), "{text}");
+        }
+        for (text, illegal) in [
+            ("u32be", Some(&b"\xff\xff\xff\xff"[..])),
+            ("length:1:5:le", Some(b"#\xff\xff\xff\xff\xff")),
+            ("game", Some(b"\0\0##")),
+            ("length:1:2:le:whole", Some(b"#\0\0")),
+            ("length:0:1:be:whole:4", None),
+            ("u16le", None),
+            ("lines", None),
+            ("raw", None),
+        ] {
+            let framing: Framing = text.parse().unwrap();
+            assert_eq!(framing.illegal_header().as_deref(), illegal, "{text}");
         }
         let shortest: Framing = "length:0:1:be:whole:4".parse().unwrap();
         assert_eq!((shortest.payload_min(), shortest.payload_max()), (3, 258));

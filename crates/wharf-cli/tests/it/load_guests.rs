@@ -134,9 +134,11 @@ fn who_drips_its_frame_is_closed_at_the_deadline_and_the_honest_are_served() {
 
 #[test]
 fn a_storm_has_all_its_endings_and_the_server_answers_afterwards() {
-    for framing in ["raw", "u16be"] {
+    for (framing, has_illegal) in
+        [("raw", false), ("u16be", false), ("u32le", true), ("game", true)]
+    {
         let serving = Serving::start(&format!("--framing {framing}"));
-        let flags = format!("--sessions 20 --seed 7 --framing {framing} --rate 50 --duration 2");
+        let flags = format!("--sessions 20 --seed 7 --framing {framing} --rate 50 --duration 1");
         let json = all_well(load("storm", serving.addresses()[0], &flags));
         assert_eq!((count(&json, "seed"), count(&json, "sessions")), (7, 20));
         assert_eq!(
@@ -144,11 +146,26 @@ fn a_storm_has_all_its_endings_and_the_server_answers_afterwards() {
             (&Value::Bool(true), 0)
         );
         let endings = json["endings"].as_object().unwrap();
-        assert_eq!(endings.len(), 6, "{json}");
+        assert_eq!(endings.len(), 8, "{json}");
         for (ending, count) in endings {
-            assert!(count.as_u64().unwrap() > 0, "no connection was {ending}: {json}");
+            let is_had = match ending.as_str() {
+                "refused" => has_illegal,
+                "tolerated" => false,
+                _ => true,
+            };
+            assert_eq!(count.as_u64().unwrap() > 0, is_had, "{framing}, {ending}: {json}");
         }
     }
+}
+
+#[test]
+fn a_server_that_tolerates_illegal_frames_is_told_and_does_not_hold_up_the_storm() {
+    // It knows of no frames.
+    let flags = "--sessions 4 --seed 7 --framing u32le --rate 50 --patience 3 --duration 4";
+    let json = all_well(load("storm", server::echo(), flags));
+    let endings = &json["endings"];
+    assert_eq!((count(endings, "refused"), count(endings, "tolerated")), (0, 1), "{json}");
+    assert!(count(endings, "verified") > 20, "{json}");
 }
 
 #[test]

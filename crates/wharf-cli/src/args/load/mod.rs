@@ -53,9 +53,9 @@ pub(super) enum LoadMode {
         mut_arg("size", |size| size.help(IDLE_SIZE)),
     )]
     Idle(IdleArgs),
-    /// Connect, send, send half a frame, reset, close, half-close and give up, as chance has it, beside honest
-    /// sessions that are measured. What comes back is compared, and in the end an honest session has to be
-    /// answered.
+    /// Connect, send, send half a frame or an illegal one, reset, close, half-close and give up, as chance has it,
+    /// beside honest sessions that are measured. What comes back is compared, and in the end an honest session has
+    /// to be answered.
     ///
     /// Exit code: 0 all is well, 1 wrong or missing bytes, or no answer in the end (or it could not start),
     /// 2 wrong arguments, 4 could not connect the honest sessions, or none of the storm's.

@@ -1,5 +1,7 @@
 //! What came of honest sessions and of those beside them.
 
+use std::fmt;
+
 use serde::Serialize;
 use wharf_port::{Address, Backend};
 
@@ -8,7 +10,7 @@ use crate::failure::{Exit, Failure};
 use crate::load::closures::ClosuresReport;
 use crate::load::options::GuestOptions;
 use crate::load::plot::Plot;
-use crate::load::report::{Report, Summary};
+use crate::load::report::{Report, Summary, grouped};
 use crate::load::run::Outcome;
 
 /// What the JSON says of the guests of a mode.
@@ -51,6 +53,28 @@ pub(super) struct StormEndings {
     pub(super) truncated: u64,
     /// Half-closed behind whole frames: all came back, and the server ended them.
     pub(super) verified: u64,
+    /// Ended by the server for an illegal frame.
+    pub(super) refused: u64,
+    /// Not ended by the server in spite of one.
+    pub(super) tolerated: u64,
+}
+
+impl fmt::Display for StormEndings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = [
+            (self.abandoned, "abandoned"),
+            (self.reset, "reset"),
+            (self.reset_after_answers, "reset after answers"),
+            (self.closed, "closed"),
+            (self.truncated, "truncated"),
+            (self.verified, "whole"),
+            (self.refused, "refused by the server for an illegal frame"),
+            (self.tolerated, "not ended by the server in spite of one"),
+        ];
+        let said: Vec<String> =
+            all.iter().map(|(count, how)| format!("{} {how}", grouped(*count))).collect();
+        f.write_str(&said.join(", "))
+    }
 }
 
 #[derive(Debug, Serialize)]

@@ -1,11 +1,15 @@
-//! Guests that come, send and go as chance has it: resets with answers on their way, half frames, ends from
-//! both sides, connects that are given up. That is what kills servers whose operations outlive their sockets.
+//! Guests that come, send and go as chance has it: resets with answers on their way, half frames, illegal ones,
+//! ends from both sides, connects that are given up. That is what kills servers whose operations outlive their
+//! sockets.
 //!
 //! What comes back is compared whatever the ending, and of those that half-close behind whole frames all has to
 //! come back.
 
+use std::sync::Arc;
+
 use wharf_port::{
-    Completion, CompletionPort, ConnectError, Received, SocketId, SocketOptions, Time,
+    Completion, CompletionPort, ConnectError, Received, Segment, SharedBytes, SocketId,
+    SocketOptions, Time,
 };
 
 use super::Guests;
@@ -19,6 +23,7 @@ use crate::load::options::StormOptions;
 use crate::load::pattern::Pattern;
 use crate::load::phase::long_ago;
 use crate::load::report::grouped;
+use crate::load::session::Session;
 use crate::load::tally::{Loss, Tally};
 use crate::load::visit::{Stage, Visit};
 use crate::split_mix::SplitMix64;
@@ -41,6 +46,8 @@ enum Ending {
     Truncate,
     /// An end of stream behind whole frames.
     HalfClose,
+    /// By the server, for a frame that it must not take.
+    Illegal,
 }
 
 /// A connection of the storm.
@@ -66,6 +73,10 @@ pub(super) struct Storm<'a> {
     connections: u64,
     failures: ConnectFailures,
     endings: StormEndings,
+    /// The header of an illegal frame, if there is one.
+    illegal: Option<Arc<[u8]>>,
+    /// The first connection with an illegal frame is under way.
+    finds_out: bool,
     tally: Tally,
     missing: u64,
     rests_until: Time,
@@ -89,6 +100,8 @@ impl<'a> Storm<'a> {
             connections: 0,
             failures: ConnectFailures::default(),
             endings: StormEndings::default(),
+            illegal: honest.framing.illegal_header().map(Arc::from),
+            finds_out: false,
             tally: Tally::default(),
             missing: 0,
             rests_until: Time::ZERO,
@@ -128,17 +141,13 @@ impl<'a> Storm<'a> {
     }
 
     fn lines(&self, answers_after: bool) -> String {
-        let StormEndings { abandoned, reset, reset_after_answers, closed, truncated, verified } =
-            self.endings;
         let failed = self.failures.clause("not made");
-        let [abandoned, reset, later, closed, truncated, verified] =
-            [abandoned, reset, reset_after_answers, closed, truncated, verified].map(grouped);
         format!(
-            "  storm       seed {}, {} connections{failed}\n  ends        {abandoned} abandoned, \
-             {reset} reset, {later} reset after answers, {closed} closed, {truncated} truncated, \
-             {verified} whole\n  afterwards  the server {}\n",
+            "  storm       seed {}, {} connections{failed}\n  ends        {}\n  afterwards  the server \
+             {}\n",
             self.seed,
             grouped(self.connections),
+            self.endings,
             if answers_after { "answers an honest session" } else { "does not answer" }
         )
     }
@@ -151,12 +160,13 @@ impl<'a> Storm<'a> {
             2 => Ending::ResetAfterAnswers,
             3 => Ending::Close,
             4 => Ending::Truncate,
+            5 if self.may_be_illegal() => Ending::Illegal,
             _ => Ending::HalfClose,
         };
         let messages = self.chance.draw() % (MESSAGES_MAX + 1);
         let draw = self.chance.draw();
         let part = match ending {
-            Ending::HalfClose | Ending::ResetAfterAnswers => 0,
+            Ending::HalfClose | Ending::ResetAfterAnswers | Ending::Illegal => 0,
             _ => draw % self.pattern.message(),
         };
         let lanes = self.options.guests.sessions;
@@ -164,6 +174,15 @@ impl<'a> Storm<'a> {
         let lane = self.pattern.lane(number);
         let visit = Visit::new(socket, (number, lane), options, now, now);
         Guest { visit, ending, messages, part }
+    }
+
+    /// Whether an illegal frame may be sent. The first one finds out whether the server ends such sessions:
+    /// if it does not, the storm must not come to a standstill with all of them waiting for that.
+    fn may_be_illegal(&mut self) -> bool {
+        if self.illegal.is_none() || self.endings.tolerated > self.endings.refused {
+            return false;
+        }
+        self.endings.refused > 0 || !std::mem::replace(&mut self.finds_out, true)
     }
 
     fn begin(&mut self, port: &mut CompletionPort, now: Time) {
@@ -204,11 +223,15 @@ impl<'a> Storm<'a> {
         self.connections += 1;
         let _ = port.receive(socket);
         let bytes = guest.messages * self.pattern.message() + guest.part;
-        if bytes == 0 {
+        let session = &mut guest.visit.session;
+        let mut segments = self.pattern.sent(session.lane, 0, bytes);
+        if let (Ending::Illegal, Some(header)) = (guest.ending, &self.illegal) {
+            let all = 0..header.len();
+            segments.push(Segment::Shared(SharedBytes::new(Arc::clone(header), all)));
+        }
+        if segments.is_empty() {
             return self.on_sent(port, socket);
         }
-        let session = &mut guest.visit.session;
-        let segments = self.pattern.sent(session.lane, 0, bytes);
         session.staged = bytes;
         session.sending = true;
         let _ = port.send(socket, segments);
@@ -228,6 +251,7 @@ impl<'a> Storm<'a> {
         match guest.ending {
             Ending::HalfClose | Ending::Truncate => drop(port.shutdown(socket)),
             Ending::ResetAfterAnswers if guest.visit.session.answered < guest.messages => {}
+            Ending::Illegal => {}
             _ => self.end(port, socket),
         }
     }
@@ -238,6 +262,11 @@ impl<'a> Storm<'a> {
             return;
         }
         let session = &mut guest.visit.session;
+        let bytes = match guest.ending {
+            // Behind the answers the server may say why it ends the session.
+            Ending::Illegal => &bytes[..bytes.len().min(awaited(session))],
+            _ => bytes,
+        };
         let verified = verify(session, session.staged, bytes, &self.pattern, &mut self.tally);
         if verified.extra > 0 {
             self.tally.count_loss(Loss::Extra);
@@ -261,8 +290,8 @@ impl<'a> Storm<'a> {
         let is_end = loss == Loss::EndedEarly && !session.sending;
         match guest.ending {
             Ending::HalfClose if missing == 0 && is_end => self.end(port, socket),
-            // What is truncated need not have its answers: the server may give it up at once.
-            Ending::Truncate => self.end(port, socket),
+            // These need not have their answers: the server may give them up at once.
+            Ending::Truncate | Ending::Illegal => self.end(port, socket),
             _ => {
                 self.missing += missing;
                 self.tally.count_loss(loss);
@@ -281,6 +310,7 @@ impl<'a> Storm<'a> {
             Ending::Close => (&mut self.endings.closed, false),
             Ending::Truncate => (&mut self.endings.truncated, false),
             Ending::HalfClose => (&mut self.endings.verified, false),
+            Ending::Illegal => (&mut self.endings.refused, false),
         };
         *count += 1;
         if is_reset { guest.visit.abort(port) } else { guest.visit.close(port) }
@@ -292,6 +322,8 @@ impl<'a> Storm<'a> {
         for guest in self.guests.iter_mut().filter(|guest| guest.visit.stays_since(moment)) {
             if guest.visit.stage == Stage::Connecting {
                 self.failures.add(ConnectError::TimedOut);
+            } else if guest.ending == Ending::Illegal {
+                self.endings.tolerated += 1;
             } else {
                 let answered = guest.visit.session.answered;
                 self.missing += guest.messages - answered.min(guest.messages);
@@ -300,6 +332,11 @@ impl<'a> Storm<'a> {
             guest.visit.abort(port);
         }
     }
+}
+
+/// Bytes that are still to come back.
+fn awaited(session: &Session) -> usize {
+    usize::try_from(session.staged - session.received).unwrap_or(usize::MAX)
 }
 
 /// Whether there was a storm. That some of its connects fail is a part of it.
@@ -338,7 +375,10 @@ impl Guests for Storm<'_> {
                 self.on_ended(port, socket, error.into());
             }
             Completion::Sent { socket, .. } => self.on_sent(port, socket),
-            Completion::Closed { socket } => drop(self.guests.remove(socket)),
+            Completion::Closed { socket } => {
+                let guest = self.guests.remove(socket);
+                self.finds_out &= guest.is_none_or(|guest| guest.ending != Ending::Illegal);
+            }
             _ => {}
         }
     }
