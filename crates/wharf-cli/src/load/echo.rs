@@ -62,7 +62,7 @@ impl Echo {
     pub(super) fn finish(self) -> Outcome {
         let sessions = self.run.crowd.sessions.iter();
         let sent = sessions.map(|session| session.sent(self.message)).sum();
-        self.run.finish(sent)
+        self.run.finish(sent, 1)
     }
 
     /// Starts to receive on all sessions, then makes the first messages due.

@@ -27,6 +27,8 @@ pub(super) struct Report {
     pub(super) wrong: Option<u64>,
     /// Messages that were sent, at least in part, and did not come back whole.
     pub(super) missing: Option<u64>,
+    /// Messages that were due, and of which nothing could be sent before the time was over.
+    pub(super) unsent: Option<u64>,
     /// Messages that came back.
     pub(super) per_second: Option<f64>,
     /// Payload that came back.
@@ -48,6 +50,7 @@ impl Report {
             received: Some(outcome.received),
             wrong: Some(outcome.tally.wrong),
             missing: Some(outcome.sent - outcome.received),
+            unsent: Some(outcome.unsent * outcome.copies),
             per_second: Some(per_second),
             bytes_per_second: Some(per_second * options.size as f64),
             latency_us: outcome.latency.micros(),
@@ -113,13 +116,7 @@ impl fmt::Display for Summary<'_> {
         self.write_asked(f)?;
         writeln!(f, ", backend {backend}")?;
         write_messages(f, outcome.sent, outcome.received, outcome.tally.wrong)?;
-        if outcome.unsent > 0 {
-            writeln!(
-                f,
-                "  behind      {} more were due and could not be sent in time",
-                grouped(outcome.unsent)
-            )?;
-        }
+        write_behind(f, ("messages", "sent"), options.pace, outcome.begun, outcome.unsent)?;
         let warmed_up = matches!(options.length, Length::Time { warmup, .. } if !warmup.is_zero());
         let mib = report.bytes_per_second.unwrap_or_default() / f64::from(1 << 20);
         writeln!(
@@ -152,6 +149,27 @@ pub(super) fn write_messages(
 ) -> fmt::Result {
     let [sent, received, wrong, missing] = [sent, received, wrong, sent - received].map(grouped);
     writeln!(f, "  messages    {sent} sent, {received} received, {wrong} wrong, {missing} missing")
+}
+
+/// A line of what was due by a timetable and not begun, if there is any, and of the rate that was kept instead.
+pub(super) fn write_behind(
+    f: &mut fmt::Formatter<'_>,
+    (what, done): (&str, &str),
+    pace: Pace,
+    begun: u64,
+    unbegun: u64,
+) -> fmt::Result {
+    let Pace::Rate { per_second, .. } = pace else { return Ok(()) };
+    if unbegun == 0 {
+        return Ok(());
+    }
+    let kept = u128::from(per_second) * u128::from(begun) / u128::from(begun + unbegun);
+    let kept = u64::try_from(kept).unwrap_or(u64::MAX);
+    let [per_second, kept, unbegun] = [per_second, kept, unbegun].map(grouped);
+    writeln!(
+        f,
+        "  behind      of {per_second} {what}/s asked for, {kept} were {done}; {unbegun} that were due could not be"
+    )
 }
 
 /// A line of latencies, if any were measured.

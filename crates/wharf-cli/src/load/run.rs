@@ -42,8 +42,11 @@ pub(super) struct Setup {
 pub(super) struct Outcome {
     pub(super) sent: u64,
     pub(super) received: u64,
-    /// Messages of an open loop that were due in time and not sent.
+    /// Messages of the timetable of an open loop that were sent, and that were due in time and not sent. In a chat
+    /// each of them counts as many times for `sent` as there are sessions.
+    pub(super) begun: u64,
     pub(super) unsent: u64,
+    pub(super) copies: u64,
     pub(super) window: Window,
     pub(super) latency: Latency,
     pub(super) series: Series,
@@ -131,15 +134,17 @@ impl Run {
         }
     }
 
-    /// Closes what is left; `sent` are the messages that were to come back.
-    pub(super) fn finish(self, sent: u64) -> Outcome {
+    /// Closes what is left, when so many messages were `begun`; each of them was to come back in `copies`.
+    pub(super) fn finish(self, begun: u64, copies: u64) -> Outcome {
         drop(self.live_line);
         let Crowd { port, tally, .. } = self.crowd;
         port::shut_down(port);
         Outcome {
-            sent,
+            sent: begun * copies,
             received: self.measurement.received,
+            begun,
             unsent: self.unsent,
+            copies,
             window: self.measurement.window(),
             latency: self.measurement.latency,
             series: self.measurement.series,

@@ -21,7 +21,7 @@ pub(super) struct Visit {
     pub(super) session: Session,
     /// What it was connected with.
     options: SocketOptions,
-    /// When it was to be begun, and later when its message was to be sent.
+    /// When it was to be begun.
     pub(super) due: Time,
     /// When it was begun, and from then on when it was open.
     pub(super) since: Time,

@@ -119,6 +119,16 @@ fn a_connection_has_the_patience_that_is_asked_for() {
 }
 
 #[test]
+fn connections_that_could_not_be_begun_in_time_are_told() {
+    let silent = server::serve(|_, stream| server::swallow(&stream));
+    let flags = "--sessions 1 --size 8 --rate 1000 --duration 0.2 --patience 0.1";
+    let (ended, json) = run_json(load_accept(silent, flags));
+    assert_eq!(ended.code, Some(1), "{ended:?}");
+    assert!(count(&json, "unstarted") > 100, "{json}");
+    assert!(ended.stderr.contains("of 1,000 connections/s asked for"), "{ended:?}");
+}
+
+#[test]
 fn connects_that_fail_are_counted_and_do_not_hold_up_the_end() {
     let ended = run(load_accept(server::nobody(), "--duration 0.1"));
     assert!(ended.failure_alone(4).contains("nobody listens there"));

@@ -127,6 +127,7 @@ fn the_json_has_the_fields_that_scripts_rely_on() {
             "sent",
             "server_cpu_ns_per_message",
             "sessions",
+            "unsent",
             "wrong"
         ]
     );
@@ -222,6 +223,24 @@ fn stalling_at(place: usize) -> SocketAddr {
 /// Whether a quantile of the latency shows the stall.
 fn is_late(json: &Value, quantile: &str) -> bool {
     json["latency_us"][quantile].as_f64().unwrap() > 50_000.0
+}
+
+#[test]
+fn what_was_due_and_could_not_be_sent_is_told() {
+    // One message at a time, and the first answer takes 300 ms: of a thousand a second, most wait in vain.
+    let flags = "--sessions 1 --rate 1000 --depth 1 --duration 0.2 --warmup off";
+    let (ended, json) = run_json(load_echo(stalling_at(0), flags));
+    assert_eq!(ended.code, Some(0), "a result, and no failure: {ended:?}");
+    assert_eq!((count(&json, "sent"), count(&json, "received")), (1, 1), "{json}");
+    let unsent = count(&json, "unsent");
+    assert!(unsent >= 100, "{json}");
+    let line =
+        format!("of 1,000 messages/s asked for, {} were sent; {unsent} that", 1000 / (1 + unsent));
+    assert!(ended.stderr.contains(&line), "{line} in {ended:?}");
+
+    let (ended, json) = run_json(load_echo(server::echo(), "--sessions 2 --messages 5"));
+    assert_eq!(count(&json, "unsent"), 0, "{json}");
+    assert!(!ended.stderr.contains("behind"), "{ended:?}");
 }
 
 #[test]

@@ -73,7 +73,33 @@ fn each_session_sends_a_message_now_and_then_and_verifies_it() {
 
     let silent = server::serve(|_, stream| server::swallow(&stream));
     let ended = run(load_idle(silent, "--sessions 2 --duration 0.5 --every 0.1"));
-    assert!(ended.failure(1).contains("2 messages did not come back"), "{ended:?}");
+    assert!(ended.failure(1).contains("messages did not come back"), "{ended:?}");
+}
+
+#[test]
+fn messages_that_a_stalled_server_answers_late_are_late() {
+    // Silent for the first second: the messages of that time are all sent, and told with their age.
+    let stalled = server::serve(|_, stream| {
+        rest(Duration::from_secs(1));
+        server::pump(&stream, &stream, |_| {});
+    });
+    let (ended, json) = run_json(load_idle(stalled, "--sessions 1 --duration 1.3 --every 0.05"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!((15..=30).contains(&count(&json, "sent")), "{json}");
+    assert_eq!((count(&json, "missing"), count(&json, "unsent")), (0, 0), "{json}");
+    // Of one message every 50 ms, half are more than 300 ms late.
+    assert!(json["latency_us"]["p50"].as_f64().unwrap() > 300_000.0, "{json}");
+
+    // Who reads nothing soon takes nothing more.
+    let deaf = server::serve(|_, stream| {
+        rest(Duration::from_secs(20));
+        drop(stream);
+    });
+    let flags = "--sessions 1 --duration 0.5 --every 0.001 --size 1MiB --patience 0.1";
+    let (ended, json) = run_json(load_idle(deaf, flags));
+    assert!(ended.failure(1).contains("did not come back"), "{ended:?}");
+    assert!(count(&json, "unsent") > 100, "{json}");
+    assert!(ended.stderr.contains("more were due"), "{ended:?}");
 }
 
 #[test]

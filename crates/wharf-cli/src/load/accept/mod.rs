@@ -59,6 +59,8 @@ struct Counts {
     sent: u64,
     /// Messages that came back.
     echoed: u64,
+    /// Connections of the whole run that were begun.
+    begun: u64,
     /// Connections that were due and could not be begun in time.
     unstarted: u64,
 }
@@ -139,6 +141,11 @@ impl<'a> Accept<'a> {
             }
         }
         self.measurement.close(now);
+        if let Some(schedule) = &mut self.schedule {
+            // While there was no room for any, nobody has looked.
+            self.due += schedule.take_all_due(now);
+        }
+        self.counts.begun = self.begun;
         self.counts.unstarted = self.due - self.begun.min(self.due);
         self.live_line.say_last();
         let last = now + self.options.load.patience;

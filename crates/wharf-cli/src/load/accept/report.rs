@@ -14,7 +14,7 @@ use crate::load::latency::{Latency, LatencyMicros};
 use crate::load::measurement::Measurement;
 use crate::load::options::{AcceptOptions, Ending, Pace};
 use crate::load::plot::Plot;
-use crate::load::report::{Report, grouped, write_latency, write_messages};
+use crate::load::report::{Report, grouped, write_behind, write_latency, write_messages};
 use crate::load::tally::Tally;
 
 /// The result of a run.
@@ -37,6 +37,8 @@ struct AcceptReport {
     connections: u64,
     /// Connects that failed.
     connect_failed: u64,
+    /// Connections that were due and could not be begun in time.
+    unstarted: u64,
     /// Connections that had done what they were for within the measured time.
     connections_per_second: f64,
     connect_us: LatencyMicros,
@@ -80,6 +82,7 @@ impl Accepted<'_> {
                 received: if_echoed(counts.echoed),
                 wrong: if_echoed(tally.wrong),
                 missing: if_echoed(counts.sent - counts.echoed),
+                unsent: None,
                 per_second: options.echoes.then_some(rate),
                 bytes_per_second: options.echoes.then_some(rate * options.load.size as f64),
                 latency_us: measurement.latency.micros(),
@@ -88,6 +91,7 @@ impl Accepted<'_> {
             },
             connections: counts.connected,
             connect_failed: counts.failures.count(),
+            unstarted: counts.unstarted,
             connections_per_second: rate,
             connect_us: connects.micros(),
             server_cpu_ns_per_connection: cpu,
@@ -128,13 +132,13 @@ impl fmt::Display for Accepted<'_> {
         if options.echoes {
             write_messages(f, counts.sent, counts.echoed, tally.wrong)?;
         }
-        if counts.unstarted > 0 {
-            writeln!(
-                f,
-                "  behind      {} more were due and could not be begun in time",
-                grouped(counts.unstarted)
-            )?;
-        }
+        write_behind(
+            f,
+            ("connections", "begun"),
+            options.load.pace,
+            counts.begun,
+            counts.unstarted,
+        )?;
         writeln!(
             f,
             "  throughput  {} connections/s, over {}",

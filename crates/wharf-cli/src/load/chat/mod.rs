@@ -57,8 +57,8 @@ impl Chat {
             chat.go_on(now);
         }
         // Each member is owed each message.
-        let sent = chat.flight.sent() * chat.run.crowd.sessions.len() as u64;
-        Ok(chat.run.finish(sent))
+        let members = chat.run.crowd.sessions.len() as u64;
+        Ok(chat.run.finish(chat.flight.sent(), members))
     }
 
     fn new(setup: Setup) -> Result<Self, Failure> {

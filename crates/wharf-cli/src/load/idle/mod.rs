@@ -3,6 +3,7 @@
 mod report;
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use wharf_port::{Completion, CompletionPort, ConnectError, Received, SocketId, Time};
 
@@ -18,6 +19,7 @@ use super::pattern::Pattern;
 use super::phase::long_ago;
 use super::port;
 use super::progress::{LiveLine, Progress, Words};
+use super::run::SEND_BYTES_MAX;
 use super::schedule::Schedule;
 use super::stop::Stop;
 use super::tally::{Loss, Tally};
@@ -29,7 +31,7 @@ const WORDS: Words = Words { unit: "sessions", last: "keeping them" };
 /// Connects under way at a time.
 const IN_FLIGHT_MAX: u64 = 256;
 /// How often it is looked for connects that take too long.
-const LOOK_INTERVAL: std::time::Duration = std::time::Duration::from_millis(250);
+const LOOK_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Runs `wharf load idle`.
 pub(super) fn run(options: &IdleOptions) -> Result<(), Failure> {
@@ -52,6 +54,8 @@ struct Counts {
     failures: ConnectFailures,
     sent: u64,
     received: u64,
+    /// Messages that were due and could not be sent.
+    unsent: u64,
 }
 
 impl Counts {
@@ -59,6 +63,12 @@ impl Counts {
     const fn ended_connects(&self) -> u64 {
         self.opened + self.failures.count()
     }
+}
+
+/// So many times a distance.
+fn nth(distance: Duration, count: u64) -> Duration {
+    let nanos = distance.as_nanos() * u128::from(count);
+    Duration::from_nanos(u64::try_from(nanos).unwrap_or(u64::MAX))
 }
 
 struct Idle<'a> {
@@ -140,6 +150,7 @@ impl<'a> Idle<'a> {
             self.show(now);
         }
         self.measurement.close(now);
+        self.stop_sending();
         let last = now + self.options.load.patience;
         while self.counts.received < self.counts.sent && self.has_unanswered() && now < last {
             now = self.wait(last)?;
@@ -211,6 +222,7 @@ impl<'a> Idle<'a> {
                     if let Some(visit) = self.sessions.get_mut(socket) {
                         visit.session.sending = false;
                     }
+                    self.send(socket);
                 }
                 Completion::Closed { socket } => drop(self.sessions.remove(socket)),
                 _ => {}
@@ -240,10 +252,9 @@ impl<'a> Idle<'a> {
         }
     }
 
-    /// Sends the messages whose time has come, but none to who has not answered the last one.
+    /// Sends the messages whose time has come, whether or not the ones before them are answered.
     fn send_due(&mut self, now: Time) {
         let Some(every) = self.options.every else { return };
-        let message = self.pattern.message();
         while let Some((due, socket)) = self.next_messages.front().copied()
             && due <= now
         {
@@ -253,16 +264,34 @@ impl<'a> Idle<'a> {
                 continue;
             }
             self.next_messages.push_back((due + every, socket));
-            let session = &mut visit.session;
-            if session.sending || session.received < session.staged {
-                continue;
-            }
-            visit.due = due;
-            session.sending = true;
-            let segments = self.pattern.sent(session.lane, session.staged, message);
-            session.staged += message;
-            self.counts.sent += 1;
-            let _ = self.port.send(socket, segments);
+            visit.session.make_due(1);
+            self.send(socket);
+        }
+    }
+
+    /// Sends what is due to a session that is not sending, whole messages alone.
+    fn send(&mut self, socket: SocketId) {
+        let message = self.pattern.message();
+        let Some(visit) = self.sessions.get_mut(socket) else { return };
+        let session = &mut visit.session;
+        let due = session.unsent_bytes(message, u64::MAX) / message;
+        let count = due.min((SEND_BYTES_MAX / message).max(1));
+        if count == 0 || session.sending || visit.stage != Stage::Open {
+            return;
+        }
+        let bytes = count * message;
+        let segments = self.pattern.sent(session.lane, session.staged, bytes);
+        session.sending = true;
+        session.staged += bytes;
+        self.counts.sent += count;
+        let _ = self.port.send(socket, segments);
+    }
+
+    /// Forgets what is due and not begun, and counts it.
+    fn stop_sending(&mut self) {
+        let message = self.pattern.message();
+        for visit in self.sessions.iter_mut().filter(|visit| visit.stage == Stage::Open) {
+            self.counts.unsent += visit.session.stop(message);
         }
     }
 
@@ -271,13 +300,14 @@ impl<'a> Idle<'a> {
         if visit.stage != Stage::Open {
             return;
         }
-        let (session, due) = (&mut visit.session, visit.due);
+        let (session, every) = (&mut visit.session, self.options.every.unwrap_or_default());
         let verified = verify(session, session.staged, bytes, &self.pattern, &mut self.tally);
         let messages = verified.messages.end - verified.messages.start;
-        if messages > 0 {
-            self.counts.received += messages;
-            self.measurement.received += messages;
-            self.measurement.latency.record(due, now, messages);
+        self.counts.received += messages;
+        self.measurement.received += messages;
+        for message in verified.messages {
+            let due = visit.since + nth(every, message + 1);
+            self.measurement.latency.record(due, now, 1);
         }
         if verified.extra > 0 {
             self.tally.count_loss(Loss::Extra);

@@ -79,6 +79,7 @@ impl Idled<'_> {
                 received: if_sent(counts.received),
                 wrong: if_sent(tally.wrong),
                 missing: if_sent(counts.sent - counts.received),
+                unsent: if_sent(counts.unsent),
                 per_second: rate,
                 bytes_per_second: rate.map(|rate| rate * options.load.size as f64),
                 latency_us: measurement.latency.micros(),
@@ -121,6 +122,13 @@ impl fmt::Display for Idled<'_> {
         writeln!(f, "  lost        {lost}")?;
         if options.every.is_some() {
             write_messages(f, counts.sent, counts.received, tally.wrong)?;
+            if counts.unsent > 0 {
+                let unsent = grouped(counts.unsent);
+                writeln!(
+                    f,
+                    "  behind      {unsent} more were due, and the server did not take them"
+                )?;
+            }
         }
         write_latency(f, "connect", connects.micros())?;
         write_latency(f, "latency", measurement.latency.micros())
