@@ -74,22 +74,28 @@ impl Crowd {
         let _ = self.port.shutdown(socket);
     }
 
-    /// The server has ended a stream.
+    /// The server has ended a stream of messages of so many bytes. Behind the last answer it may do so as it likes:
+    /// many a server answers our end with a reset.
     ///
     /// # Errors
-    /// How the session is to be given up, if it was still at work.
-    pub(super) fn on_end(&mut self, socket: SocketId) -> Result<(), Loss> {
+    /// How the session is to be given up, if something of it was still to come: `loss`.
+    pub(super) fn on_end(
+        &mut self,
+        socket: SocketId,
+        message: u64,
+        loss: Loss,
+    ) -> Result<(), Loss> {
         let Some(session) = self.sessions.get_mut(socket) else { return Ok(()) };
         match session.state {
-            State::HalfClosed => {
-                session.state = State::Ended;
-                self.living -= 1;
-                let _ = self.port.close(socket);
-                Ok(())
-            }
-            State::Sending | State::Finishing => Err(Loss::EndedEarly),
-            State::Ended | State::Failed => Ok(()),
+            State::Ended | State::Failed => return Ok(()),
+            State::HalfClosed => {}
+            State::Finishing if session.is_quiet(message) => self.open -= 1,
+            State::Sending | State::Finishing => return Err(loss),
         }
+        session.state = State::Ended;
+        self.living -= 1;
+        let _ = self.port.close(socket);
+        Ok(())
     }
 
     /// Gives a session up; tells which, if it was at work.

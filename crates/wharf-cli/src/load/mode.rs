@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use wharf_port::{Completion, Received, Segment, SendError, SocketId, Time};
+use wharf_port::{Completion, ReceiveError, Received, Segment, SendError, SocketId, Time};
 
 use super::crowd::Lost;
 use super::phase::Phase;
@@ -76,9 +76,10 @@ pub(super) trait Mode {
                 self.on_bytes(socket, &bytes, now);
             }
             Completion::Received { socket, what: Received::End } => {
-                if let Err(loss) = self.run_mut().crowd.on_end(socket) {
-                    self.lose(socket, loss);
-                }
+                self.on_end(socket, Loss::EndedEarly);
+            }
+            Completion::Received { socket, what: Received::Failed(ReceiveError::Reset) } => {
+                self.on_end(socket, Loss::Reset);
             }
             Completion::Received { socket, what: Received::Failed(error) } => {
                 self.lose(socket, error.into());
@@ -88,6 +89,14 @@ pub(super) trait Mode {
             }
             // What is left concerns sockets that have been closed.
             _ => {}
+        }
+    }
+
+    /// The server has ended a stream, which is a loss if something was still to come.
+    fn on_end(&mut self, socket: SocketId, loss: Loss) {
+        let Run { crowd, pattern, .. } = self.run_mut();
+        if let Err(loss) = crowd.on_end(socket, pattern.message(), loss) {
+            self.lose(socket, loss);
         }
     }
 

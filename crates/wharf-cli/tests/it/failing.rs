@@ -258,3 +258,19 @@ fn a_name_that_does_not_resolve_is_no_connection() {
     let ended = run(command);
     assert!(ended.failure_alone(4).contains("cannot resolve 'no-such-host.invalid'"), "{ended:?}");
 }
+
+/// A close with a linger time of none is a reset.
+#[cfg(unix)]
+#[test]
+fn behind_the_last_answer_a_server_may_reset() {
+    let server = server::serve(|_, stream| {
+        server::echo_exactly(&stream, 5 * 64);
+        // Until this side has ended its stream: a reset must not overtake answers.
+        server::swallow(&stream);
+        let none = Some(std::time::Duration::ZERO);
+        rustix::net::sockopt::set_socket_linger(&stream, none).unwrap();
+    });
+    let (ended, json) = run_json(load_echo(server, "--sessions 4 --messages 5"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!((count(&json, "received"), count(&json, "missing")), (20, 0), "{json}");
+}
