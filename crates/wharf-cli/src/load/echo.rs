@@ -191,7 +191,8 @@ impl Mode for Echo {
             self.queue.push(socket);
         }
         if verified.extra > 0 {
-            self.lose(socket, Loss::Extra);
+            let loss = session.loss_by_extra();
+            self.lose(socket, loss);
         }
     }
 

@@ -153,8 +153,19 @@ fn load(
     outputs.write(&summary, &report, &plot)?;
     match outcome.tally.verdict(report.missing.unwrap_or_default(), options.patience) {
         None => Ok(()),
-        Some(verdict) => Err(Failure::new(Exit::Failed, verdict)),
+        Some(verdict) => {
+            let hint = if mode == "echo" { unanswered_hint(options, &outcome) } else { None };
+            Err(Failure::new(Exit::Failed, verdict + &hint.unwrap_or_default()))
+        }
     }
+}
+
+/// How a verdict goes on if nothing came back, right or wrong.
+fn unanswered_hint(options: &LoadOptions, outcome: &Outcome) -> Option<String> {
+    let framing = &options.framing;
+    (outcome.received == 0 && outcome.tally.wrong == 0).then(|| {
+        format!("; nothing came back: is it an echo server, and does it have --framing {framing}?")
+    })
 }
 
 /// What every run has before it connects.

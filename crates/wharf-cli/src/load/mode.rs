@@ -130,7 +130,14 @@ pub(super) trait Mode {
         let (open, living) = (run.crowd.open(), run.crowd.living());
         let patience = run.patience;
         let give_up_at = run.phase.deadline(run.crowd.moved_at, patience);
+        let is_in_vain = run.gives_up_at().is_some_and(|at| at <= now);
         ControlFlow::Continue(match run.phase {
+            Phase::WarmUp { .. } | Phase::Measuring { .. } if is_in_vain => {
+                self.run_mut().measurement.close(now);
+                self.stop_sending(now);
+                // They have been waited for.
+                Phase::Answers { until: now }
+            }
             // All lost before anything was measured.
             Phase::WarmUp { .. } if open == 0 => Phase::ends(now, patience),
             Phase::WarmUp { .. } if run.stop.is_asked() => {

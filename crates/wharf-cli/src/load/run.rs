@@ -101,7 +101,15 @@ impl Run {
         let due = due.filter(|_| self.phase.sends());
         let phase = self.phase.deadline(self.crowd.moved_at, self.patience);
         let until = phase.min(self.measurement.series.next());
-        [due, self.live_line.due()].into_iter().flatten().fold(until, Time::min)
+        [due, self.live_line.due(), self.gives_up_at()].into_iter().flatten().fold(until, Time::min)
+    }
+
+    /// When a closed loop is given up to which nothing has ever come back: nothing is sent before an answer either.
+    pub(super) fn gives_up_at(&self) -> Option<Time> {
+        let waits = self.phase.sends()
+            && self.measurement.received == 0
+            && matches!(self.pace, Pace::Closed { .. });
+        waits.then(|| self.crowd.moved_at + self.patience)
     }
 
     /// Tells the live line how much there is to measure, with so many sessions that get messages.

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use wharf_port::{SocketId, Time};
 
+use super::tally::Loss;
+
 /// Where a session stands in its life. It moves down this list, and to `Failed` from anywhere.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum State {
@@ -129,6 +131,11 @@ impl Session {
                 self.batches.pop_front();
             }
         }
+    }
+
+    /// What it is that bytes came which were not to come.
+    pub(super) const fn loss_by_extra(&self) -> Loss {
+        if self.staged == 0 { Loss::Greeted } else { Loss::Extra }
     }
 
     /// Messages of which at least a part has been sent.

@@ -16,6 +16,8 @@ pub(super) enum Loss {
     Reset,
     /// The server ended its stream before we had ended ours.
     EndedEarly,
+    /// The server sent something before it was sent anything.
+    Greeted,
     /// The server sent more than it was sent.
     Extra,
     /// Messages were not answered in time.
@@ -57,6 +59,7 @@ pub(super) struct Tally {
     first_wrong: Option<WrongByte>,
     reset: u64,
     ended_early: u64,
+    greeted: u64,
     extra: u64,
     unanswered: u64,
     not_ended: u64,
@@ -106,6 +109,7 @@ impl Tally {
         match loss {
             Loss::Reset => self.reset += 1,
             Loss::EndedEarly => self.ended_early += 1,
+            Loss::Greeted => self.greeted += 1,
             Loss::Extra => self.extra += 1,
             Loss::Unanswered => self.unanswered += 1,
             Loss::NotEnded => self.not_ended += 1,
@@ -135,6 +139,7 @@ impl Tally {
         };
         lost(self.reset, "reset by the server");
         lost(self.ended_early, "ended by the server before the run was over");
+        lost(self.greeted, "got something before anything was sent");
         lost(self.extra, "got more bytes than it sent");
         lost(self.unanswered, &format!("not answered within {seconds} s (--patience)"));
         let not_ended =
@@ -145,7 +150,18 @@ impl Tally {
             Some(Loss::Send(error)) => lost(self.other, &format!("lost: {error}")),
             _ => {}
         }
+        if self.may_be_greeted() {
+            said.push(
+                "does the server say something first? Turn that off: all that comes is taken for answers"
+                    .to_owned(),
+            );
+        }
         (!said.is_empty()).then(|| said.join("; "))
+    }
+
+    /// Whether something came that may be what a server says to whoever connects.
+    fn may_be_greeted(&self) -> bool {
+        self.greeted > 0 || self.first_wrong.is_some_and(|first| first.position == 0)
     }
 }
 

@@ -211,8 +211,23 @@ fn bytes_that_nobody_asked_for_are_a_failure() {
         std::io::Write::write_all(&mut &stream, b"220 welcome\r\n").unwrap();
         server::pump(&stream, &stream, |_| {});
     });
+    // Whether they come before the first message or behind it.
     let (line, json) = check_fails(server, "--sessions 1 --messages 5");
     assert!(count(&json, "wrong") > 0, "{line}");
+    assert!(line.contains("does the server say something first?"), "{line}");
+}
+
+#[test]
+fn a_server_that_answers_nothing_is_given_up_early_and_the_framing_asked_about() {
+    // Neither a warm-up nor a duration is sat out, and the warm-up is part of the wait.
+    for flags in ["--duration 600 --warmup off", "--duration 1 --warmup 600"] {
+        let server = server::serve(|_, stream| server::swallow(&stream));
+        let flags = format!("--sessions 3 --framing u32le {flags}");
+        let (line, json) = check_fails(server, &flags);
+        assert_eq!((count(&json, "sent"), count(&json, "missing")), (3, 3), "{json}");
+        assert!(line.contains("3 sessions not answered within 5 s"), "{line}");
+        assert!(line.contains("does it have --framing u32le?"), "{line}");
+    }
 }
 
 #[test]
