@@ -101,6 +101,11 @@ impl LiveLine {
         self.progress.iter().for_each(|progress| progress.say(message));
     }
 
+    /// Moves to `done` of a whole that is waited for.
+    pub(super) fn show_last(&self, done: u64) {
+        self.progress.iter().for_each(|progress| progress.show(done, self.words.last));
+    }
+
     /// Says that the end is waited for.
     pub(super) fn say_last(&self) {
         self.say(self.words.last);

@@ -38,6 +38,22 @@ fn sessions_are_kept_for_the_duration_and_send_nothing() {
 }
 
 #[test]
+fn what_a_server_says_to_a_session_that_asks_nothing_is_its_own_business() {
+    let server = server::serve(|_, stream| {
+        std::io::Write::write_all(&mut &stream, b"220 welcome\r\n").unwrap();
+        server::swallow(&stream);
+    });
+    let (ended, json) = run_json(load_idle(server, "--sessions 5 --duration 0.5"));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!((count(&json, "opened"), count(&json["lost"], "count")), (5, 0), "{json}");
+
+    let ended = run(load_idle(server, "--sessions 5 --duration 3 --every 1"));
+    let line = ended.failure(1);
+    assert!(line.contains("5 sessions got something before anything was sent"), "{line}");
+    assert!(line.contains("does the server say something first?"), "{line}");
+}
+
+#[test]
 fn sessions_that_the_server_loses_are_counted_with_their_age() {
     // The first is the one that finds the server. Of the others every other one is ended, after 400 ms.
     let server = server::serve(|number, stream| {

@@ -19,6 +19,8 @@ mod load_guests;
 mod load_idle;
 mod load_plot;
 #[cfg(unix)]
+mod load_progress;
+#[cfg(unix)]
 mod load_stop;
 mod models;
 #[cfg(unix)]

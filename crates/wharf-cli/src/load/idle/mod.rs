@@ -18,11 +18,11 @@ use super::options::{IdleOptions, Pace};
 use super::pattern::Pattern;
 use super::phase::long_ago;
 use super::port;
-use super::progress::{LiveLine, Progress, Words};
+use super::progress::{LiveLine, Progress, Words, millis};
 use super::run::SEND_BYTES_MAX;
 use super::schedule::Schedule;
 use super::stop::Stop;
-use super::tally::{Loss, Tally};
+use super::tally::Tally;
 use super::visit::{Stage, Visit};
 use super::{Outputs, Started};
 use crate::failure::Failure;
@@ -143,11 +143,12 @@ impl<'a> Idle<'a> {
             if until.is_none() && self.counts.ended_connects() == wanted {
                 let duration = self.options.load.length.duration();
                 until = Some(now + duration.unwrap_or_default());
+                self.live_line.expect(duration.map_or(0, millis));
             }
             now = self.wait(self.deadline(until))?;
             self.give_up_connects(now);
             self.measurement.sample(now);
-            self.show(now);
+            self.show(now, until);
         }
         self.measurement.close(now);
         self.stop_sending();
@@ -165,15 +166,17 @@ impl<'a> Idle<'a> {
         dues.chain([self.measurement.series.next()]).fold(self.look_at, Time::min)
     }
 
-    fn show(&mut self, now: Time) {
-        if self.live_line.is_due(now)
-            && let Some((elapsed, _)) = self.measurement.since_opened(now)
-        {
-            if self.counts.opened < self.options.load.sessions {
-                self.live_line.show(self.counts.opened, self.counts.opened, elapsed);
-            } else {
-                self.live_line.say_last();
-            }
+    /// Shows how many are open; and when all are, how long of the time `until` which they are kept is over.
+    fn show(&mut self, now: Time, until: Option<Time>) {
+        if !self.live_line.is_due(now) {
+            return;
+        }
+        if let Some(until) = until {
+            let duration = self.options.load.length.duration().unwrap_or_default();
+            let left = until.as_nanos().saturating_sub(now.as_nanos());
+            self.live_line.show_last(millis(duration.saturating_sub(Duration::from_nanos(left))));
+        } else if let Some((elapsed, _)) = self.measurement.since_opened(now) {
+            self.live_line.show(self.counts.opened, self.counts.opened, elapsed);
         }
     }
 
@@ -296,6 +299,10 @@ impl<'a> Idle<'a> {
     }
 
     fn on_bytes(&mut self, socket: SocketId, bytes: &[u8], now: Time) {
+        if self.options.every.is_none() {
+            // Nothing is asked, so nothing that is said can be wrong.
+            return;
+        }
         let Some(visit) = self.sessions.get_mut(socket) else { return };
         if visit.stage != Stage::Open {
             return;
@@ -310,7 +317,7 @@ impl<'a> Idle<'a> {
             self.measurement.latency.record(due, now, 1);
         }
         if verified.extra > 0 {
-            self.tally.count_loss(Loss::Extra);
+            self.tally.count_loss(session.loss_by_extra());
             visit.abort(&mut self.port);
         }
     }
