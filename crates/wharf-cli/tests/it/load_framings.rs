@@ -51,6 +51,10 @@ fn messages_on_the_wire_are_what_the_framing_says() {
             let payload = &message[header.len()..message.len() - trailer.len()];
             let holds = |part: &[u8]| payload.windows(part.len()).any(|window| window == part);
             assert!(trailer.is_empty() || !holds(trailer), "{framing}: {message:?}");
+            // Who reads text has its decoder.
+            let is_text = !trailer.is_empty() && trailer.is_ascii();
+            let is_visible = payload.iter().all(u8::is_ascii_graphic);
+            assert!(is_visible == is_text, "{framing}: {message:?}");
         }
     }
 }

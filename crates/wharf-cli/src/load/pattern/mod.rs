@@ -234,7 +234,7 @@ impl<'framing> Random<'framing> {
         Self { numbers: SplitMix64::new(0x7761_7266), framing }
     }
 
-    /// One that the payload may hold: of 256, at most 17 are not.
+    /// One that the payload may hold: of 256, at least 78 are.
     fn byte(&mut self) -> u8 {
         loop {
             let byte = self.numbers.draw().to_le_bytes()[0];
