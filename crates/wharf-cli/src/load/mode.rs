@@ -41,6 +41,11 @@ pub(super) trait Mode {
         false
     }
 
+    /// Whether nothing more is to be sent, though its time has not come.
+    fn is_stopped(&self) -> bool {
+        self.run().stop.is_asked()
+    }
+
     /// Forgets what is due and not begun; returns until when answers may come.
     fn stop_sending(&mut self, now: Time) -> Time;
 
@@ -140,12 +145,12 @@ pub(super) trait Mode {
             }
             // All lost before anything was measured.
             Phase::WarmUp { .. } if open == 0 => Phase::ends(now, patience),
-            Phase::WarmUp { .. } if run.stop.is_asked() => {
+            Phase::WarmUp { .. } if self.is_stopped() => {
                 Phase::Answers { until: self.stop_sending(now) }
             }
             Phase::WarmUp { until } if until <= now => self.run_mut().open_window(now),
             Phase::Measuring { .. }
-                if open == 0 || give_up_at <= now || run.stop.is_asked() || self.is_measured() =>
+                if open == 0 || give_up_at <= now || self.is_stopped() || self.is_measured() =>
             {
                 self.run_mut().measurement.close(now);
                 Phase::Answers { until: self.stop_sending(now) }

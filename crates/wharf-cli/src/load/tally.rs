@@ -65,6 +65,8 @@ pub(super) struct Tally {
     not_ended: u64,
     other: u64,
     first_other: Option<Loss>,
+    /// The one session that sends was lost before its time, in a mode that has one.
+    pub(super) sender_lost: bool,
 }
 
 impl Tally {
@@ -149,6 +151,9 @@ impl Tally {
             Some(Loss::Receive(error)) => lost(self.other, &format!("lost: {error}")),
             Some(Loss::Send(error)) => lost(self.other, &format!("lost: {error}")),
             _ => {}
+        }
+        if self.sender_lost {
+            said.push("the session that sends was lost, which ended the run".to_owned());
         }
         if self.may_be_greeted() {
             said.push(

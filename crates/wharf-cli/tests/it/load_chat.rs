@@ -22,12 +22,23 @@ pub(crate) fn chat_spoiled<F>(spoil: F) -> SocketAddr
 where
     F: Fn(usize, usize, &mut Vec<u8>) + Clone + Send + 'static,
 {
+    chat_ending(usize::MAX, spoil)
+}
+
+/// The same, and ends a connection once it has sent so many bytes.
+fn chat_ending<F>(bytes_max: usize, spoil: F) -> SocketAddr
+where
+    F: Fn(usize, usize, &mut Vec<u8>) + Clone + Send + 'static,
+{
     let members: Arc<Mutex<Vec<Member>>> = Arc::default();
     server::serve(move |number, mut stream| {
         let own = Member { number, stream: stream.try_clone().unwrap(), position: 0 };
         members.lock().unwrap().push(own);
-        let mut buffer = [0; 4096];
-        while let Ok(count @ 1..) = stream.read(&mut buffer) {
+        let (mut buffer, mut sent) = ([0; 4096], 0);
+        while sent < bytes_max
+            && let Ok(count @ 1..) = stream.read(&mut buffer)
+        {
+            sent += count;
             for member in members.lock().unwrap().iter_mut() {
                 let mut bytes = buffer[..count].to_vec();
                 spoil(member.number, member.position, &mut bytes);
@@ -101,6 +112,19 @@ fn what_one_member_lacks_is_missing() {
     let line = ended.failure(1);
     assert!(count(&json, "missing") >= 490 && count(&json, "wrong") == 0, "{json}");
     assert!(line.contains("1 session not answered"), "{line}");
+}
+
+#[test]
+fn a_chat_without_its_sender_is_over() {
+    // In the meeting, and long after it.
+    for bytes in [1, 65 * 500] {
+        let server = chat_ending(bytes, |_, _, _| {});
+        let flags = "--sessions 3 --duration 600 --patience 1";
+        let (ended, json) = run_json(load_chat(server, flags));
+        let line = ended.failure(1);
+        assert!(line.contains("the session that sends was lost"), "{line}");
+        assert_eq!(count(&json, "wrong"), 0, "{json}");
+    }
 }
 
 #[test]

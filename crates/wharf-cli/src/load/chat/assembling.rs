@@ -32,7 +32,7 @@ impl Chat {
                 self.run.phase = Phase::ends(now, self.run.patience);
                 return Ok(now);
             }
-            if self.run.stop.is_asked() {
+            if self.is_stopped() {
                 // Nothing is owed to anybody yet.
                 self.half_close_all();
                 self.run.phase = Phase::ends(now, self.run.patience);

@@ -32,6 +32,9 @@ use crate::failure::{Exit, Failure};
 
 const WORDS: Words = Words { unit: "deliveries", last: "waiting for the last deliveries" };
 
+/// The number of the session that sends.
+const SENDER: usize = 0;
+
 /// A run of one sender and its members.
 pub(super) struct Chat {
     run: Run,
@@ -63,7 +66,7 @@ impl Chat {
 
     fn new(setup: Setup) -> Result<Self, Failure> {
         let no_sender = || Failure::new(Exit::Failed, "there is no session that could send");
-        let sender = setup.sockets.first().copied().ok_or_else(no_sender)?;
+        let sender = setup.sockets.get(SENDER).copied().ok_or_else(no_sender)?;
         // All of them get the stream of the first.
         let mut run = Run::new(setup, &WORDS, |pattern, _| pattern.lane(0))?;
         run.crowd.receive();
@@ -206,6 +209,7 @@ impl Mode for Chat {
     }
 
     fn on_lost(&mut self, lost: Lost) {
+        self.run.crowd.tally.sender_lost |= lost.number == SENDER && self.run.phase.sends();
         self.flight.lost_member(lost.answered.max(meeting::MESSAGES));
         self.meeting.lost(lost.number);
     }
@@ -215,6 +219,11 @@ impl Mode for Chat {
             Length::Messages(count) => self.flight.sent() == count && self.flight.is_over(),
             Length::Time { .. } => false,
         }
+    }
+
+    /// Without its sender a chat has nothing more to come.
+    fn is_stopped(&self) -> bool {
+        self.run.stop.is_asked() || self.run.crowd.tally.sender_lost
     }
 
     fn stop_sending(&mut self, now: Time) -> Time {
