@@ -7,9 +7,7 @@ mod report;
 
 use std::time::Duration;
 
-use wharf_port::{
-    Completion, CompletionPort, ConnectError, Received, SocketId, SocketOptions, Time,
-};
+use wharf_port::{Completion, CompletionPort, ConnectError, Received, SocketId, Time};
 
 use super::by_slot::BySlot;
 use super::connect::{self, Way};
@@ -188,23 +186,29 @@ impl<'a> Accept<'a> {
     }
 
     fn begin(&mut self, due: Time, now: Time) {
+        if self.connect(due, now) {
+            self.begun += 1;
+        }
+    }
+
+    /// Connects for what was due; whether that is under way.
+    fn connect(&mut self, due: Time, now: Time) -> bool {
         let options = self.way.sources.options();
         match self.port.connect(&self.way.address, &options) {
             Ok(socket) => {
                 let number = usize::try_from(self.begun).unwrap_or_default();
                 let lane = self.pattern.lane(number % self.places);
-                self.begun += 1;
                 self.visits.insert(socket, Visit::new(socket, (0, lane), options, due, now));
+                return true;
             }
-            Err(error) => self.fail(&options, error, now),
+            Err(error) if self.way.sources.spread(&options, error) => {}
+            Err(error) => self.fail(error, now),
         }
+        false
     }
 
-    /// A connect has failed. One that failed for want of a port is made again from another address.
-    fn fail(&mut self, options: &SocketOptions, error: ConnectError, now: Time) {
-        if self.way.sources.spread(options, error) {
-            return;
-        }
+    /// A connect has failed, and not for want of a port that another address has.
+    fn fail(&mut self, error: ConnectError, now: Time) {
         self.counts.failures.add(error);
         self.rests_until = now + REST;
     }
@@ -236,11 +240,18 @@ impl<'a> Accept<'a> {
     fn on_connected(&mut self, socket: SocketId, result: Result<(), ConnectError>, now: Time) {
         let Some(visit) = self.visits.get_mut(socket) else { return };
         let Some(result) = visit.connected(&mut self.port, result, now) else { return };
+        let due = visit.due;
         if let Err((options, error)) = result {
-            return self.fail(&options, error, now);
+            if self.way.sources.spread(&options, error) {
+                // It counts as begun: another one takes its place, and is as old.
+                self.connect(due, now);
+            } else {
+                self.fail(error, now);
+            }
+            return;
         }
         self.counts.connected += 1;
-        self.connects.record(visit.due, now, 1);
+        self.connects.record(due, now, 1);
         if !self.options.echoes {
             return self.done(socket);
         }
