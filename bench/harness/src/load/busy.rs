@@ -90,8 +90,10 @@ fn evaluate(
     if number(report, "received")? < 1.0 || per_second <= 0.0 {
         return Err("no message came back".into());
     }
-    // The window ends when the generator does, but for the few milliseconds of its own end.
-    let (first, last) = ends(samples, window).ok_or("the window is longer than the run")?;
+    // Behind the window the generator waits for the last answers; its own end takes a few milliseconds.
+    let drained = Duration::try_from_secs_f64(number(report, "drained_s")?)?;
+    let (first, last) =
+        ends(samples, window, drained).ok_or("the window is longer than the run")?;
     let seconds = |time: fn(&Sample) -> Duration| (time(last) - time(first)).as_secs_f64();
     let length = (last.at - first.at).as_secs_f64();
     let (server, softirq_thread) = (seconds(|s| s.server), seconds(|s| s.softirq_thread));
@@ -120,10 +122,11 @@ fn evaluate(
     })
 }
 
-/// The last sample and the one nearest to the beginning of the window before it.
-fn ends(samples: &[Sample], window: Duration) -> Option<(&Sample, &Sample)> {
-    let last = samples.last()?;
-    let first = samples.iter().min_by_key(|sample| (last.at - sample.at).abs_diff(window))?;
+/// The samples nearest to the beginning and the end of a window that was over `drained` before the last one.
+fn ends(samples: &[Sample], window: Duration, drained: Duration) -> Option<(&Sample, &Sample)> {
+    let over = samples.last()?.at;
+    let nearest = |age| samples.iter().min_by_key(|sample| (over - sample.at).abs_diff(age));
+    let (first, last) = (nearest(drained + window)?, nearest(drained)?);
     (first.at < last.at).then_some((first, last))
 }
 
@@ -158,7 +161,7 @@ mod tests {
 
     fn report(cpu: &Value) -> Value {
         json!({
-            "received": 2500, "per_second": 1000.0, "wrong": 0, "missing": 0,
+            "received": 2500, "per_second": 1000.0, "wrong": 0, "missing": 0, "drained_s": 0.0,
             "latency_us": { "p50": 1, "p90": 2, "p99": 2.5, "p999": 3 },
             "server_cpu_ns_per_message": cpu,
         })
@@ -185,6 +188,21 @@ mod tests {
     #[test]
     fn without_it_the_samples_of_the_window_count() {
         let run = evaluate(&report(&Value::Null), &samples(), WINDOW, 1, false).unwrap();
+        assert!(close(run.cpu_ns, 820_000.0), "{run:?}");
+    }
+
+    #[test]
+    fn what_comes_behind_the_window_does_not_count() {
+        let mut samples = samples();
+        // The last answers take a second, in which the server does nothing.
+        let (at, server) = samples.last().map(|last| (last.at, last.server)).unwrap();
+        for millis in [500, 1000] {
+            let at = at + Duration::from_millis(millis);
+            samples.push(Sample { at, server, ..*samples.last().unwrap() });
+        }
+        let mut report = report(&Value::Null);
+        report["drained_s"] = json!(1.0);
+        let run = evaluate(&report, &samples, WINDOW, 1, false).unwrap();
         assert!(close(run.cpu_ns, 820_000.0), "{run:?}");
     }
 

@@ -27,6 +27,8 @@ pub(super) struct Measurement {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Window {
     nanos: u64,
+    /// How long after it the last answer was there, or given up.
+    drained: Option<u64>,
     /// Messages that came back.
     received: u64,
     /// CPU time of the server, in nanoseconds.
@@ -73,6 +75,12 @@ impl Measurement {
         }
     }
 
+    /// All answers are there, or are given up.
+    pub(super) fn drained(&mut self, now: Time) {
+        let closed = self.opened.map(|opened| opened.at.as_nanos() + self.window.nanos);
+        self.window.drained = closed.map(|closed| now.as_nanos().saturating_sub(closed));
+    }
+
     /// Marks how far it is, if the time for that has come. Once in a turn.
     #[inline]
     pub(super) fn sample(&mut self, now: Time) {
@@ -102,6 +110,7 @@ impl Window {
     fn between(opened: &Mark, closed: &Mark) -> Self {
         let cpu = |from: Option<u64>, to: Option<u64>| to?.checked_sub(from?);
         Self {
+            drained: None,
             nanos: closed.at.as_nanos() - opened.at.as_nanos(),
             received: closed.received - opened.received,
             server_cpu: cpu(opened.server_cpu, closed.server_cpu),
@@ -112,6 +121,11 @@ impl Window {
     /// How long it was open.
     pub(super) const fn micros(&self) -> Micros {
         Micros(self.nanos as f64 / 1_000.0)
+    }
+
+    /// Seconds from its end until the last answer was there, or given up.
+    pub(super) fn drained_seconds(&self) -> Option<f64> {
+        self.drained.map(|nanos| Duration::from_nanos(nanos).as_secs_f64())
     }
 
     /// Messages a second, with one decimal; `None` if it was not open for any time.
@@ -161,8 +175,13 @@ mod tests {
     #[test]
     fn what_a_window_comes_to_is_told_whole_and_with_a_decimal() {
         let nanos = 1_500_000_000;
-        let window =
-            Window { nanos, received: 4, server_cpu: Some(10), own_cpu: Some(nanos / 2 + 1) };
+        let window = Window {
+            nanos,
+            received: 4,
+            server_cpu: Some(10),
+            own_cpu: Some(nanos / 2 + 1),
+            ..Window::default()
+        };
         assert_eq!((window.per_second(), window.whole_per_second()), (Some(2.6), 2));
         assert_eq!(window.server_nanos_per_message(), Some(2.5));
         assert_eq!(window.whole_server_nanos_per_message(), Some(2));

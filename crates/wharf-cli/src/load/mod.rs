@@ -16,6 +16,7 @@
 //! | [`by_slot`], [`visit`], [`connect_failures`], [`closures`] | what modes with a loop of their own have |
 //! | [`tally`] | what went wrong |
 //! | [`measurement`], [`latency`], [`series`], [`cpu`] | what is measured |
+//! | [`described`] | what was asked for, in the JSON |
 //! | [`progress`], [`report`], [`plot`] | what is shown |
 
 mod accept;
@@ -26,6 +27,7 @@ mod connect;
 mod connect_failures;
 mod cpu;
 mod crowd;
+mod described;
 mod echo;
 mod framing;
 mod guests;
@@ -59,6 +61,7 @@ use crate::json::{JsonSink, JsonTarget};
 use chat::Chat;
 pub(crate) use connect::resolve;
 use cpu::CpuMeter;
+use described::Described;
 use echo::Echo;
 pub(crate) use framing::Framing;
 pub(crate) use options::{
@@ -134,7 +137,8 @@ fn load(
         progress,
     })?;
 
-    let report = Report::new(mode, options, &outcome);
+    let described = Described::new(options, &way.address, backend);
+    let report = Report::new(mode, options, described, &outcome);
     let summary = Summary {
         options,
         address: way.address,

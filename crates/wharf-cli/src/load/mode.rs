@@ -157,6 +157,7 @@ pub(super) trait Mode {
             }
             Phase::Answers { until } if open == 0 || until <= now || self.is_answered() => {
                 self.end_streams();
+                self.run_mut().measurement.drained(now);
                 Phase::ends(now, patience)
             }
             Phase::Ends { until } if living == 0 || until <= now => {

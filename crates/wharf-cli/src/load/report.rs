@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Serialize;
 use wharf_port::{Address, Backend};
 
+use super::described::Described;
 use super::latency::LatencyMicros;
 use super::options::{Length, LoadOptions, Pace};
 use super::run::Outcome;
@@ -19,6 +20,8 @@ use crate::args::Bytes;
 #[derive(Debug, Serialize)]
 pub(super) struct Report {
     pub(super) mode: &'static str,
+    #[serde(flatten)]
+    pub(super) described: Described,
     pub(super) sessions: u64,
     pub(super) sent: Option<u64>,
     /// Messages that came back whole, right or wrong.
@@ -33,6 +36,8 @@ pub(super) struct Report {
     pub(super) per_second: Option<f64>,
     /// Payload that came back.
     pub(super) bytes_per_second: Option<f64>,
+    /// Seconds from the end of the measured window until all answers were there, or were given up.
+    pub(super) drained_s: Option<f64>,
     pub(super) latency_us: LatencyMicros,
     pub(super) server_cpu_ns_per_message: Option<f64>,
     /// Of `wharf load` itself.
@@ -40,11 +45,17 @@ pub(super) struct Report {
 }
 
 impl Report {
-    pub(super) fn new(mode: &'static str, options: &LoadOptions, outcome: &Outcome) -> Self {
+    pub(super) fn new(
+        mode: &'static str,
+        options: &LoadOptions,
+        described: Described,
+        outcome: &Outcome,
+    ) -> Self {
         let window = &outcome.window;
         let per_second = window.per_second().unwrap_or(0.0);
         Self {
             mode,
+            described,
             sessions: options.sessions,
             sent: Some(outcome.sent),
             received: Some(outcome.received),
@@ -53,6 +64,7 @@ impl Report {
             unsent: Some(outcome.unsent * outcome.copies),
             per_second: Some(per_second),
             bytes_per_second: Some(per_second * options.size as f64),
+            drained_s: window.drained_seconds(),
             latency_us: outcome.latency.micros(),
             server_cpu_ns_per_message: window.server_nanos_per_message(),
             own_cpu_ns_per_message: window.own_nanos_per_message(),

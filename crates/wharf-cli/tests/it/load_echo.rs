@@ -116,18 +116,28 @@ fn the_json_has_the_fields_that_scripts_rely_on() {
     assert_eq!(
         names(&json),
         [
+            "address",
+            "backend",
             "bytes_per_second",
+            "depth",
+            "drained_s",
+            "duration_s",
             "ended_early",
+            "framing",
             "latency_us",
             "missing",
             "mode",
             "own_cpu_ns_per_message",
             "per_second",
+            "rate",
             "received",
             "sent",
             "server_cpu_ns_per_message",
             "sessions",
+            "size",
             "unsent",
+            "version",
+            "warmup_s",
             "wrong"
         ]
     );
@@ -223,6 +233,40 @@ fn stalling_at(place: usize) -> SocketAddr {
 /// Whether a quantile of the latency shows the stall.
 fn is_late(json: &Value, quantile: &str) -> bool {
     json["latency_us"][quantile].as_f64().unwrap() > 50_000.0
+}
+
+#[test]
+fn the_json_says_what_it_is_a_result_of() {
+    let server = server::echo();
+    let flags = "--sessions 1 --duration 0.3 --warmup 0.1 --size 100 --rate 500 --framing u16be";
+    let (_, json) = run_json(load_echo(server, &format!("{flags} --backend {BACKEND}")));
+    for (field, asked) in [
+        ("version", Value::from(env!("CARGO_PKG_VERSION"))),
+        ("address", server.to_string().into()),
+        ("backend", BACKEND.into()),
+        ("framing", "u16be".into()),
+        ("size", 100.into()),
+        ("rate", 500.into()),
+        ("depth", Value::Null),
+        ("duration_s", 0.3.into()),
+        ("warmup_s", 0.1.into()),
+    ] {
+        assert_eq!(json[field], asked, "{field} in {json}");
+    }
+    let (_, json) = run_json(load_echo(server, "--sessions 1 --messages 5 --depth 2"));
+    for field in ["rate", "duration_s", "warmup_s"] {
+        assert_eq!(json[field], Value::Null, "{field} in {json}");
+    }
+    assert_eq!(count(&json, "depth"), 2);
+}
+
+#[test]
+fn what_the_last_answers_took_is_told() {
+    let flags = "--sessions 1 --rate 100 --duration 0.1 --warmup off";
+    // The first answer takes 300 ms, and the others come with it.
+    let (_, json) = run_json(load_echo(stalling_at(0), flags));
+    let drained = json["drained_s"].as_f64().unwrap();
+    assert!((0.1..10.0).contains(&drained), "{json}");
 }
 
 #[test]

@@ -155,6 +155,7 @@ impl<'a> Accept<'a> {
             self.tally.count_loss(Loss::Unanswered);
             visit.abort(&mut self.port);
         }
+        self.measurement.drained(now);
         Ok(())
     }
 

@@ -10,6 +10,7 @@ use crate::args::Bytes;
 use crate::failure::{Exit, Failure};
 use crate::load::Outputs;
 use crate::load::connect::Way;
+use crate::load::described::Described;
 use crate::load::latency::{Latency, LatencyMicros};
 use crate::load::measurement::Measurement;
 use crate::load::options::{AcceptOptions, Ending, Pace};
@@ -70,6 +71,8 @@ pub(super) fn write(outputs: &mut Outputs, accepted: &Accepted<'_>) -> Result<()
 impl Accepted<'_> {
     fn report(&self) -> AcceptReport {
         let Self { options, counts, tally, connects, measurement, .. } = self;
+        let (load, sends) = (&options.load, options.echoes);
+        let described = Described::of_connections(load, &self.way.address, self.backend, sends);
         let window = measurement.window();
         let rate = window.per_second().unwrap_or(0.0);
         let (cpu, own_cpu) = (window.server_nanos_per_message(), window.own_nanos_per_message());
@@ -77,6 +80,7 @@ impl Accepted<'_> {
         AcceptReport {
             report: Report {
                 mode: "accept",
+                described,
                 sessions: options.load.sessions,
                 sent: if_echoed(counts.sent),
                 received: if_echoed(counts.echoed),
@@ -85,6 +89,7 @@ impl Accepted<'_> {
                 unsent: None,
                 per_second: options.echoes.then_some(rate),
                 bytes_per_second: options.echoes.then_some(rate * options.load.size as f64),
+                drained_s: window.drained_seconds(),
                 latency_us: measurement.latency.micros(),
                 server_cpu_ns_per_message: cpu.filter(|_| options.echoes),
                 own_cpu_ns_per_message: own_cpu.filter(|_| options.echoes),

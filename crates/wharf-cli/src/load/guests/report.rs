@@ -8,6 +8,7 @@ use wharf_port::{Address, Backend};
 use super::Outputs;
 use crate::failure::{Exit, Failure};
 use crate::load::closures::ClosuresReport;
+use crate::load::described::Described;
 use crate::load::options::GuestOptions;
 use crate::load::plot::Plot;
 use crate::load::report::{Report, Summary, grouped};
@@ -116,7 +117,8 @@ impl OfHonest<'_> {
     /// Writes the result, and says whether all was well.
     pub(super) fn write(self, guests: OfGuests) -> Result<(), Failure> {
         let Self { mode, options, mut outputs, address, backend, outcome } = self;
-        let mut report = Report::new(mode, &options.honest, &outcome);
+        let described = Described::new(&options.honest, &address, backend);
+        let mut report = Report::new(mode, &options.honest, described, &outcome);
         let summary = Summary {
             options: &options.honest,
             address,

@@ -156,6 +156,7 @@ impl<'a> Idle<'a> {
         while self.counts.received < self.counts.sent && self.has_unanswered() && now < last {
             now = self.wait(last)?;
         }
+        self.measurement.drained(now);
         Ok(())
     }
 

@@ -12,6 +12,7 @@ use crate::failure::{Exit, Failure};
 use crate::load::Outputs;
 use crate::load::closures::{Closures, ClosuresReport};
 use crate::load::connect::Way;
+use crate::load::described::Described;
 use crate::load::latency::{Latency, LatencyMicros};
 use crate::load::measurement::Measurement;
 use crate::load::options::{IdleOptions, Pace};
@@ -67,6 +68,8 @@ pub(super) fn write(outputs: &mut Outputs, idled: &Idled<'_>) -> Result<(), Fail
 impl Idled<'_> {
     fn report(&self) -> IdleReport {
         let Self { options, counts, tally, measurement, .. } = self;
+        let (load, sends) = (&options.load, options.every.is_some());
+        let described = Described::of_connections(load, &self.way.address, self.backend, sends);
         let window = measurement.window();
         let rate = window.per_second().filter(|_| options.every.is_some());
         let (cpu, own_cpu) = (window.server_nanos_per_message(), window.own_nanos_per_message());
@@ -74,6 +77,7 @@ impl Idled<'_> {
         IdleReport {
             report: Report {
                 mode: "idle",
+                described,
                 sessions: options.load.sessions,
                 sent: if_sent(counts.sent),
                 received: if_sent(counts.received),
@@ -82,6 +86,7 @@ impl Idled<'_> {
                 unsent: if_sent(counts.unsent),
                 per_second: rate,
                 bytes_per_second: rate.map(|rate| rate * options.load.size as f64),
+                drained_s: window.drained_seconds(),
                 latency_us: measurement.latency.micros(),
                 server_cpu_ns_per_message: cpu.filter(|_| options.every.is_some()),
                 own_cpu_ns_per_message: own_cpu.filter(|_| options.every.is_some()),
