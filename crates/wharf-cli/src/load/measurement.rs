@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use wharf_port::Time;
 
-use super::cpu::CpuMeter;
+use super::cpu::{CpuMeter, CpuTime};
 use super::latency::Latency;
 use super::report::{Micros, per_second};
 use super::series::Series;
@@ -42,8 +42,8 @@ pub(super) struct Window {
 struct Mark {
     at: Time,
     received: u64,
-    server_cpu: Option<u64>,
-    own_cpu: Option<u64>,
+    server_cpu: Option<CpuTime>,
+    own_cpu: Option<CpuTime>,
 }
 
 impl Measurement {
@@ -100,15 +100,15 @@ impl Measurement {
         Mark {
             at,
             received: self.received,
-            server_cpu: self.server_cpu.as_ref().and_then(|cpu| cpu.nanos().ok()),
-            own_cpu: self.own_cpu.nanos().ok(),
+            server_cpu: self.server_cpu.as_ref().and_then(|cpu| cpu.time().ok()),
+            own_cpu: self.own_cpu.time().ok(),
         }
     }
 }
 
 impl Window {
     fn between(opened: &Mark, closed: &Mark) -> Self {
-        let cpu = |from: Option<u64>, to: Option<u64>| to?.checked_sub(from?);
+        let cpu = |from: Option<CpuTime>, to: Option<CpuTime>| Some(to?.since(from?));
         Self {
             drained: None,
             nanos: closed.at.as_nanos() - opened.at.as_nanos(),

@@ -246,7 +246,7 @@ impl Outputs {
 /// The meter of the server's CPU time, which must be readable before the run.
 fn server_cpu(pid: u64) -> Result<CpuMeter, Failure> {
     let meter = CpuMeter::of_process(pid);
-    match meter.nanos() {
+    match meter.time() {
         Ok(_) => Ok(meter),
         Err(error) => Err(Failure::arguments(format_args!(
             "cannot read the CPU time of --server-pid {pid} from /proc: {error}; give the id of a \

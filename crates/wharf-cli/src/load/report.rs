@@ -8,6 +8,7 @@ use wharf_port::{Address, Backend};
 
 use super::described::Described;
 use super::latency::LatencyMicros;
+use super::measurement::Window;
 use super::options::{Length, LoadOptions, Pace};
 use super::run::Outcome;
 use crate::args::Bytes;
@@ -139,17 +140,27 @@ impl fmt::Display for Summary<'_> {
             if warmed_up { " after the warm-up" } else { "" }
         )?;
         write_latency(f, "latency", report.latency_us)?;
-        if let Some(nanos) = window.whole_server_nanos_per_message() {
-            writeln!(f, "  server CPU  {} ns per message", grouped(nanos))?;
-        } else if options.server_pid.is_some() {
-            writeln!(f, "  server CPU  not measured: the server ended, or nothing came back")?;
-        }
-        // Who looks for the server's limit must see when it is this program's own.
-        if let Some((nanos, percent)) = window.whole_own_nanos_per_message() {
-            writeln!(f, "  own CPU     {} ns per message, {percent} % of a core", grouped(nanos))?;
-        }
-        Ok(())
+        write_cpu(f, "message", window, options.server_pid.is_some())
     }
+}
+
+/// Lines of the CPU time, for each of what the window counts.
+pub(super) fn write_cpu(
+    f: &mut fmt::Formatter<'_>,
+    what: &str,
+    window: &Window,
+    is_asked: bool,
+) -> fmt::Result {
+    if let Some(nanos) = window.whole_server_nanos_per_message() {
+        writeln!(f, "  server CPU  {} ns per {what}", grouped(nanos))?;
+    } else if is_asked {
+        writeln!(f, "  server CPU  not measured: the server ended, or nothing came back")?;
+    }
+    // Who looks for the server's limit must see when it is this program's own.
+    if let Some((nanos, percent)) = window.whole_own_nanos_per_message() {
+        writeln!(f, "  own CPU     {} ns per {what}, {percent} % of a core", grouped(nanos))?;
+    }
+    Ok(())
 }
 
 /// A line of the messages of a whole run.

@@ -111,6 +111,26 @@ fn what_is_wrong_or_missing_is_told() {
 }
 
 #[test]
+#[cfg(target_os = "linux")]
+fn the_cpu_time_is_told_for_each_connection_and_session() {
+    // The server is this process, with a thread for each connection.
+    for (mode, what) in [("accept", "connection"), ("idle", "session")] {
+        let server = server::echo().to_string();
+        let mut command = wharf(["load", mode, "--connect", &server, "--sessions", "3"]);
+        command.args(["--duration", "0.4", "--server-pid", &std::process::id().to_string()]);
+        let (ended, json) = run_json(command);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        for whose in ["server CPU ", "own CPU "] {
+            let lines = || ended.stderr.lines().filter(|line| line.trim_start().starts_with(whose));
+            assert!(lines().any(|line| line.contains(&format!(" ns per {what}"))), "{ended:?}");
+        }
+        if mode == "accept" {
+            assert!(json["own_cpu_ns_per_connection"].as_f64().unwrap() > 0.0, "{json}");
+        }
+    }
+}
+
+#[test]
 fn a_connection_has_the_patience_that_is_asked_for() {
     let silent = server::serve(|_, stream| server::swallow(&stream));
     let flags = "--sessions 1 --size 8 --duration 0.1 --patience 0.3";

@@ -62,7 +62,8 @@ pub(super) struct CommonArgs {
     #[arg(long, env = "WHARF_BACKEND", value_name = "B", default_value = "auto")]
     backend: Backend,
 
-    /// Process id of the server: its CPU time per message is measured (Linux).
+    /// Process id of the server: its CPU time per message is measured (Linux). Its threads count, also those that
+    /// end; child processes do not.
     #[arg(
         long,
         env = "WHARF_SERVER_PID",

@@ -15,7 +15,9 @@ use crate::load::latency::{Latency, LatencyMicros};
 use crate::load::measurement::Measurement;
 use crate::load::options::{AcceptOptions, Ending, Pace};
 use crate::load::plot::Plot;
-use crate::load::report::{Report, grouped, write_behind, write_latency, write_messages};
+use crate::load::report::{
+    Report, grouped, write_behind, write_cpu, write_latency, write_messages,
+};
 use crate::load::tally::Tally;
 
 /// The result of a run.
@@ -44,6 +46,7 @@ struct AcceptReport {
     connections_per_second: f64,
     connect_us: LatencyMicros,
     server_cpu_ns_per_connection: Option<f64>,
+    own_cpu_ns_per_connection: Option<f64>,
 }
 
 /// Writes the result, and says whether all was well.
@@ -100,6 +103,7 @@ impl Accepted<'_> {
             connections_per_second: rate,
             connect_us: connects.micros(),
             server_cpu_ns_per_connection: cpu,
+            own_cpu_ns_per_connection: own_cpu,
         }
     }
 
@@ -152,9 +156,6 @@ impl fmt::Display for Accepted<'_> {
         )?;
         write_latency(f, "connect", connects.micros())?;
         write_latency(f, "first echo", measurement.latency.micros())?;
-        if let Some(nanos) = window.whole_server_nanos_per_message() {
-            writeln!(f, "  server CPU  {} ns per connection", grouped(nanos))?;
-        }
-        Ok(())
+        write_cpu(f, "connection", &window, options.load.server_pid.is_some())
     }
 }

@@ -17,7 +17,7 @@ use crate::load::latency::{Latency, LatencyMicros};
 use crate::load::measurement::Measurement;
 use crate::load::options::{IdleOptions, Pace};
 use crate::load::plot::Plot;
-use crate::load::report::{Micros, Report, grouped, write_latency, write_messages};
+use crate::load::report::{Micros, Report, grouped, write_cpu, write_latency, write_messages};
 use crate::load::tally::Tally;
 
 /// The result of a run.
@@ -136,6 +136,8 @@ impl fmt::Display for Idled<'_> {
             }
         }
         write_latency(f, "connect", connects.micros())?;
-        write_latency(f, "latency", measurement.latency.micros())
+        write_latency(f, "latency", measurement.latency.micros())?;
+        let what = if options.every.is_some() { "message" } else { "session" };
+        write_cpu(f, what, &measurement.window(), options.load.server_pid.is_some())
     }
 }
