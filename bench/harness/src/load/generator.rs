@@ -47,7 +47,6 @@ pub(super) fn busy(plan: &Plan, address: SocketAddr, case: Case, rate: Option<u6
             let Messages { sessions, size, framing, .. } = messages;
             let mut command = command(plan, framing.kind(), address, sessions);
             command.args(["--framing", framing.word(), "--size", &size.to_string()]);
-            command.args(["--warmup", &plan.warmup.as_secs_f64().to_string()]);
             match (rate, messages.pace) {
                 (Some(rate), _) => command.args(["--rate", &rate.to_string()]),
                 (None, Pace::Closed { depth } | Pace::Share { depth, .. }) => {
@@ -65,6 +64,7 @@ pub(super) fn busy(plan: &Plan, address: SocketAddr, case: Case, rate: Option<u6
             command
         }
     };
+    command.args(["--warmup", &plan.warmup.as_secs_f64().to_string()]);
     command.args(["--duration", &window]);
     command
 }

@@ -14,7 +14,7 @@ use crate::server;
 
 fn load_accept(server: SocketAddr, arguments: &str) -> Command {
     let mut command = wharf(["load", "accept", "--connect", &server.to_string()]);
-    command.args(arguments.split_whitespace());
+    command.args(["--warmup", "off"]).args(arguments.split_whitespace());
     command
 }
 
@@ -117,7 +117,14 @@ fn the_cpu_time_is_told_for_each_connection_and_session() {
     for (mode, what) in [("accept", "connection"), ("idle", "session")] {
         let server = server::echo().to_string();
         let mut command = wharf(["load", mode, "--connect", &server, "--sessions", "3"]);
-        command.args(["--duration", "0.4", "--server-pid", &std::process::id().to_string()]);
+        command.args([
+            "--rate",
+            "100",
+            "--duration",
+            "0.4",
+            "--server-pid",
+            &std::process::id().to_string(),
+        ]);
         let (ended, json) = run_json(command);
         assert_eq!(ended.code, Some(0), "{ended:?}");
         for whose in ["server CPU ", "own CPU "] {
@@ -128,6 +135,26 @@ fn the_cpu_time_is_told_for_each_connection_and_session() {
             assert!(json["own_cpu_ns_per_connection"].as_f64().unwrap() > 0.0, "{json}");
         }
     }
+}
+
+#[test]
+fn what_the_warm_up_meets_is_not_measured() {
+    // Of 180 connections the first 60 have to wait for their echo, all of them in the warm-up.
+    let server = server::serve(move |number, stream| {
+        if number <= 60 {
+            let (_sender, receiver) = channel::<()>();
+            let _ = receiver.recv_timeout(Duration::from_millis(200));
+        }
+        server::pump(&stream, &stream, |_| {});
+    });
+    let mut command = wharf(["load", "accept", "--connect", &server.to_string(), "--size", "8"]);
+    command.args("--rate 200 --duration 0.3 --warmup 0.6".split_whitespace());
+    let (ended, json) = run_json(command);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(count(&json, "connections") > 100, "{json}");
+    assert!(json["latency_us"]["p90"].as_f64().unwrap() < 100_000.0, "{json}");
+    let per_second = json["connections_per_second"].as_f64().unwrap();
+    assert!((100.0..300.0).contains(&per_second), "{json}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use clap::Args;
 
 use super::common::CommonArgs;
-use crate::args::values::{MIB, bytes, number, seconds};
+use crate::args::values::{MIB, OrOff, bytes, number, or_off, seconds};
 use crate::failure::Failure;
 use crate::load::{AcceptOptions, Ending, IdleOptions, Length, LoadOptions, Pace};
 
@@ -48,12 +48,12 @@ pub(super) struct ConnectionArgs {
 }
 
 impl ConnectionArgs {
-    fn check(self) -> Result<LoadOptions, Failure> {
+    fn check(self, warmup: Duration) -> Result<LoadOptions, Failure> {
         let pace = match self.rate {
             Some(per_second) => Pace::Rate { per_second, depth: None },
             None => Pace::Closed { depth: 1 },
         };
-        let length = Length::Time { warmup: Duration::ZERO, duration: self.duration };
+        let length = Length::Time { warmup, duration: self.duration };
         let size = self.size.unwrap_or_else(|| self.common.shortest());
         self.common.check(size, pace, length)
     }
@@ -67,12 +67,24 @@ pub(in crate::args) struct AcceptArgs {
     /// How a connection is ended by this side.
     #[arg(long, env = "WHARF_ENDING", value_name = "HOW", default_value = "reset")]
     ending: Ending,
+
+    /// How long to load the server before measuring, in seconds, or off.
+    #[arg(
+        long,
+        env = "WHARF_WARMUP",
+        value_name = "SECS",
+        default_value = "0.5",
+        allow_negative_numbers = true,
+        value_parser = or_off(seconds(1_000_000))
+    )]
+    warmup: OrOff<Duration>,
 }
 
 impl AcceptArgs {
     pub(in crate::args) fn check(self) -> Result<AcceptOptions, Failure> {
         let echoes = self.connections.size.is_some();
-        Ok(AcceptOptions { load: self.connections.check()?, echoes, ending: self.ending })
+        let load = self.connections.check(self.warmup.on().unwrap_or_default())?;
+        Ok(AcceptOptions { load, echoes, ending: self.ending })
     }
 }
 
@@ -101,6 +113,6 @@ impl IdleArgs {
         if self.every.is_some() {
             size.get_or_insert(64);
         }
-        Ok(IdleOptions { load: self.connections.check()?, every: self.every })
+        Ok(IdleOptions { load: self.connections.check(Duration::ZERO)?, every: self.every })
     }
 }

@@ -121,22 +121,14 @@ impl<'a> Accept<'a> {
         if let Pace::Rate { per_second, .. } = self.options.load.pace {
             self.schedule = Some(Schedule::new(start, per_second, 1, u64::MAX));
         }
-        let duration = self.options.load.length.duration().unwrap_or_default();
-        let end = start + duration;
+        let length = self.options.load.length;
+        let duration = length.duration().unwrap_or_default();
         self.live_line.expect(millis(duration));
-        self.measurement.open(start);
-        self.connects.count_from(start);
-        let mut now = start;
-        while now < end && !stop.is_asked() {
-            self.begin_due(now);
-            now = self.wait(self.deadline(end))?;
-            self.look(now);
-            self.measurement.sample(now);
-            if self.live_line.is_due(now)
-                && let Some((elapsed, done)) = self.measurement.since_opened(now)
-            {
-                self.live_line.show(millis(elapsed), done, elapsed);
-            }
+        let mut now = self.begin_until(start + length.warmup(), start, stop)?;
+        if !stop.is_asked() {
+            self.measurement.open(now);
+            self.connects.count_from(now);
+            now = self.begin_until(now + duration, now, stop)?;
         }
         self.measurement.close(now);
         if let Some(schedule) = &mut self.schedule {
@@ -157,6 +149,24 @@ impl<'a> Accept<'a> {
         }
         self.measurement.drained(now);
         Ok(())
+    }
+
+    /// Begins connections until `end`, or until a signal comes.
+    fn begin_until(&mut self, end: Time, start: Time, stop: &Stop) -> Result<Time, Failure> {
+        let mut now = start;
+        while now < end && !stop.is_asked() {
+            self.begin_due(now);
+            now = self.wait(self.deadline(end))?;
+            self.look(now);
+            self.measurement.sample(now);
+            if self.live_line.is_due(now) {
+                match self.measurement.since_opened(now) {
+                    Some((elapsed, done)) => self.live_line.show(millis(elapsed), done, elapsed),
+                    None => self.live_line.say("warming up"),
+                }
+            }
+        }
+        Ok(now)
     }
 
     fn deadline(&self, end: Time) -> Time {
