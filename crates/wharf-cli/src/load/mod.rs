@@ -150,6 +150,7 @@ fn load(
     let plot = Plot {
         title: format!("wharf load {mode}"),
         subtitle: summary.in_a_line(),
+        address: &summary.address,
         unit: "messages",
         latency: &outcome.latency,
         series: &outcome.series,

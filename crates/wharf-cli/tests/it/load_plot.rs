@@ -29,7 +29,8 @@ fn points(svg: &str, colour: &str) -> Vec<(f64, f64)> {
 fn a_plot_shows_latency_by_percentile_and_throughput_over_time() {
     let path = path("whole");
     std::fs::write(&path, "an old picture").unwrap();
-    let mut command = load_echo(server::echo(), "--sessions 3 --duration 0.6 --warmup off");
+    let server = server::echo();
+    let mut command = load_echo(server, "--sessions 3 --duration 0.6 --warmup off");
     command.arg("--plot").arg(&path);
     let ended = run(command);
     assert_eq!(ended.code, Some(0), "{ended:?}");
@@ -38,10 +39,18 @@ fn a_plot_shows_latency_by_percentile_and_throughput_over_time() {
     assert!(svg.starts_with("<svg ") && svg.trim_end().ends_with("</svg>"), "{svg}");
     assert!(svg.contains("prefers-color-scheme: dark"));
     let texts = texts(&svg);
-    for text in ["wharf load echo", "0 %", "90 %", "99 %", "0 s"] {
-        assert!(texts.contains(&text), "{text} is not among {texts:?}");
+    let axes = ["percentile", "latency", "time", "messages per second"];
+    for text in ["wharf load echo", "0 %", "50 %", "90 %", "99 %", "0 s"].iter().chain(&axes) {
+        assert!(texts.contains(text), "{text} is not among {texts:?}");
     }
     assert!(texts[1].starts_with("3 sessions, depth 1, 64 B raw: "), "{texts:?}");
+    let version = format!("; {server}, wharf {}, 2", env!("CARGO_PKG_VERSION"));
+    assert!(texts[2].starts_with("latency p50 ") && texts[2].contains(&version), "{texts:?}");
+    assert!(!svg.contains(" us"), "{svg}");
+    // Who does not see it is told the same.
+    assert!(svg.contains("role=\"img\" aria-label=\"wharf load echo: 3 sessions, "), "{svg}");
+    assert!(svg.contains("<title>wharf load echo: 3 sessions, "), "{svg}");
+    assert!(svg.contains("font-size=\"14\"") && svg.contains("font-size=\"24\""), "{svg}");
     // A latency of a higher percentile is never less: on the screen, never lower.
     let latency = points(&svg, "stroke=\"#0969DA\"");
     assert!(latency.len() > 100, "{latency:?}");

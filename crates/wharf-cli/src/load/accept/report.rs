@@ -57,6 +57,7 @@ pub(super) fn write(outputs: &mut Outputs, accepted: &Accepted<'_>) -> Result<()
     let plot = Plot {
         title: "wharf load accept".to_owned(),
         subtitle: format!("{}: {} connections/s", accepted.asked(), grouped(rate)),
+        address: &accepted.way.address,
         unit: "connections",
         latency,
         series: &measurement.series,

@@ -121,7 +121,7 @@ impl OfHonest<'_> {
         let mut report = Report::new(mode, &options.honest, described, &outcome);
         let summary = Summary {
             options: &options.honest,
-            address,
+            address: address.clone(),
             backend,
             report: &report,
             outcome: &outcome,
@@ -137,6 +137,7 @@ impl OfHonest<'_> {
         let plot = Plot {
             title: format!("wharf load {mode}"),
             subtitle,
+            address: &address,
             unit: "messages",
             latency: &outcome.latency,
             series: &outcome.series,

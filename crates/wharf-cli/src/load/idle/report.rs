@@ -53,6 +53,7 @@ pub(super) fn write(outputs: &mut Outputs, idled: &Idled<'_>) -> Result<(), Fail
     let plot = Plot {
         title: "wharf load idle".to_owned(),
         subtitle: format!("{}: {} lost", idled.asked(), idled.lost),
+        address: &idled.way.address,
         unit: if sends { "messages" } else { "connects" },
         latency: if sends { &measurement.latency } else { connects },
         series: &measurement.series,

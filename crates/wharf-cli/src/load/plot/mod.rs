@@ -1,5 +1,6 @@
 //! `--plot`: the result as a picture that a person would put into a report.
 
+mod date;
 mod draw;
 
 use std::path::Path;
