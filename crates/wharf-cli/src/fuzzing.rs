@@ -151,7 +151,8 @@ fn is_one_line(text: &str) -> bool {
 fn check(command: &Command) {
     match command {
         Command::ServeEcho(options) | Command::ServeChat(options) => check_serve(options),
-        Command::LoadEcho(options) | Command::LoadChat(options) => check_load(options),
+        Command::LoadEcho(options) => check_load(options),
+        Command::LoadChat(options) => check_load(&options.load),
         Command::LoadAccept(options) => check_load(&options.load),
         Command::LoadIdle(options) => check_load(&options.load),
         Command::LoadStorm(options) => check_load(&options.guests.honest),

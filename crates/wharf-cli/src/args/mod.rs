@@ -27,7 +27,9 @@ use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use wharf_models::experiments::Experiment;
 
 use crate::failure::Failure;
-use crate::load::{AcceptOptions, IdleOptions, LoadOptions, SlowOptions, StormOptions};
+use crate::load::{
+    AcceptOptions, ChatOptions, IdleOptions, LoadOptions, SlowOptions, StormOptions,
+};
 use crate::models::{CompareOptions, RunOptions};
 use crate::proxy::ProxyOptions;
 use crate::replay::Replay;
@@ -109,7 +111,7 @@ pub(crate) enum Command {
     /// `wharf load echo`.
     LoadEcho(LoadOptions),
     /// `wharf load chat`.
-    LoadChat(LoadOptions),
+    LoadChat(Box<ChatOptions>),
     /// `wharf load accept`.
     LoadAccept(Box<AcceptOptions>),
     /// `wharf load idle`.

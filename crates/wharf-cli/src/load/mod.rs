@@ -65,8 +65,8 @@ use described::Described;
 use echo::Echo;
 pub(crate) use framing::Framing;
 pub(crate) use options::{
-    AcceptOptions, Ending, GuestOptions, IdleOptions, Length, LoadOptions, Pace, SlowOptions,
-    Slowness, StormOptions,
+    AcceptOptions, ChatOptions, Ending, GuestOptions, IdleOptions, Length, LoadOptions, Pace,
+    SlowOptions, Slowness, StormOptions,
 };
 use pattern::Pattern;
 use plot::{Plot, PlotSink};
@@ -81,8 +81,8 @@ pub(crate) fn echo(options: &LoadOptions) -> Result<(), Failure> {
 }
 
 /// Runs `wharf load chat`.
-pub(crate) fn chat(options: &LoadOptions) -> Result<(), Failure> {
-    load("chat", options, Chat::execute)
+pub(crate) fn chat(options: &ChatOptions) -> Result<(), Failure> {
+    load("chat", &options.load, |setup| Chat::execute(setup, options.echo_to_sender))
 }
 
 /// Runs `wharf load accept`.

@@ -31,6 +31,14 @@ pub(crate) struct LoadOptions {
     pub(crate) plot: Option<PathBuf>,
 }
 
+/// What `wharf load chat` is asked for beyond that.
+#[derive(Debug)]
+pub(crate) struct ChatOptions {
+    pub(crate) load: LoadOptions,
+    /// Whether the server sends to the one that sends, too.
+    pub(crate) echo_to_sender: bool,
+}
+
 /// What `wharf load accept` is asked for beyond that. The pace is of connections, if it has a rate.
 #[derive(Debug)]
 pub(crate) struct AcceptOptions {

@@ -84,6 +84,13 @@ fn flags_that_do_not_go_together_are_refused() {
     check_refused("load echo --framing length:0:2:be:100", &["--size 64 B", "give 100 or more"]);
     check_refused("load echo --messages 5 --duration 1", &["--messages", "--duration"]);
     check_refused("load echo --messages 5 --warmup 1", &["--messages", "--warmup"]);
+    check_refused(
+        "load chat --sessions 1 --echo-to-sender off",
+        &["--echo-to-sender off leaves nobody", "--sessions 2"],
+    );
+    let mut command = wharf(["load", "chat", "--sessions", "1"]);
+    command.env("WHARF_ECHO_TO_SENDER", "off");
+    check_says(&run(command), "environment", &["--echo-to-sender off leaves nobody"]);
     let mut command = wharf(["load", "echo"]);
     command.env("WHARF_MESSAGES", "5").env("WHARF_DURATION", "1");
     check_says(&run(command), "environment", &["--messages", "--duration"]);

@@ -115,6 +115,29 @@ fn what_one_member_lacks_is_missing() {
 }
 
 #[test]
+fn a_server_may_leave_out_the_sender() {
+    let leaves_out = || {
+        chat_spoiled(|member, _, bytes| {
+            if member == 0 {
+                bytes.clear();
+            }
+        })
+    };
+    let flags = "--sessions 4 --messages 50 --depth 3 --echo-to-sender off";
+    let (ended, json) = run_json(load_chat(leaves_out(), flags));
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!((count(&json, "sent"), count(&json, "received")), (150, 150), "{json}");
+
+    // One that does not, and one of which that is not known.
+    let ended = run(load_chat(chat_spoiled(|_, _, _| {}), flags));
+    let line = ended.failure(1);
+    assert!(line.contains("1 session got more bytes than it sent"), "{line}");
+    let ended = run(load_chat(leaves_out(), "--sessions 4 --messages 50"));
+    let line = ended.failure(1);
+    assert!(line.contains("1 of 4 sessions") && line.contains("--echo-to-sender off"), "{line}");
+}
+
+#[test]
 fn a_chat_without_its_sender_is_over() {
     // In the meeting, and long after it.
     for bytes in [1, 65 * 500] {

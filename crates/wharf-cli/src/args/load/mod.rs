@@ -1,5 +1,6 @@
 //! The flags of `wharf load`.
 
+mod chat;
 mod common;
 mod connections;
 mod guests;
@@ -10,6 +11,7 @@ use clap::Subcommand;
 use super::Command;
 use super::Given;
 use crate::failure::Failure;
+use chat::ChatArgs;
 use connections::{AcceptArgs, IdleArgs};
 use guests::{SlowReaderArgs, SlowlorisArgs, StormArgs};
 use messages::LoadArgs;
@@ -34,7 +36,7 @@ pub(super) enum LoadMode {
         mut_arg("rate", |rate| rate.help(CHAT_RATE)),
         mut_arg("messages", |messages| messages.help(CHAT_MESSAGES)),
     )]
-    Chat(LoadArgs),
+    Chat(ChatArgs),
     /// Connect, have a message echoed if there is a --size, and end the connection, again and again.
     ///
     /// Exit code: 0 all is well, 1 wrong or missing bytes (or it could not start), 2 wrong arguments,
@@ -96,7 +98,7 @@ impl LoadMode {
     pub(super) fn check(self, given: &Given<'_>) -> Result<Command, Failure> {
         Ok(match self {
             Self::Echo(args) => Command::LoadEcho(args.check(given)?),
-            Self::Chat(args) => Command::LoadChat(args.check(given)?),
+            Self::Chat(args) => Command::LoadChat(Box::new(args.check(given)?)),
             Self::Idle(args) => Command::LoadIdle(Box::new(args.check()?)),
             Self::Storm(args) => Command::LoadStorm(Box::new(args.check(given)?)),
             Self::SlowReader(args) => Command::LoadSlowReader(Box::new(args.check(given)?)),

@@ -40,7 +40,8 @@ impl Chat {
             }
             if self.meeting.is_over() && !self.sending {
                 self.began = now;
-                self.run.expect(self.run.crowd.open());
+                let members = self.members(self.run.crowd.open());
+                self.run.expect(usize::try_from(members).unwrap_or(usize::MAX));
                 self.run.phase = Phase::WarmUp { until: now + self.run.length.warmup() };
                 return Ok(now);
             }
@@ -71,7 +72,8 @@ impl Chat {
             Exit::Failed,
             format_args!(
                 "{} of {} sessions have got nothing of what one of them sends within {} s: is it \
-                 a chat server, and does it have the same --framing?",
+                 a chat server, and does it have the same --framing? If it leaves out who sends: \
+                 --echo-to-sender off",
                 grouped(self.meeting.missing() as u64),
                 grouped(self.run.crowd.sessions.len() as u64),
                 MEETING.as_secs(),

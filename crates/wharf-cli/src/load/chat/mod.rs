@@ -1,4 +1,4 @@
-//! One sender, and members who all get what it sends, itself included.
+//! One sender, and members who all get what it sends, itself included if the server does so.
 //!
 //! ```text
 //! meeting -> warm-up -> measuring -> answers -> ends -> over
@@ -39,6 +39,8 @@ const SENDER: usize = 0;
 pub(super) struct Chat {
     run: Run,
     sender: SocketId,
+    /// Whether the sender gets what it sends.
+    echo_to_sender: bool,
     meeting: Meeting,
     flight: Flight,
     /// A send of the sender's is in flight.
@@ -51,8 +53,8 @@ pub(super) struct Chat {
 
 impl Chat {
     /// Runs from the first message to the last end of stream.
-    pub(super) fn execute(setup: Setup) -> Result<Outcome, Failure> {
-        let mut chat = Self::new(setup)?;
+    pub(super) fn execute(setup: Setup, echo_to_sender: bool) -> Result<Outcome, Failure> {
+        let mut chat = Self::new(setup, echo_to_sender)?;
         let now = chat.meet()?;
         chat.go_on(now);
         while chat.run.phase != Phase::Over {
@@ -60,19 +62,24 @@ impl Chat {
             chat.go_on(now);
         }
         // Each member is owed each message.
-        let members = chat.run.crowd.sessions.len() as u64;
+        let members = chat.members(chat.run.crowd.sessions.len());
         Ok(chat.run.finish(chat.flight.sent(), members))
     }
 
-    fn new(setup: Setup) -> Result<Self, Failure> {
+    fn new(setup: Setup, echo_to_sender: bool) -> Result<Self, Failure> {
         let no_sender = || Failure::new(Exit::Failed, "there is no session that could send");
         let sender = setup.sockets.get(SENDER).copied().ok_or_else(no_sender)?;
         // All of them get the stream of the first.
         let mut run = Run::new(setup, &WORDS, |pattern, _| pattern.lane(0))?;
         run.crowd.receive();
+        let mut meeting = Meeting::new(&run.pattern, run.crowd.sessions.len());
+        if !echo_to_sender {
+            meeting.lost(SENDER);
+        }
         Ok(Self {
             sender,
-            meeting: Meeting::new(&run.pattern, run.crowd.sessions.len()),
+            echo_to_sender,
+            meeting,
             flight: Flight::new(meeting::MESSAGES),
             sending: false,
             staged: meeting::MESSAGES * run.pattern.message(),
@@ -89,6 +96,11 @@ impl Chat {
         self.run.show(now);
     }
 
+    /// How many of so many sessions get what is sent.
+    const fn members(&self, sessions: usize) -> u64 {
+        sessions.saturating_sub(!self.echo_to_sender as usize) as u64
+    }
+
     /// When the next message of an open loop is due.
     fn next_due(&self) -> Option<Time> {
         let Pace::Rate { per_second, .. } = self.run.pace else { return None };
@@ -98,10 +110,10 @@ impl Chat {
 
     /// Puts into flight what is due, as far as the depth allows.
     fn make_due(&mut self, now: Time) {
-        if !self.run.phase.sends() {
+        let members = self.members(self.run.crowd.open());
+        if !self.run.phase.sends() || members == 0 {
             return;
         }
-        let members = self.run.crowd.open() as u64;
         let (depth, most) = (self.run.pace.depth(), self.run.length.messages_max());
         while self.flight.len() < depth && self.flight.sent() < most {
             match self.next_due() {
@@ -175,6 +187,10 @@ impl Mode for Chat {
             return;
         }
         crowd.moved_at = now;
+        if !self.echo_to_sender && session.number == SENDER {
+            crowd.tally.count_extra(pattern, bytes.len());
+            return self.lose(socket, Loss::Extra);
+        }
         let mut bytes = bytes;
         if session.received == 0 {
             match self.meeting.met(session.number, bytes) {
@@ -210,7 +226,9 @@ impl Mode for Chat {
 
     fn on_lost(&mut self, lost: Lost) {
         self.run.crowd.tally.sender_lost |= lost.number == SENDER && self.run.phase.sends();
-        self.flight.lost_member(lost.answered.max(meeting::MESSAGES));
+        if self.echo_to_sender || lost.number != SENDER {
+            self.flight.lost_member(lost.answered.max(meeting::MESSAGES));
+        }
         self.meeting.lost(lost.number);
     }
 
@@ -221,9 +239,10 @@ impl Mode for Chat {
         }
     }
 
-    /// Without its sender a chat has nothing more to come.
+    /// Without its sender a chat has nothing more to come, nor without anybody who gets it.
     fn is_stopped(&self) -> bool {
-        self.run.stop.is_asked() || self.run.crowd.tally.sender_lost
+        let Run { stop, crowd, .. } = &self.run;
+        stop.is_asked() || crowd.tally.sender_lost || self.members(crowd.open()) == 0
     }
 
     fn stop_sending(&mut self, now: Time) -> Time {
@@ -241,8 +260,10 @@ impl Mode for Chat {
 
     fn end_streams(&mut self) {
         if !self.is_answered() {
-            let end = self.flight.end();
-            self.lose_all(Loss::Unanswered, |member| member.is_open() && member.answered < end);
+            let (end, echo_to_sender) = (self.flight.end(), self.echo_to_sender);
+            let is_owed = |session: &Session| echo_to_sender || session.number != SENDER;
+            let lacks = |session: &Session| session.answered < end && is_owed(session);
+            self.lose_all(Loss::Unanswered, |session| session.is_open() && lacks(session));
         }
         self.half_close_all();
     }
