@@ -159,8 +159,18 @@ pub(super) fn write_cpu(
     // Who looks for the server's limit must see when it is this program's own.
     if let Some((nanos, percent)) = window.whole_own_nanos_per_message() {
         writeln!(f, "  own CPU     {} ns per {what}, {percent} % of a core", grouped(nanos))?;
+        if let Some(warning) = pace_warning(percent) {
+            writeln!(f, "  {warning}")?;
+        }
     }
     Ok(())
+}
+
+/// What to say if this program, which has one thread, has taken so many hundredths of a core.
+fn pace_warning(percent: u128) -> Option<&'static str> {
+    (percent > 95).then_some(
+        "the generator, not the server, sets the pace: run several at a time for more load",
+    )
 }
 
 /// A line of the messages of a whole run.
@@ -252,6 +262,12 @@ impl fmt::Display for Grouped {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_has_no_time_to_spare_says_so() {
+        assert_eq!([0, 95].map(pace_warning), [None; 2]);
+        assert!(pace_warning(96).is_some_and(|said| said.contains("not the server")));
+    }
 
     #[test]
     fn numbers_are_grouped_from_the_right() {
