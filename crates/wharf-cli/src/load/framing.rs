@@ -94,8 +94,8 @@ impl Framing {
         &self.trailer
     }
 
-    /// Whether a payload may hold this byte. One holds no byte of a delimiter. What ends with text is text: many a server
-    /// decodes its lines, and drops a CR or a blank at their ends, so they are of visible ASCII.
+    /// Whether a payload may hold this byte. One holds no byte of a delimiter. What ends with text is text: many a
+    /// server decodes its lines, and drops a CR or a blank at their ends, so they are of visible ASCII.
     pub(crate) fn takes(&self, byte: u8) -> bool {
         let is_text = !self.trailer.is_empty() && self.trailer.is_ascii();
         !self.trailer.contains(&byte) && (!is_text || byte.is_ascii_graphic())
