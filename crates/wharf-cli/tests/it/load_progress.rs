@@ -9,9 +9,10 @@ use crate::pty::Pty;
 use crate::server;
 use crate::serving::{PATIENCE, Process};
 
+/// A load on a backend that is there anywhere: to fall back to it is told in a line.
 fn load(mode: &str, server: SocketAddr, arguments: &str) -> Command {
     let mut command = wharf(["load", mode, "--connect", &server.to_string()]);
-    command.args(arguments.split_whitespace());
+    command.args(["--backend", "readiness"]).args(arguments.split_whitespace());
     command
 }
 
@@ -66,7 +67,6 @@ fn a_bar_moves_on_a_terminal_and_is_gone_in_the_end() {
 
 #[test]
 fn no_bar_is_written_to_what_is_no_terminal() {
-    let ended =
-        run(load("echo", server::echo(), "--sessions 3 --duration 0.5 --backend readiness"));
+    let ended = run(load("echo", server::echo(), "--sessions 3 --duration 0.5"));
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 }
