@@ -109,8 +109,11 @@ pub(crate) const SETS: [Set; 13] = [
 
 /// How sets are asked for.
 pub(crate) fn help() -> String {
-    let names: Vec<_> = all().map(|set| set.name).collect();
-    format!("Sets of cases, separated by commas: {}; or all", names.join(", "))
+    format!("Sets of cases, separated by commas: {}; or all", all_names())
+}
+
+fn all_names() -> String {
+    all().map(|set| set.name).collect::<Vec<_>>().join(", ")
 }
 
 /// The areas that are asked for by name, or all for `all`.
@@ -124,12 +127,9 @@ pub(crate) fn named(names: &str) -> Result<Vec<&'static Set>> {
 fn one(name: &str) -> Result<&'static Set> {
     let known = all().find(|set| set.name == name);
     known.ok_or_else(|| {
-        let names: Vec<_> = all().map(|set| set.name).collect();
-        format!(
-            "there is no set `{name}`; there are {}; `all` by itself means all of them",
-            names.join(", ")
-        )
-        .into()
+        let names = all_names();
+        format!("there is no set `{name}`; there are {names}; `all` by itself means all of them")
+            .into()
     })
 }
 

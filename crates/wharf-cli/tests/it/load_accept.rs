@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::{count, load_echo, run, run_json, wharf};
+use crate::program::{count, load, load_echo, run, run_json};
 use crate::server;
 
 fn load_accept(server: SocketAddr, arguments: &str) -> Command {
-    let mut command = wharf(["load", "accept", "--connect", &server.to_string()]);
-    command.args(["--warmup", "off"]).args(arguments.split_whitespace());
+    let mut command = load("accept", server, arguments);
+    command.args(["--warmup", "off"]);
     command
 }
 
@@ -115,17 +115,9 @@ fn what_is_wrong_or_missing_is_told() {
 fn the_cpu_time_is_told_for_each_connection_and_session() {
     // The server is this process, with a thread for each connection.
     for (mode, what) in [("accept", "connection"), ("idle", "session")] {
-        let server = server::echo().to_string();
-        let mut command = wharf(["load", mode, "--connect", &server, "--sessions", "3"]);
-        command.args([
-            "--rate",
-            "100",
-            "--duration",
-            "0.4",
-            "--server-pid",
-            &std::process::id().to_string(),
-        ]);
-        let (ended, json) = run_json(command);
+        let pid = std::process::id();
+        let flags = format!("--sessions 3 --rate 100 --duration 0.4 --server-pid {pid}");
+        let (ended, json) = run_json(load(mode, server::echo(), &flags));
         assert_eq!(ended.code, Some(0), "{ended:?}");
         for whose in ["server CPU ", "own CPU "] {
             let lines = || ended.stderr.lines().filter(|line| line.trim_start().starts_with(whose));
@@ -147,9 +139,8 @@ fn what_the_warm_up_meets_is_not_measured() {
         }
         server::pump(&stream, &stream, |_| {});
     });
-    let mut command = wharf(["load", "accept", "--connect", &server.to_string(), "--size", "8"]);
-    command.args("--rate 200 --duration 0.3 --warmup 0.6".split_whitespace());
-    let (ended, json) = run_json(command);
+    let flags = "--size 8 --rate 200 --duration 0.3 --warmup 0.6";
+    let (ended, json) = run_json(load("accept", server, flags));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     assert!(count(&json, "connections") > 100, "{json}");
     assert!(json["latency_us"]["p90"].as_f64().unwrap() < 100_000.0, "{json}");
@@ -202,9 +193,8 @@ fn sources_seen(mode: &str, source: &str) -> BTreeSet<String> {
         let _ = sender.send(stream.peer_addr().unwrap().ip().to_string());
         server::pump(&stream, &stream, |_| {});
     });
-    let mut command = wharf(["load", mode, "--connect", &server.to_string(), "--source", source]);
-    command.args(["--sessions", "9", "--duration", "0.2", "--size", "8", "--rate", "100"]);
-    let ended = run(command);
+    let flags = format!("--source {source} --sessions 9 --duration 0.2 --size 8 --rate 100");
+    let ended = run(load(mode, server, &flags));
     assert_eq!(ended.code, Some(0), "{ended:?}");
     receiver.try_iter().collect()
 }

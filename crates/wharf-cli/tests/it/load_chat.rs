@@ -5,7 +5,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use crate::program::{count, run, run_json, wharf};
+use crate::program::{count, load, run, run_json};
 use crate::server;
 
 /// A member as the server sees it.
@@ -53,9 +53,7 @@ where
 }
 
 fn load_chat(server: SocketAddr, arguments: &str) -> Command {
-    let mut command = wharf(["load", "chat", "--connect", &server.to_string()]);
-    command.args(arguments.split_whitespace());
-    command
+    load("chat", server, arguments)
 }
 
 #[test]

@@ -1,19 +1,13 @@
 //! `wharf load storm`, `slow-reader` and `slowloris`: sessions that do no good beside honest ones.
 
-use std::net::{SocketAddr, TcpListener};
+use std::net::TcpListener;
 use std::process::Command;
 
 use serde_json::Value;
 
-use crate::program::{count, run, run_json, wharf};
+use crate::program::{count, load, run, run_json};
 use crate::server;
 use crate::serving::Serving;
-
-fn load(mode: &str, server: SocketAddr, arguments: &str) -> Command {
-    let mut command = wharf(["load", mode, "--connect", &server.to_string()]);
-    command.args(arguments.split_whitespace());
-    command
-}
 
 /// Runs to a good end, in which the honest ones have got all that they sent.
 #[track_caller]

@@ -7,13 +7,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use crate::program::{count, run, run_json, wharf};
+use crate::program::{count, load, run, run_json};
 use crate::server;
 
 fn load_idle(server: SocketAddr, arguments: &str) -> Command {
-    let mut command = wharf(["load", "idle", "--connect", &server.to_string()]);
-    command.args(arguments.split_whitespace());
-    command
+    load("idle", server, arguments)
 }
 
 /// Waits for a time that is the test's subject.

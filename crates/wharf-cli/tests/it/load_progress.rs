@@ -4,15 +4,15 @@ use std::net::SocketAddr;
 use std::num::NonZero;
 use std::process::{Command, Stdio};
 
-use crate::program::{run, wharf};
+use crate::program::{load, run};
 use crate::pty::Pty;
 use crate::server;
 use crate::serving::{PATIENCE, Process};
 
 /// A load on a backend that is there anywhere: to fall back to it is told in a line.
-fn load(mode: &str, server: SocketAddr, arguments: &str) -> Command {
-    let mut command = wharf(["load", mode, "--connect", &server.to_string()]);
-    command.args(["--backend", "readiness"]).args(arguments.split_whitespace());
+fn load_anywhere(mode: &str, server: SocketAddr, arguments: &str) -> Command {
+    let mut command = load(mode, server, arguments);
+    command.args(["--backend", "readiness"]);
     command
 }
 
@@ -24,20 +24,20 @@ fn shown(mut command: Command) -> Vec<String> {
     drop(command);
     let [rows, columns] = [24, 100].map(|size| NonZero::new(size).unwrap());
     let mut screen = vt100::Parser::new(rows, columns, 0);
+    let mut shown = |bytes: Vec<u8>| {
+        screen.process(&bytes);
+        screen.screen().contents()
+    };
     let mut all = Vec::new();
     while process.0.try_wait().unwrap().is_none() {
         // A bar moves ten times a second; a run that shows none says nothing.
-        if let Ok(bytes) = output.recv_timeout(PATIENCE / 300) {
-            screen.process(&bytes);
-            all.push(screen.screen().contents());
-        }
+        all.extend(output.recv_timeout(PATIENCE / 300).ok().map(&mut shown));
     }
     assert_eq!(process.exit_code(), Some(0), "{all:?}");
     // What it has written last may still be on its way through the terminal.
     while all.last().is_some_and(|text| !text.is_empty()) {
         let Ok(bytes) = output.recv_timeout(PATIENCE) else { break };
-        screen.process(&bytes);
-        all.push(screen.screen().contents());
+        all.push(shown(bytes));
     }
     all
 }
@@ -59,7 +59,7 @@ fn a_bar_moves_on_a_terminal_and_is_gone_in_the_end() {
         // They are all open before the first look.
         ("idle", "--sessions 3 --duration 2", "keeping them"),
     ] {
-        let shown = shown(load(mode, server::echo(), flags));
+        let shown = shown(load_anywhere(mode, server::echo(), flags));
         let percentages = percentages(&shown, say);
         // How often it is drawn depends on what else the machine does.
         assert!(percentages.len() >= 2 && percentages.is_sorted(), "{mode}: {shown:?}");
@@ -69,6 +69,6 @@ fn a_bar_moves_on_a_terminal_and_is_gone_in_the_end() {
 
 #[test]
 fn no_bar_is_written_to_what_is_no_terminal() {
-    let ended = run(load("echo", server::echo(), "--sessions 3 --duration 0.5"));
+    let ended = run(load_anywhere("echo", server::echo(), "--sessions 3 --duration 0.5"));
     assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
 }

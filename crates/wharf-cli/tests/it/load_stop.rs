@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::load_chat::chat_spoiled;
-use crate::program::{load_echo, run, wharf};
+use crate::program::{load, load_echo, run};
 use crate::server;
 use crate::serving::{PATIENCE, Process, Signal};
 
@@ -25,8 +25,7 @@ struct Running {
 impl Running {
     fn start(mode: &str, server: SocketAddr, arguments: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut command = wharf(["load", mode, "--connect", &server.to_string()]);
-        command.args(arguments.split_whitespace());
+        let mut command = load(mode, server, arguments);
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         for (flag, name) in [("--json", "json"), ("--plot", "svg")] {
             let path = folder.path().join(name);

@@ -31,7 +31,12 @@ pub(crate) fn wharf<I: IntoIterator<Item: AsRef<OsStr>>>(arguments: I) -> Comman
 
 /// `wharf load echo` to a server, with more arguments, separated by spaces.
 pub(crate) fn load_echo(server: SocketAddr, arguments: &str) -> Command {
-    let mut command = wharf(["load", "echo", "--connect", &server.to_string()]);
+    load("echo", server, arguments)
+}
+
+/// A mode of `wharf load`, on a server.
+pub(crate) fn load(mode: &str, server: SocketAddr, arguments: &str) -> Command {
+    let mut command = wharf(["load", mode, "--connect", &server.to_string()]);
     command.args(arguments.split_whitespace());
     command
 }
