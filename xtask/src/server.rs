@@ -91,7 +91,6 @@ impl Server {
     }
 
     /// All addresses on which it listens.
-    #[cfg(target_os = "linux")]
     pub(crate) fn addresses(&self) -> Vec<SocketAddr> {
         addresses(&self.line)
     }

@@ -88,7 +88,7 @@ impl Proof {
             Self::Splits => "splits: streams cut at every boundary",
             Self::Readers => "readers: early writers and slow readers",
             Self::Spread => "spread: 1,000 connections over 2 workers",
-            Self::Memory => "memory: 10,000 idle sessions",
+            Self::Memory => "memory: 19,000 idle sessions",
             Self::Traffic => "traffic: every byte verified, nothing left behind",
             Self::Cost => "cost: CPU time of the server per message",
         }
