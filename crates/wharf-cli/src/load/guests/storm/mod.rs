@@ -5,13 +5,15 @@
 //! What comes back is compared whatever the ending, and of those that half-close behind whole frames all has to
 //! come back.
 
-use std::sync::Arc;
+mod illegal;
+mod plan;
 
 use wharf_port::{
-    Completion, CompletionPort, ConnectError, Received, Segment, SharedBytes, SocketId,
-    SocketOptions, Time,
+    Completion, CompletionPort, ConnectError, Received, SocketId, SocketOptions, Time,
 };
 
+use self::illegal::Illegal;
+use self::plan::{Ending, Plan};
 use super::Guests;
 use super::report::{OfGuests, Own, StormEndings};
 use crate::failure::{Exit, Failure};
@@ -28,37 +30,16 @@ use crate::load::tally::{Loss, Tally};
 use crate::load::visit::{Stage, Visit};
 use crate::split_mix::SplitMix64;
 
-/// The most messages of a connection.
-const MESSAGES_MAX: u64 = 8;
 /// How long none is begun after a connect has failed.
 const REST: std::time::Duration = std::time::Duration::from_millis(10);
 /// How often it is looked for those that take too long, and for new ones.
 const LOOK_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// How a connection is to end.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Ending {
-    Abandon,
-    Reset,
-    ResetAfterAnswers,
-    Close,
-    /// An end of stream in the midst of a frame.
-    Truncate,
-    /// An end of stream behind whole frames.
-    HalfClose,
-    /// By the server, for a frame that it must not take.
-    Illegal,
-}
-
 /// A connection of the storm.
 #[derive(Debug)]
 struct Guest {
     visit: Visit,
-    ending: Ending,
-    /// Whole messages that it sends.
-    messages: u64,
-    /// Bytes of a further one.
-    part: u64,
+    plan: Plan,
 }
 
 /// All of them.
@@ -73,10 +54,7 @@ pub(super) struct Storm<'a> {
     connections: u64,
     failures: ConnectFailures,
     endings: StormEndings,
-    /// The header of an illegal frame, if there is one.
-    illegal: Option<Arc<[u8]>>,
-    /// The first connection with an illegal frame is under way.
-    finds_out: bool,
+    illegal: Illegal,
     tally: Tally,
     missing: u64,
     rests_until: Time,
@@ -100,8 +78,7 @@ impl<'a> Storm<'a> {
             connections: 0,
             failures: ConnectFailures::default(),
             endings: StormEndings::default(),
-            illegal: honest.framing.illegal_header().map(Arc::from),
-            finds_out: false,
+            illegal: Illegal::new(honest.framing.illegal_header()),
             tally: Tally::default(),
             missing: 0,
             rests_until: Time::ZERO,
@@ -154,35 +131,13 @@ impl<'a> Storm<'a> {
 
     /// Draws what a connection does.
     fn draw(&mut self, socket: SocketId, options: SocketOptions, now: Time) -> Guest {
-        let ending = match self.chance.draw() % 8 {
-            0 => Ending::Abandon,
-            1 => Ending::Reset,
-            2 => Ending::ResetAfterAnswers,
-            3 => Ending::Close,
-            4 => Ending::Truncate,
-            5 if self.may_be_illegal() => Ending::Illegal,
-            _ => Ending::HalfClose,
-        };
-        let messages = self.chance.draw() % (MESSAGES_MAX + 1);
-        let draw = self.chance.draw();
-        let part = match ending {
-            Ending::HalfClose | Ending::ResetAfterAnswers | Ending::Illegal => 0,
-            _ => draw % self.pattern.message(),
-        };
+        let Self { chance, pattern, illegal, endings, .. } = self;
+        let plan = Plan::draw(chance, pattern.message(), || illegal.may_be_sent(endings));
         let lanes = self.options.guests.sessions;
         let number = usize::try_from(self.begun % lanes).unwrap_or_default();
         let lane = self.pattern.lane(number);
         let visit = Visit::new(socket, (number, lane), options, now, now);
-        Guest { visit, ending, messages, part }
-    }
-
-    /// Whether an illegal frame may be sent. The first one finds out whether the server ends such sessions:
-    /// if it does not, the storm must not come to a standstill with all of them waiting for that.
-    fn may_be_illegal(&mut self) -> bool {
-        if self.illegal.is_none() || self.endings.tolerated > self.endings.refused {
-            return false;
-        }
-        self.endings.refused > 0 || !std::mem::replace(&mut self.finds_out, true)
+        Guest { visit, plan }
     }
 
     fn begin(&mut self, port: &mut CompletionPort, now: Time) {
@@ -191,7 +146,7 @@ impl<'a> Storm<'a> {
             Ok(socket) => {
                 let mut guest = self.draw(socket, options, now);
                 self.begun += 1;
-                if guest.ending == Ending::Abandon {
+                if guest.plan.ending == Ending::Abandon {
                     self.endings.abandoned += 1;
                     guest.visit.abort(port);
                 }
@@ -222,12 +177,11 @@ impl<'a> Storm<'a> {
         }
         self.connections += 1;
         let _ = port.receive(socket);
-        let bytes = guest.messages * self.pattern.message() + guest.part;
+        let bytes = guest.plan.bytes(self.pattern.message());
         let session = &mut guest.visit.session;
         let mut segments = self.pattern.sent(session.lane, 0, bytes);
-        if let (Ending::Illegal, Some(header)) = (guest.ending, &self.illegal) {
-            let all = 0..header.len();
-            segments.push(Segment::Shared(SharedBytes::new(Arc::clone(header), all)));
+        if guest.plan.ending == Ending::Illegal {
+            segments.extend(self.illegal.header());
         }
         if segments.is_empty() {
             return self.on_sent(port, socket);
@@ -236,7 +190,7 @@ impl<'a> Storm<'a> {
         session.sending = true;
         let _ = port.send(socket, segments);
         // The server is to find the reset in the midst of what it does.
-        if guest.ending == Ending::Reset {
+        if guest.plan.ending == Ending::Reset {
             self.end(port, socket);
         }
     }
@@ -248,9 +202,9 @@ impl<'a> Storm<'a> {
             return;
         }
         guest.visit.session.sending = false;
-        match guest.ending {
+        match guest.plan.ending {
             Ending::HalfClose | Ending::Truncate => drop(port.shutdown(socket)),
-            Ending::ResetAfterAnswers if guest.visit.session.answered < guest.messages => {}
+            Ending::ResetAfterAnswers if guest.visit.session.answered < guest.plan.messages => {}
             Ending::Illegal => {}
             _ => self.end(port, socket),
         }
@@ -262,7 +216,7 @@ impl<'a> Storm<'a> {
             return;
         }
         let session = &mut guest.visit.session;
-        let bytes = match guest.ending {
+        let bytes = match guest.plan.ending {
             // Behind the answers the server may say why it ends the session.
             Ending::Illegal => &bytes[..bytes.len().min(awaited(session))],
             _ => bytes,
@@ -271,8 +225,8 @@ impl<'a> Storm<'a> {
         if verified.extra > 0 {
             self.tally.count_loss(Loss::Extra);
             guest.visit.abort(port);
-        } else if guest.ending == Ending::ResetAfterAnswers
-            && session.answered == guest.messages
+        } else if guest.plan.ending == Ending::ResetAfterAnswers
+            && session.answered == guest.plan.messages
             && !session.sending
         {
             self.end(port, socket);
@@ -286,9 +240,9 @@ impl<'a> Storm<'a> {
             return;
         }
         let session = &guest.visit.session;
-        let missing = guest.messages - session.answered.min(guest.messages);
+        let missing = guest.plan.unanswered(session.answered);
         let is_end = loss == Loss::EndedEarly && !session.sending;
-        match guest.ending {
+        match guest.plan.ending {
             Ending::HalfClose if missing == 0 && is_end => self.end(port, socket),
             // These need not have their answers: the server may give them up at once.
             Ending::Truncate | Ending::Illegal => self.end(port, socket),
@@ -300,10 +254,16 @@ impl<'a> Storm<'a> {
         }
     }
 
+    fn on_closed(&mut self, socket: SocketId) {
+        if self.guests.remove(socket).is_some_and(|it| it.plan.ending == Ending::Illegal) {
+            self.illegal.has_found_out();
+        }
+    }
+
     /// Ends a connection as it had drawn.
     fn end(&mut self, port: &mut CompletionPort, socket: SocketId) {
         let Some(guest) = self.guests.get_mut(socket) else { return };
-        let (count, is_reset) = match guest.ending {
+        let (count, is_reset) = match guest.plan.ending {
             Ending::Abandon => (&mut self.endings.abandoned, true),
             Ending::Reset => (&mut self.endings.reset, true),
             Ending::ResetAfterAnswers => (&mut self.endings.reset_after_answers, true),
@@ -322,11 +282,10 @@ impl<'a> Storm<'a> {
         for guest in self.guests.iter_mut().filter(|guest| guest.visit.stays_since(moment)) {
             if guest.visit.stage == Stage::Connecting {
                 self.failures.add(ConnectError::TimedOut);
-            } else if guest.ending == Ending::Illegal {
+            } else if guest.plan.ending == Ending::Illegal {
                 self.endings.tolerated += 1;
             } else {
-                let answered = guest.visit.session.answered;
-                self.missing += guest.messages - answered.min(guest.messages);
+                self.missing += guest.plan.unanswered(guest.visit.session.answered);
                 self.tally.count_loss(Loss::Unanswered);
             }
             guest.visit.abort(port);
@@ -375,10 +334,7 @@ impl Guests for Storm<'_> {
                 self.on_ended(port, socket, error.into());
             }
             Completion::Sent { socket, .. } => self.on_sent(port, socket),
-            Completion::Closed { socket } => {
-                let guest = self.guests.remove(socket);
-                self.finds_out &= guest.is_none_or(|guest| guest.ending != Ending::Illegal);
-            }
+            Completion::Closed { socket } => self.on_closed(socket),
             _ => {}
         }
     }
