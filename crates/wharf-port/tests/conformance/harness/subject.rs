@@ -169,6 +169,11 @@ impl Subject {
         Self { test, options, place, has_faults: faults != Faults::none() }
     }
 
+    /// Whether kernel and network do what the contract hides.
+    pub(crate) const fn has_faults(&self) -> bool {
+        self.has_faults
+    }
+
     pub(crate) const fn place(&self) -> &Place {
         &self.place
     }
