@@ -14,10 +14,11 @@ use std::time::Duration;
 
 use serde_json::Value;
 
+use crate::Result;
 use crate::checks::{Checks, ensure, grouped};
 use crate::process::{self, Ended};
 use crate::totals::Totals;
-use crate::{Result, workspace};
+use crate::workspace::{self, Profile};
 
 /// Seeds within which every canary must be found.
 pub(crate) const SEEDS_MAX: u64 = 10_000;
@@ -150,21 +151,26 @@ impl Cage {
         process::succeed(&mut apply)
     }
 
-    /// Builds for speed of building, if one seed is all that is run.
+    /// Builds as the tests do if one seed is all that is run, on what they have built of other people's
+    /// libraries; and for speed to look for seeds.
     fn build(&self, bless: bool) -> Result<PathBuf> {
         let mut build = workspace::cargo();
-        build.args(["build", "--quiet", "--package", "wharf-cli", "--profile", "sim"]);
-        // What a bug leaves unused is no matter here.
-        build
-            .current_dir(&self.tree)
-            .env("CARGO_TARGET_DIR", &self.build)
-            .env("RUSTFLAGS", "-Awarnings")
-            // Each differs from the one before in a few lines.
-            .env("CARGO_INCREMENTAL", "1")
-            .env("CARGO_PROFILE_SIM_DEBUG", "false")
-            .env("CARGO_PROFILE_SIM_OPT_LEVEL", if bless { "1" } else { "0" });
+        build.args(["build", "--quiet", "--package", "wharf-cli"]).current_dir(&self.tree);
+        build.env("CARGO_TARGET_DIR", &self.build);
+        // Each differs from the one before in a few lines.
+        build.env("CARGO_INCREMENTAL", "1");
+        let profile = if bless { Profile::Sim } else { Profile::Dev };
+        if bless {
+            build.env("CARGO_PROFILE_SIM_DEBUG", "false").env("CARGO_PROFILE_SIM_OPT_LEVEL", "1");
+        } else {
+            // The program itself still goes to where no other step looks for it. A cargo before 1.91
+            // does not know this, and builds everything once more.
+            build.env("CARGO_BUILD_BUILD_DIR", workspace::target()?);
+        }
+        build.args(["--profile", profile.name()]);
         process::succeed(&mut build)?;
-        Ok(self.build.join("sim").join(format!("wharf{}", std::env::consts::EXE_SUFFIX)))
+        let program = format!("wharf{}", std::env::consts::EXE_SUFFIX);
+        Ok(self.build.join(profile.folder()).join(program))
     }
 
     /// Runs the seed that is known to show the bug, or looks for the first that does.
