@@ -1,7 +1,7 @@
 //! Clients: connections that this side makes, and their sessions.
 
-use std::net::{SocketAddr, TcpListener};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::mpsc::channel;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -48,9 +48,17 @@ pub(crate) fn soon() -> Reconnect {
     Reconnect { delay_min: delay, delay_max: delay, ..Reconnect::default() }
 }
 
-/// An address that nobody listens on, for now.
+/// An address that nobody listens on, and nobody else comes to listen on: the other tests take any port of
+/// 127.0.0.1 that is free, this one as well. Of a host of its own where all of 127.0.0.0/8 is this machine.
 pub(crate) fn free_address() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+    static TAKEN: AtomicU32 = AtomicU32::new(1);
+    let host = if cfg!(any(target_os = "linux", windows)) {
+        let [_, _, high, low] = TAKEN.fetch_add(1, Ordering::Relaxed).to_be_bytes();
+        Ipv4Addr::new(127, 99, high, low)
+    } else {
+        Ipv4Addr::LOCALHOST
+    };
+    TcpListener::bind((host, 0)).unwrap().local_addr().unwrap()
 }
 
 fn a_client_connects_talks_and_ends_with_its_last_target(backend: Backend) {

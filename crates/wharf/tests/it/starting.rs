@@ -6,6 +6,7 @@ use wharf::{
     Backend, Limits, ListenError, OpenError, PortOptions, Server, ServerError, SlowReader,
 };
 
+use crate::clients::free_address;
 use crate::support::child::{Holdings, in_a_child};
 use crate::support::client::Client;
 use crate::support::record::Echo;
@@ -43,11 +44,6 @@ fn a_server_listens_on_all_of_its_addresses(backend: Backend) {
     }
     let running = server.start(|_| Echo).unwrap();
     assert_eq!(running.handle().addresses().to_vec(), wanted);
-}
-
-/// An address that nobody listens on, for now.
-fn free_address() -> SocketAddr {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
 }
 
 fn a_server_listens_on_ipv6(backend: Backend) {
