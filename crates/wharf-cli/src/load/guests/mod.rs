@@ -14,7 +14,7 @@ mod report;
 mod slow;
 mod storm;
 
-use wharf_port::{Completion, CompletionPort, SocketId, Time};
+use wharf_port::{Completion, CompletionPort, ConnectError, Received, SocketId, Time};
 
 use super::connect::{self, Way};
 use super::options::{GuestOptions, Length, Pace, SlowOptions, StormOptions};
@@ -23,6 +23,7 @@ use super::port;
 use super::progress::Progress;
 use super::run::Setup;
 use super::stop::Stop;
+use super::tally::Loss;
 use super::{Echo, Outputs, Started};
 use crate::args::Target;
 use crate::failure::Failure;
@@ -37,7 +38,47 @@ trait Guests {
     fn owns(&mut self, socket: SocketId) -> bool;
 
     /// What came of one of their sockets.
-    fn on_completion(&mut self, port: &mut CompletionPort, completion: Completion, now: Time);
+    fn on_completion(&mut self, port: &mut CompletionPort, completion: Completion, now: Time) {
+        match completion {
+            Completion::Connected { socket, result } => {
+                self.on_connected(port, socket, result, now);
+            }
+            Completion::Received { socket, what: Received::Data(bytes) } => {
+                self.on_bytes(port, socket, &bytes);
+            }
+            Completion::Received { socket, what: Received::End } => {
+                self.on_ended(port, socket, Loss::EndedEarly, now);
+            }
+            Completion::Received { socket, what: Received::Failed(error) } => {
+                self.on_ended(port, socket, error.into(), now);
+            }
+            Completion::Sent { socket, result: Err(error), .. } => {
+                self.on_ended(port, socket, error.into(), now);
+            }
+            Completion::Sent { socket, .. } => self.on_sent(port, socket),
+            Completion::Closed { socket } => self.on_closed(socket),
+            _ => {}
+        }
+    }
+
+    fn on_connected(
+        &mut self,
+        port: &mut CompletionPort,
+        socket: SocketId,
+        result: Result<(), ConnectError>,
+        now: Time,
+    );
+
+    fn on_bytes(&mut self, port: &mut CompletionPort, socket: SocketId, bytes: &[u8]);
+
+    /// All that was to be sent has been.
+    fn on_sent(&mut self, port: &mut CompletionPort, socket: SocketId);
+
+    /// The server has ended a connection, as it should or not.
+    fn on_ended(&mut self, port: &mut CompletionPort, socket: SocketId, loss: Loss, now: Time);
+
+    /// A socket is gone.
+    fn on_closed(&mut self, socket: SocketId);
 
     /// When they act next without anything having come.
     fn next_due(&self) -> Time;

@@ -4,9 +4,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use wharf_port::{
-    Completion, CompletionPort, ConnectError, Received, SocketId, SocketOptions, Time,
-};
+use wharf_port::{CompletionPort, ConnectError, SocketId, SocketOptions, Time};
 
 use super::Guests;
 use super::rate::{Rate, Reading, TICK};
@@ -173,6 +171,32 @@ impl<'a> Slow<'a> {
         self.failures.add(error);
     }
 
+    /// A session's turn: it sends a little, and may read a little again.
+    fn take_turn(&mut self, port: &mut CompletionPort, socket: SocketId) -> bool {
+        let Some(guest) = self.sessions.get_mut(socket) else { return false };
+        if guest.visit.stage != Stage::Open {
+            return false;
+        }
+        if guest.reading.as_mut().is_some_and(Reading::tick) {
+            let _ = port.resume_receive(socket);
+        }
+        let bytes = guest.sending.as_mut().map_or(1, Rate::tick);
+        let session = &mut guest.visit.session;
+        if bytes > 0 && !session.sending {
+            let segments = self.pattern.sent(session.lane, session.staged, bytes);
+            session.staged += bytes;
+            session.sending = true;
+            let _ = port.send(socket, segments);
+        }
+        true
+    }
+}
+
+impl Guests for Slow<'_> {
+    fn owns(&mut self, socket: SocketId) -> bool {
+        self.sessions.get_mut(socket).is_some()
+    }
+
     fn on_connected(
         &mut self,
         port: &mut CompletionPort,
@@ -193,26 +217,6 @@ impl<'a> Slow<'a> {
         self.turns.push_back((now, socket));
     }
 
-    /// A session's turn: it sends a little, and may read a little again.
-    fn take_turn(&mut self, port: &mut CompletionPort, socket: SocketId) -> bool {
-        let Some(guest) = self.sessions.get_mut(socket) else { return false };
-        if guest.visit.stage != Stage::Open {
-            return false;
-        }
-        if guest.reading.as_mut().is_some_and(Reading::tick) {
-            let _ = port.resume_receive(socket);
-        }
-        let bytes = guest.sending.as_mut().map_or(1, Rate::tick);
-        let session = &mut guest.visit.session;
-        if bytes > 0 && !session.sending {
-            let segments = self.pattern.sent(session.lane, session.staged, bytes);
-            session.staged += bytes;
-            session.sending = true;
-            let _ = port.send(socket, segments);
-        }
-        true
-    }
-
     /// Compares what has come back with what was sent.
     fn on_bytes(&mut self, port: &mut CompletionPort, socket: SocketId, bytes: &[u8]) {
         let Some(guest) = self.sessions.get_mut(socket) else { return };
@@ -229,49 +233,22 @@ impl<'a> Slow<'a> {
         }
     }
 
-    fn on_closed(
-        &mut self,
-        port: &mut CompletionPort,
-        socket: SocketId,
-        was_reset: bool,
-        now: Time,
-    ) {
+    fn on_sent(&mut self, _: &mut CompletionPort, socket: SocketId) {
+        if let Some(guest) = self.sessions.get_mut(socket) {
+            guest.visit.session.sending = false;
+        }
+    }
+
+    fn on_ended(&mut self, port: &mut CompletionPort, socket: SocketId, loss: Loss, now: Time) {
         let Some(guest) = self.sessions.get_mut(socket) else { return };
         if guest.visit.stage == Stage::Open {
-            self.closed.count(now - guest.visit.since, was_reset);
+            self.closed.count(now - guest.visit.since, loss != Loss::EndedEarly);
             guest.visit.abort(port);
         }
     }
-}
 
-impl Guests for Slow<'_> {
-    fn owns(&mut self, socket: SocketId) -> bool {
-        self.sessions.get_mut(socket).is_some()
-    }
-
-    fn on_completion(&mut self, port: &mut CompletionPort, completion: Completion, now: Time) {
-        match completion {
-            Completion::Connected { socket, result } => {
-                self.on_connected(port, socket, result, now);
-            }
-            Completion::Received { socket, what: Received::Data(bytes) } => {
-                self.on_bytes(port, socket, &bytes);
-            }
-            Completion::Received { socket, what: Received::End } => {
-                self.on_closed(port, socket, false, now);
-            }
-            Completion::Received { socket, what: Received::Failed(_) }
-            | Completion::Sent { socket, result: Err(_), .. } => {
-                self.on_closed(port, socket, true, now);
-            }
-            Completion::Sent { socket, .. } => {
-                if let Some(guest) = self.sessions.get_mut(socket) {
-                    guest.visit.session.sending = false;
-                }
-            }
-            Completion::Closed { socket } => drop(self.sessions.remove(socket)),
-            _ => {}
-        }
+    fn on_closed(&mut self, socket: SocketId) {
+        drop(self.sessions.remove(socket));
     }
 
     fn next_due(&self) -> Time {

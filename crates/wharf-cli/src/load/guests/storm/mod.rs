@@ -8,9 +8,7 @@
 mod illegal;
 mod plan;
 
-use wharf_port::{
-    Completion, CompletionPort, ConnectError, Received, SocketId, SocketOptions, Time,
-};
+use wharf_port::{CompletionPort, ConnectError, SocketId, SocketOptions, Time};
 
 use self::illegal::Illegal;
 use self::plan::{Ending, Plan};
@@ -163,103 +161,6 @@ impl<'a> Storm<'a> {
         }
     }
 
-    fn on_connected(
-        &mut self,
-        port: &mut CompletionPort,
-        socket: SocketId,
-        result: Result<(), ConnectError>,
-        now: Time,
-    ) {
-        let Some(guest) = self.guests.get_mut(socket) else { return };
-        let Some(result) = guest.visit.connected(port, result, now) else { return };
-        if let Err((options, error)) = result {
-            return self.fail(&options, error, now);
-        }
-        self.connections += 1;
-        let _ = port.receive(socket);
-        let bytes = guest.plan.bytes(self.pattern.message());
-        let session = &mut guest.visit.session;
-        let mut segments = self.pattern.sent(session.lane, 0, bytes);
-        if guest.plan.ending == Ending::Illegal {
-            segments.extend(self.illegal.header());
-        }
-        if segments.is_empty() {
-            return self.on_sent(port, socket);
-        }
-        session.staged = bytes;
-        session.sending = true;
-        let _ = port.send(socket, segments);
-        // The server is to find the reset in the midst of what it does.
-        if guest.plan.ending == Ending::Reset {
-            self.end(port, socket);
-        }
-    }
-
-    /// All has been sent.
-    fn on_sent(&mut self, port: &mut CompletionPort, socket: SocketId) {
-        let Some(guest) = self.guests.get_mut(socket) else { return };
-        if guest.visit.stage != Stage::Open {
-            return;
-        }
-        guest.visit.session.sending = false;
-        match guest.plan.ending {
-            Ending::HalfClose | Ending::Truncate => drop(port.shutdown(socket)),
-            Ending::ResetAfterAnswers if guest.visit.session.answered < guest.plan.messages => {}
-            Ending::Illegal => {}
-            _ => self.end(port, socket),
-        }
-    }
-
-    fn on_bytes(&mut self, port: &mut CompletionPort, socket: SocketId, bytes: &[u8]) {
-        let Some(guest) = self.guests.get_mut(socket) else { return };
-        if guest.visit.stage != Stage::Open {
-            return;
-        }
-        let session = &mut guest.visit.session;
-        let bytes = match guest.plan.ending {
-            // Behind the answers the server may say why it ends the session.
-            Ending::Illegal => &bytes[..bytes.len().min(awaited(session))],
-            _ => bytes,
-        };
-        let verified = verify(session, session.staged, bytes, &self.pattern, &mut self.tally);
-        if verified.extra > 0 {
-            self.tally.count_loss(Loss::Extra);
-            guest.visit.abort(port);
-        } else if guest.plan.ending == Ending::ResetAfterAnswers
-            && session.answered == guest.plan.messages
-            && !session.sending
-        {
-            self.end(port, socket);
-        }
-    }
-
-    /// The server has ended a connection, as it should or not.
-    fn on_ended(&mut self, port: &mut CompletionPort, socket: SocketId, loss: Loss) {
-        let Some(guest) = self.guests.get_mut(socket) else { return };
-        if guest.visit.stage != Stage::Open {
-            return;
-        }
-        let session = &guest.visit.session;
-        let missing = guest.plan.unanswered(session.answered);
-        let is_end = loss == Loss::EndedEarly && !session.sending;
-        match guest.plan.ending {
-            Ending::HalfClose if missing == 0 && is_end => self.end(port, socket),
-            // These need not have their answers: the server may give them up at once.
-            Ending::Truncate | Ending::Illegal => self.end(port, socket),
-            _ => {
-                self.missing += missing;
-                self.tally.count_loss(loss);
-                guest.visit.abort(port);
-            }
-        }
-    }
-
-    fn on_closed(&mut self, socket: SocketId) {
-        if self.guests.remove(socket).is_some_and(|it| it.plan.ending == Ending::Illegal) {
-            self.illegal.has_found_out();
-        }
-    }
-
     /// Ends a connection as it had drawn.
     fn end(&mut self, port: &mut CompletionPort, socket: SocketId) {
         let Some(guest) = self.guests.get_mut(socket) else { return };
@@ -316,26 +217,98 @@ impl Guests for Storm<'_> {
         self.guests.get_mut(socket).is_some()
     }
 
-    fn on_completion(&mut self, port: &mut CompletionPort, completion: Completion, now: Time) {
-        match completion {
-            Completion::Connected { socket, result } => {
-                self.on_connected(port, socket, result, now);
+    fn on_connected(
+        &mut self,
+        port: &mut CompletionPort,
+        socket: SocketId,
+        result: Result<(), ConnectError>,
+        now: Time,
+    ) {
+        let Some(guest) = self.guests.get_mut(socket) else { return };
+        let Some(result) = guest.visit.connected(port, result, now) else { return };
+        if let Err((options, error)) = result {
+            return self.fail(&options, error, now);
+        }
+        self.connections += 1;
+        let _ = port.receive(socket);
+        let bytes = guest.plan.bytes(self.pattern.message());
+        let session = &mut guest.visit.session;
+        let mut segments = self.pattern.sent(session.lane, 0, bytes);
+        if guest.plan.ending == Ending::Illegal {
+            segments.extend(self.illegal.header());
+        }
+        if segments.is_empty() {
+            return self.on_sent(port, socket);
+        }
+        session.staged = bytes;
+        session.sending = true;
+        let _ = port.send(socket, segments);
+        // The server is to find the reset in the midst of what it does.
+        if guest.plan.ending == Ending::Reset {
+            self.end(port, socket);
+        }
+    }
+
+    fn on_sent(&mut self, port: &mut CompletionPort, socket: SocketId) {
+        let Some(guest) = self.guests.get_mut(socket) else { return };
+        if guest.visit.stage != Stage::Open {
+            return;
+        }
+        guest.visit.session.sending = false;
+        match guest.plan.ending {
+            Ending::HalfClose | Ending::Truncate => drop(port.shutdown(socket)),
+            Ending::ResetAfterAnswers if guest.visit.session.answered < guest.plan.messages => {}
+            Ending::Illegal => {}
+            _ => self.end(port, socket),
+        }
+    }
+
+    fn on_bytes(&mut self, port: &mut CompletionPort, socket: SocketId, bytes: &[u8]) {
+        let Some(guest) = self.guests.get_mut(socket) else { return };
+        if guest.visit.stage != Stage::Open {
+            return;
+        }
+        let session = &mut guest.visit.session;
+        let bytes = match guest.plan.ending {
+            // Behind the answers the server may say why it ends the session.
+            Ending::Illegal => &bytes[..bytes.len().min(awaited(session))],
+            _ => bytes,
+        };
+        let verified = verify(session, session.staged, bytes, &self.pattern, &mut self.tally);
+        if verified.extra > 0 {
+            self.tally.count_loss(Loss::Extra);
+            guest.visit.abort(port);
+        } else if guest.plan.ending == Ending::ResetAfterAnswers
+            && session.answered == guest.plan.messages
+            && !session.sending
+        {
+            self.end(port, socket);
+        }
+    }
+
+    fn on_ended(&mut self, port: &mut CompletionPort, socket: SocketId, loss: Loss, _: Time) {
+        let Some(guest) = self.guests.get_mut(socket) else { return };
+        if guest.visit.stage != Stage::Open {
+            return;
+        }
+        let session = &guest.visit.session;
+        let missing = guest.plan.unanswered(session.answered);
+        let is_end = loss == Loss::EndedEarly && !session.sending;
+        match guest.plan.ending {
+            Ending::HalfClose if missing == 0 && is_end => self.end(port, socket),
+            // These need not have their answers: the server may give them up at once.
+            Ending::Truncate | Ending::Illegal => self.end(port, socket),
+            _ => {
+                self.missing += missing;
+                self.tally.count_loss(loss);
+                guest.visit.abort(port);
             }
-            Completion::Received { socket, what: Received::Data(bytes) } => {
-                self.on_bytes(port, socket, &bytes);
-            }
-            Completion::Received { socket, what: Received::End } => {
-                self.on_ended(port, socket, Loss::EndedEarly);
-            }
-            Completion::Received { socket, what: Received::Failed(error) } => {
-                self.on_ended(port, socket, error.into());
-            }
-            Completion::Sent { socket, result: Err(error), .. } => {
-                self.on_ended(port, socket, error.into());
-            }
-            Completion::Sent { socket, .. } => self.on_sent(port, socket),
-            Completion::Closed { socket } => self.on_closed(socket),
-            _ => {}
+        }
+    }
+
+    fn on_closed(&mut self, socket: SocketId) {
+        if self.guests.remove(socket).is_some_and(|it| it.plan.ending == Ending::Illegal) {
+            self.illegal.has_found_out();
         }
     }
 
