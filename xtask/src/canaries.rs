@@ -159,18 +159,18 @@ impl Cage {
         build.env("CARGO_TARGET_DIR", &self.build);
         // Each differs from the one before in a few lines.
         build.env("CARGO_INCREMENTAL", "1");
-        let profile = if bless { Profile::Sim } else { Profile::Dev };
-        if bless {
+        let profile = if bless {
             build.env("CARGO_PROFILE_SIM_DEBUG", "false").env("CARGO_PROFILE_SIM_OPT_LEVEL", "1");
+            Profile::Sim
         } else {
             // The program itself still goes to where no other step looks for it. A cargo before 1.91
             // does not know this, and builds everything once more.
             build.env("CARGO_BUILD_BUILD_DIR", workspace::target()?);
-        }
+            Profile::Dev
+        };
         build.args(["--profile", profile.name()]);
         process::succeed(&mut build)?;
-        let program = format!("wharf{}", std::env::consts::EXE_SUFFIX);
-        Ok(self.build.join(profile.folder()).join(program))
+        Ok(profile.wharf(&self.build))
     }
 
     /// Runs the seed that is known to show the bug, or looks for the first that does.

@@ -20,6 +20,7 @@ const WITHIN: Duration = Duration::from_secs(300);
 const MANY_SEEDS: u64 = 100_000;
 const MANY_WITHIN: Duration = Duration::from_secs(3_600);
 const EACH_FAULT: u64 = 1_000;
+const REPLAYS_WITHIN: Duration = Duration::from_secs(60);
 /// Kinds of faults that there are, at least.
 const FAULT_KINDS: usize = 20;
 /// What must be met: every reason to end, every outcome of a send, every way to be turned away, and both
@@ -105,7 +106,7 @@ pub(crate) fn run(many: bool) -> Result<Totals> {
         let name = format!("{} seeds", grouped(MANY_SEEDS));
         let wharf = workspace::wharf(Profile::Sim)?;
         checks.check(name, || campaign(&wharf, MANY_SEEDS, 1, MANY_WITHIN, EACH_FAULT));
-        checks.check("100 seeds, each twice", || campaign(&wharf, 100, 100, WITHIN, 0));
+        checks.check("100 seeds, each twice", || campaign(&wharf, 100, 100, REPLAYS_WITHIN, 0));
     } else {
         let wharf = workspace::wharf(Profile::Dev)?;
         checks.check(format!("{} seeds", grouped(SEEDS)), || campaign(&wharf, SEEDS, 1, WITHIN, 1));

@@ -42,7 +42,7 @@ pub(crate) fn wharf(profile: Profile) -> Result<PathBuf> {
     let mut build = cargo();
     build.args(["build", "--quiet", "--package", "wharf-cli", "--profile", profile.name()]);
     crate::process::succeed(&mut build)?;
-    Ok(target()?.join(profile.folder()).join(format!("wharf{}", env::consts::EXE_SUFFIX)))
+    Ok(profile.wharf(&target()?))
 }
 
 /// How the program is built.
@@ -71,5 +71,10 @@ impl Profile {
             Self::Release => "release",
             Self::Sim => "sim",
         }
+    }
+
+    /// Where the program `wharf` lies in a target folder.
+    pub(crate) fn wharf(self, target: &Path) -> PathBuf {
+        target.join(self.folder()).join(format!("wharf{}", env::consts::EXE_SUFFIX))
     }
 }
